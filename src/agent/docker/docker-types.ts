@@ -1,0 +1,253 @@
+/**
+ * The shapes in which the agent speaks of the container engine: what it asks for, what it sees.
+ * They follow the Docker Engine API v1.41 in our words and units; docker-wire.ts translates.
+ */
+
+/** Label key -> value, as on containers, networks and volumes. */
+export type Labels = Readonly<Record<string, string>>;
+
+export type ContainerStatus = (typeof CONTAINER_STATUSES)[number];
+
+/** The engine's own words for a container's life; `removing` and `dead` mean that a removal is under way or got stuck. */
+export const CONTAINER_STATUSES = [
+  "created",
+  "running",
+  "paused",
+  "restarting",
+  "removing",
+  "exited",
+  "dead",
+] as const;
+
+export type PortProtocol = "TCP" | "UDP" | "SCTP";
+
+/** A port opened on the host. */
+export interface PublishedPort {
+  readonly containerPort: number;
+  /** 0 asks the engine for a free one. */
+  readonly hostPort: number;
+  /** Address on the host; left out: all of them. The engine reports `0.0.0.0` and `::` as two ports. */
+  readonly hostIp?: string;
+  readonly protocol: PortProtocol;
+}
+
+/** What is mounted into a container. `source` is the volume's name, or an absolute path on the host. */
+export interface ContainerMount {
+  readonly type: "volume" | "bind" | "tmpfs";
+  readonly source: string;
+  readonly target: string;
+  readonly isReadOnly: boolean;
+}
+
+export interface HealthCheckSpec {
+  /** `['CMD', 'prog', 'arg']`, `['CMD-SHELL', 'line']`, or `['NONE']` to switch off the image's own. */
+  readonly test: readonly string[];
+  readonly intervalMs?: number;
+  readonly timeoutMs?: number;
+  readonly retries?: number;
+  readonly startPeriodMs?: number;
+}
+
+export interface RestartSpec {
+  readonly name: "no" | "always" | "unless-stopped" | "on-failure";
+  /** With `on-failure` only; left out: no end to it. */
+  readonly maxRetries?: number;
+}
+
+/** A container to create, complete: nothing is changed in a container afterwards, it is replaced. */
+export interface ContainerSpec {
+  readonly image: string;
+  readonly labels: Labels;
+  /** Replaces the image's entrypoint. */
+  readonly entrypoint?: readonly string[];
+  /** Replaces the image's command (arguments after the entrypoint). */
+  readonly command?: readonly string[];
+  /** Variable name -> value. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly workingDir?: string;
+  /** `user`, `user:group`, or numbers. */
+  readonly user?: string;
+  readonly hostname?: string;
+  readonly ports?: readonly PublishedPort[];
+  readonly mounts?: readonly ContainerMount[];
+  /** The one network the container joins, and the names by which others on it find it. */
+  readonly network?: { readonly name: string; readonly aliases: readonly string[] };
+  readonly healthCheck?: HealthCheckSpec;
+  /** The engine's own restarting; left out: `no`. */
+  readonly restart?: RestartSpec;
+  /** Grace that the engine gives when it stops the container by itself (its own shutdown). */
+  readonly stopGraceMs?: number;
+  /** Hard limit: the container is killed above it. */
+  readonly memoryLimitBytes?: number;
+  /** Soft floor kept under memory pressure. */
+  readonly memoryReservationBytes?: number;
+  /** Hard limit in thousandths of a CPU. */
+  readonly cpuLimitMillis?: number;
+  /** Weight under contention in thousandths of a CPU. */
+  readonly cpuRequestMillis?: number;
+}
+
+/** A line of the container list. */
+export interface ContainerSummary {
+  readonly id: string;
+  /** Without the leading slash the engine puts there. */
+  readonly names: readonly string[];
+  readonly image: string;
+  readonly imageId: string;
+  readonly state: ContainerStatus;
+  readonly labels: Labels;
+  readonly createdAtMs: number;
+}
+
+export interface ContainerHealth {
+  readonly status: "starting" | "healthy" | "unhealthy";
+  readonly failingStreak: number;
+  /** The last checks (the engine keeps five), oldest first. */
+  readonly log: readonly HealthProbe[];
+}
+
+export interface HealthProbe {
+  /** RFC 3339. */
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly exitCode: number;
+  readonly output: string;
+}
+
+export interface ContainerState {
+  readonly status: ContainerStatus;
+  readonly isRunning: boolean;
+  /** Of the last run; 0 before the first. */
+  readonly exitCode: number;
+  readonly isOomKilled: boolean;
+  /** The engine's words when it could not start the container, else "". */
+  readonly error: string;
+  /** RFC 3339; undefined before the first start. */
+  readonly startedAt: string | undefined;
+  /** RFC 3339; undefined before the first end. */
+  readonly finishedAt: string | undefined;
+  /** Undefined when the container has no health check. */
+  readonly health: ContainerHealth | undefined;
+}
+
+export interface ContainerDetail {
+  readonly id: string;
+  /** Without the leading slash the engine puts there. */
+  readonly name: string;
+  /** RFC 3339. */
+  readonly createdAt: string;
+  /** The reference the container was created from. */
+  readonly image: string;
+  readonly imageId: string;
+  readonly labels: Labels;
+  readonly state: ContainerState;
+  /** Restarts made by the engine itself. */
+  readonly restartCount: number;
+  /** Published ports as bound; empty while the container does not run. */
+  readonly ports: readonly PublishedPort[];
+  readonly mounts: readonly ContainerMount[];
+  /** Network name -> how the container sits on it. */
+  readonly networks: Readonly<Record<string, ContainerNetwork>>;
+  readonly hasTty: boolean;
+}
+
+export interface ContainerNetwork {
+  readonly networkId: string;
+  /** "" while the container does not run. */
+  readonly ipAddress: string;
+  readonly aliases: readonly string[];
+}
+
+export interface NetworkSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly driver: string;
+  readonly labels: Labels;
+  /** CIDR blocks, such as `172.18.0.0/16`. */
+  readonly subnets: readonly string[];
+}
+
+export interface NetworkDetail extends NetworkSummary {
+  /** Container ids attached and running. */
+  readonly containerIds: readonly string[];
+}
+
+export interface VolumeSummary {
+  readonly name: string;
+  readonly driver: string;
+  /** Where its data lies on the engine's host. */
+  readonly mountpoint: string;
+  readonly labels: Labels;
+}
+
+export interface ImageDetail {
+  /** `sha256:…` of the image's configuration; what `imageId` of a container is compared with. */
+  readonly id: string;
+  /** `sha256:…` of the manifest in the registry; undefined for an image that never came from or went to one. */
+  readonly digest: string | undefined;
+  readonly repoTags: readonly string[];
+  readonly repoDigests: readonly string[];
+}
+
+export interface EngineVersion {
+  readonly version: string;
+  readonly apiVersion: string;
+  readonly minApiVersion: string;
+  readonly os: string;
+  readonly arch: string;
+  readonly kernelVersion: string;
+}
+
+export interface EngineInfo {
+  /** Distinguishes engines; made on the engine's first start. */
+  readonly id: string;
+  readonly name: string;
+  readonly serverVersion: string;
+  readonly operatingSystem: string;
+  readonly osType: string;
+  readonly architecture: string;
+  readonly kernelVersion: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  /** The folder in which the engine keeps images and volumes. */
+  readonly dataDir: string;
+  readonly containers: number;
+  readonly containersRunning: number;
+}
+
+/** Something that happened in the engine. It only ever means "look again". */
+export interface EngineEvent {
+  /** The engine's wall clock in nanoseconds since 1970 (more than a double holds). */
+  readonly timeNs: bigint;
+  /** `container`, `network`, `volume`, `image`, ... */
+  readonly type: string;
+  /** `create`, `start`, `die`, `health_status: healthy`, ... */
+  readonly action: string;
+  /** Of the container or network; the name of a volume or image. */
+  readonly id: string;
+  /** The object's labels, and `name`, `image`, `exitCode`, ... */
+  readonly attributes: Labels;
+}
+
+/** A piece of a container's output as the engine hands it out: mostly one line with its end, long lines in pieces of 16 KiB. */
+export interface LogFrame {
+  readonly stream: "stdout" | "stderr";
+  readonly bytes: Uint8Array;
+}
+
+export interface RegistryAuth {
+  readonly username: string;
+  readonly password: string;
+  /** The registry's host, as in the image reference. */
+  readonly serverAddress: string;
+}
+
+/** How far a pull is; bytes are those of the layers that the engine has announced so far. */
+export interface PullProgress {
+  /** The engine's latest word, such as "Downloading" or "Pull complete". */
+  readonly status: string;
+  readonly layersDone: number;
+  readonly layersTotal: number;
+  readonly downloadedBytes: number;
+  readonly totalBytes: number;
+}

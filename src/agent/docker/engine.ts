@@ -1,0 +1,131 @@
+/**
+ * The container engine as the agent needs it: a port. docker-engine.ts speaks to a real one, the simulation has its own.
+ *
+ * Promises every implementation keeps:
+ * - A wish that is already fulfilled is no failure: starting what runs, stopping or killing what does not,
+ *   removing what is gone or going. Callers look again rather than trust an answer.
+ * - Failures are `EngineError`s with a `reason`; the message carries the engine's own words.
+ * - `find*`-like reads (`inspect*`) answer `undefined` for what does not exist.
+ * - A call whose signal aborts rejects with the signal's reason; the engine may have done it all the same.
+ */
+import type {
+  ContainerDetail,
+  ContainerSpec,
+  ContainerSummary,
+  EngineEvent,
+  EngineInfo,
+  EngineVersion,
+  ImageDetail,
+  Labels,
+  LogFrame,
+  NetworkDetail,
+  NetworkSummary,
+  PullProgress,
+  RegistryAuth,
+  VolumeSummary,
+} from "./docker-types.ts";
+
+/** Every label must be there; an empty value asks only for the key. */
+export interface LabelFilter {
+  readonly labels: Labels;
+}
+
+export interface ListContainersOptions extends LabelFilter {
+  /** Also those that do not run. */
+  readonly all: boolean;
+}
+
+export interface RemoveContainerOptions {
+  /** Kills it first if it runs; without, a running one is a `Conflict`. */
+  readonly force: boolean;
+  /** Also removes its anonymous volumes; named ones are never touched. */
+  readonly removeAnonymousVolumes: boolean;
+}
+
+export interface ContainerLogsOptions {
+  /** How many of the last lines to begin with; left out: all. */
+  readonly tail?: number;
+  /** Stays open for what is yet to come, until the container ends or the signal aborts. */
+  readonly follow?: boolean;
+  /** Wall-clock milliseconds; only what is written at or after it. */
+  readonly sinceMs?: number;
+  /** Puts an RFC 3339 time and a space before each line. */
+  readonly timestamps?: boolean;
+}
+
+export interface CreateNetworkOptions extends LabelFilter {
+  /** CIDR block; left out: the engine picks one of its own pools. */
+  readonly subnet?: string;
+}
+
+export interface PullImageOptions {
+  readonly auth?: RegistryAuth;
+  /** Called at most a few times a second per layer; must not throw. */
+  readonly onProgress?: (progress: PullProgress) => void;
+}
+
+export interface EventsOptions extends LabelFilter {
+  /** Replays what the engine still remembers from then on (`timeNs` of the last event seen). */
+  readonly sinceNs?: bigint;
+}
+
+export interface Engine {
+  /** Resolves when the engine answers. @throws {EngineError} EngineUnreachable, Timeout, EngineTooOld */
+  ping(signal: AbortSignal): Promise<void>;
+  version(signal: AbortSignal): Promise<EngineVersion>;
+  info(signal: AbortSignal): Promise<EngineInfo>;
+
+  listContainers(
+    options: ListContainersOptions,
+    signal: AbortSignal,
+  ): Promise<readonly ContainerSummary[]>;
+  inspectContainer(idOrName: string, signal: AbortSignal): Promise<ContainerDetail | undefined>;
+  /** @returns the new container's id. @throws {EngineError} NameConflict, ImageNotFound, Invalid */
+  createContainer(name: string, spec: ContainerSpec, signal: AbortSignal): Promise<string>;
+  /** @throws {EngineError} NotFound, PortInUse, NoSpace, Invalid (the program cannot be executed) */
+  startContainer(id: string, signal: AbortSignal): Promise<void>;
+  /** Asks it to end and kills it after `graceMs` (whole seconds, rounded up); resolves when it has ended. */
+  stopContainer(id: string, graceMs: number, signal: AbortSignal): Promise<void>;
+  killContainer(id: string, signal: AbortSignal): Promise<void>;
+  /** @throws {EngineError} Conflict when it runs and `force` is false */
+  removeContainer(id: string, options: RemoveContainerOptions, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves once the engine has opened the log; the frames must be iterated, or the signal aborted.
+   * @throws {EngineError} NotFound
+   */
+  containerLogs(
+    id: string,
+    options: ContainerLogsOptions,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<LogFrame>>;
+
+  listNetworks(filter: LabelFilter, signal: AbortSignal): Promise<readonly NetworkSummary[]>;
+  inspectNetwork(idOrName: string, signal: AbortSignal): Promise<NetworkDetail | undefined>;
+  /** Creates a bridge network. @returns its id. @throws {EngineError} NameConflict, SubnetTaken */
+  createNetwork(name: string, options: CreateNetworkOptions, signal: AbortSignal): Promise<string>;
+  /** @throws {EngineError} Conflict while containers are attached */
+  removeNetwork(idOrName: string, signal: AbortSignal): Promise<void>;
+
+  listVolumes(filter: LabelFilter, signal: AbortSignal): Promise<readonly VolumeSummary[]>;
+  inspectVolume(name: string, signal: AbortSignal): Promise<VolumeSummary | undefined>;
+  /** Answers an existing volume of that name as it is: look at its labels before trusting it. */
+  createVolume(name: string, labels: Labels, signal: AbortSignal): Promise<VolumeSummary>;
+  /** @throws {EngineError} Conflict while a container uses it */
+  removeVolume(name: string, signal: AbortSignal): Promise<void>;
+
+  inspectImage(reference: string, signal: AbortSignal): Promise<ImageDetail | undefined>;
+  /**
+   * Pulls one image; a reference without tag or digest means `:latest`. Has no time limit of its own.
+   * @throws {EngineError} ImageNotFound, PullDenied, TooManyRequests, NoSpace, PullFailed
+   */
+  pullImage(reference: string, options: PullImageOptions, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Subscribes; resolves once the engine has accepted. The iteration ends when the engine closes the stream and throws
+   * when it breaks or the signal aborts. The events must be iterated, or the signal aborted.
+   */
+  events(options: EventsOptions, signal: AbortSignal): Promise<AsyncIterable<EngineEvent>>;
+
+  /** Closes idle connections. Calls made afterwards open new ones. */
+  close(): void;
+}
