@@ -1,0 +1,131 @@
+/** The Node resource: a physical or virtual machine running cara-agent. */
+import Type, { type Static } from 'typebox';
+import { ConditionSchema, ReportedCondition, type Condition } from './condition.ts';
+import { API_VERSION, Closed, ManifestMeta, Meta, OneOf, Timestamp, type ObjectMeta } from './meta.ts';
+import { QUANTITY } from './quantity.ts';
+
+export const NODE_STATES = ['Ready', 'NotReady', 'Draining'] as const;
+export type NodeState = (typeof NODE_STATES)[number];
+
+/** "2000m", "4Gi" or a plain number; comes back as it was written. */
+export const Quantity = Type.Union(
+  [Type.String({ pattern: QUANTITY.pattern, maxLength: QUANTITY.maxLength }), Type.Number({ minimum: 0 })],
+  {
+    expects: QUANTITY.expects,
+  },
+);
+
+export const ResourceAmounts = Closed({
+  cpu: Type.Optional(Quantity),
+  memory: Type.Optional(Quantity),
+  disk: Type.Optional(Quantity),
+});
+export type ResourceAmounts = Readonly<Static<typeof ResourceAmounts>>;
+
+export const NetworkStatus = Closed({
+  ip: Type.Optional(Type.String({ maxLength: 64, description: 'Address under which the server can reach the node' })),
+  dnsName: Type.Optional(Type.String({ maxLength: 255, description: 'MagicDNS name' })),
+  mode: Type.Optional(OneOf(['Direct', 'DERP'], 'Direct where a peer-to-peer path exists, DERP where relayed')),
+  agentPort: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535, description: "TCP port the agent's HTTP server listens on" })),
+  throughput: Type.Optional(
+    Closed({
+      download: Type.Optional(Type.String({ maxLength: 64 })),
+      upload: Type.Optional(Type.String({ maxLength: 64 })),
+      lastTestTime: Type.Optional(Timestamp),
+    }),
+  ),
+});
+export type NetworkStatus = Readonly<Static<typeof NetworkStatus>>;
+
+const InfoText = Type.Optional(Type.String({ maxLength: 256 }));
+export const NodeInfo = Closed({
+  kernelVersion: InfoText,
+  osImage: InfoText,
+  architecture: InfoText,
+  containerRuntimeVersion: InfoText,
+  agentVersion: InfoText,
+});
+export type NodeInfo = Readonly<Static<typeof NodeInfo>>;
+
+export const NodeSpec = Closed({
+  hostname: Type.Optional(Type.String({ maxLength: 253, description: 'OS-level hostname; informational' })),
+  unschedulable: Type.Optional(Type.Boolean({ description: 'When true, no new Projects are scheduled here' })),
+});
+
+/** What the server keeps: `unschedulable` is always there. */
+export interface NodeSpec {
+  readonly hostname?: string;
+  readonly unschedulable: boolean;
+}
+
+export const NodeManifest = Closed({
+  apiVersion: Type.Literal(API_VERSION, { expects: API_VERSION }),
+  kind: Type.Literal('Node', { expects: 'Node' }),
+  metadata: ManifestMeta,
+  spec: Type.Optional(NodeSpec),
+  status: Type.Optional(Type.Unknown({ description: 'Ignored: written by the system alone' })),
+});
+export type NodeManifest = Static<typeof NodeManifest>;
+
+export interface NodeStatus {
+  readonly state: NodeState;
+  readonly network?: NetworkStatus;
+  readonly capacity?: ResourceAmounts;
+  readonly allocatable?: ResourceAmounts;
+  /** when the server last heard from the agent, RFC 3339; kept in memory and laid over what the store has when a node is read */
+  readonly lastHeartbeat?: string;
+  readonly conditions: readonly Condition[];
+  readonly info?: NodeInfo;
+}
+
+export interface NodeObject {
+  readonly apiVersion: typeof API_VERSION;
+  readonly kind: 'Node';
+  readonly metadata: ObjectMeta;
+  readonly spec: NodeSpec;
+  readonly status: NodeStatus;
+}
+
+/** The schema of NodeObject, for answers and documentation. */
+export const NodeSchema = Closed({
+  apiVersion: Type.Literal(API_VERSION),
+  kind: Type.Literal('Node'),
+  metadata: Meta,
+  spec: Closed({ hostname: Type.Optional(Type.String()), unschedulable: Type.Boolean() }),
+  status: Closed({
+    state: OneOf(NODE_STATES),
+    network: Type.Optional(NetworkStatus),
+    capacity: Type.Optional(ResourceAmounts),
+    allocatable: Type.Optional(ResourceAmounts),
+    lastHeartbeat: Type.Optional(Timestamp),
+    conditions: Type.Array(ConditionSchema),
+    info: Type.Optional(NodeInfo),
+  }),
+});
+
+/** Body of `POST /nodes/{name}/heartbeat`. Everything is optional; `state` counts as liveness only. */
+export const Heartbeat = Closed({
+  network: Type.Optional(NetworkStatus),
+  capacity: Type.Optional(ResourceAmounts),
+  allocatable: Type.Optional(ResourceAmounts),
+  info: Type.Optional(NodeInfo),
+  conditions: Type.Optional(Type.Array(ReportedCondition, { maxItems: 32 })),
+  state: Type.Optional(OneOf(NODE_STATES)),
+});
+export type Heartbeat = Readonly<Static<typeof Heartbeat>>;
+
+/** Body of `POST /nodes/{name}/register`, sent by an agent at each start. */
+export const Registration = Closed({
+  hostname: Type.Optional(Type.String({ maxLength: 253 })),
+  info: Type.Optional(NodeInfo),
+  identity: Type.Optional(
+    Closed(
+      {
+        id: Type.String({ minLength: 8, maxLength: 128, description: "Made at the agent's first start, kept in its data folder" }),
+        bootId: Type.Optional(Type.String({ maxLength: 128, description: 'Made anew at each start of the agent' })),
+      },
+      'Who the agent is: two live identities cannot hold one name',
+    ),
+  ),
+});
+export type Registration = Readonly<Static<typeof Registration>>;

@@ -1,0 +1,190 @@
+/** The Project resource: a group of services on one node, on one private bridge network. */
+import Type, { type Static } from 'typebox';
+import { ConditionSchema, type Condition } from './condition.ts';
+import { DURATION } from './duration.ts';
+import { API_VERSION, Closed, Labels, ManifestMeta, Meta, OneOf, Text, Timestamp, type ObjectMeta } from './meta.ts';
+import { ABSOLUTE_PATH, DNS_LABEL, DNS_SUBDOMAIN, ENV_NAME, IMAGE_REFERENCE } from './names.ts';
+import { ResourceAmounts } from './node.ts';
+
+export const PROJECT_PHASES = ['Pending', 'Scheduled', 'Running', 'Failed', 'Terminating', 'Terminated'] as const;
+export type ProjectPhase = (typeof PROJECT_PHASES)[number];
+
+const Duration = Text(DURATION);
+const Port = Type.Integer({ minimum: 1, maximum: 65_535, expects: 'a port number from 1 to 65535' });
+const Words = Type.Array(Type.String({ maxLength: 32_768 }), { maxItems: 1024, expects: 'a list of words, such as [serve, --verbose]' });
+
+export const EnvVar = Closed({
+  name: Text(ENV_NAME),
+  value: Type.Optional(Type.String({ maxLength: 131_072, expects: 'text (quote numbers and booleans: "8080")' })),
+  valueFrom: Type.Optional(
+    Closed({ secretKeyRef: Closed({ name: Text(DNS_SUBDOMAIN), key: Type.String({ minLength: 1, maxLength: 253 }) }) }),
+  ),
+});
+
+export const HealthCheck = Closed({
+  test: Type.Array(Type.String(), { minItems: 2, expects: 'a list such as [CMD, pg_isready] or [CMD-SHELL, "curl -f localhost"]' }),
+  interval: Type.Optional(Duration),
+  timeout: Type.Optional(Duration),
+  retries: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+  startPeriod: Type.Optional(Duration),
+});
+export type HealthCheck = Readonly<Static<typeof HealthCheck>>;
+
+export const DEPENDENCY_CONDITIONS = ['Started', 'Healthy', 'Completed'] as const;
+export const RESTART_POLICIES = ['Always', 'OnFailure', 'Never'] as const;
+
+export const Service = Closed({
+  name: Text(DNS_LABEL, 'Under this name the other services reach it'),
+  image: Text(IMAGE_REFERENCE),
+  entrypoint: Type.Optional(Words),
+  command: Type.Optional(Words),
+  env: Type.Optional(Type.Array(EnvVar, { maxItems: 1024 })),
+  ports: Type.Optional(
+    Type.Array(
+      Closed({
+        containerPort: Port,
+        hostPort: Type.Optional(Port),
+        protocol: Type.Optional(OneOf(['TCP', 'UDP'])),
+      }),
+      { maxItems: 256 },
+    ),
+  ),
+  volumeMounts: Type.Optional(
+    Type.Array(Closed({ name: Text(DNS_LABEL), mountPath: Text(ABSOLUTE_PATH), readOnly: Type.Optional(Type.Boolean()) }), {
+      maxItems: 256,
+    }),
+  ),
+  healthCheck: Type.Optional(HealthCheck),
+  resources: Type.Optional(Closed({ requests: Type.Optional(ResourceAmounts), limits: Type.Optional(ResourceAmounts) })),
+  dependsOn: Type.Optional(
+    Type.Array(Closed({ service: Text(DNS_LABEL), condition: Type.Optional(OneOf(DEPENDENCY_CONDITIONS)) }), { maxItems: 256 }),
+  ),
+  restartPolicy: Type.Optional(OneOf(RESTART_POLICIES)),
+  stopGracePeriod: Type.Optional(Duration),
+});
+export type Service = Readonly<Static<typeof Service>>;
+
+export const VOLUME_TYPES = ['Ephemeral', 'Managed', 'HostPath'] as const;
+
+export const Volume = Closed({
+  name: Text(DNS_LABEL),
+  type: Type.Optional(OneOf(VOLUME_TYPES, 'Ephemeral (default) goes with the Project; Managed stays until a command names it')),
+  path: Type.Optional(Text(ABSOLUTE_PATH, 'Folder on the node; for HostPath alone')),
+});
+export type Volume = Readonly<Static<typeof Volume>>;
+
+export const LOST_NODE_ACTIONS = ['Keep', 'Reschedule', 'Fail'] as const;
+
+export const ProjectSpec = Closed({
+  services: Type.Array(Service, { minItems: 1, maxItems: 128 }),
+  volumes: Type.Optional(Type.Array(Volume, { maxItems: 128 })),
+  nodeSelector: Type.Optional(Labels),
+  onNodeLost: Type.Optional(
+    Closed({
+      action: Type.Optional(OneOf(LOST_NODE_ACTIONS)),
+      after: Type.Optional(Duration),
+      fence: Type.Optional(Type.Boolean({ description: 'The agent stops the Project by itself before it may run elsewhere' })),
+    }),
+  ),
+  expireAt: Type.Optional(Timestamp),
+  ttl: Type.Optional(Duration),
+});
+export type ProjectSpec = Readonly<Static<typeof ProjectSpec>>;
+
+export const ProjectManifest = Closed({
+  apiVersion: Type.Literal(API_VERSION, { expects: API_VERSION }),
+  kind: Type.Literal('Project', { expects: 'Project' }),
+  metadata: ManifestMeta,
+  spec: ProjectSpec,
+  status: Type.Optional(Type.Unknown({ description: 'Ignored: written by the system alone' })),
+});
+export type ProjectManifest = Static<typeof ProjectManifest>;
+
+/** What a service is doing, in the order in which it usually goes. `Waiting`: for a service it depends on. */
+export const SERVICE_STATES = [
+  'Pending',
+  'Waiting',
+  'Pulling',
+  'Creating',
+  'Starting',
+  'Running',
+  'Unhealthy',
+  'Restarting',
+  'Completed',
+  'Failed',
+  'Stopping',
+] as const;
+export type ServiceState = (typeof SERVICE_STATES)[number];
+
+export const ServiceStatus = Closed({
+  name: Text(DNS_LABEL),
+  state: OneOf(SERVICE_STATES),
+  /** runs what the spec asks for, and is healthy where it has a check, or has completed */
+  ready: Type.Boolean(),
+  message: Type.Optional(Type.String({ maxLength: 4096 })),
+  restarts: Type.Optional(Type.Integer({ minimum: 0 })),
+  containerId: Type.Optional(Type.String({ maxLength: 128 })),
+  image: Type.Optional(Type.String({ maxLength: 512 })),
+  imageDigest: Type.Optional(Type.String({ maxLength: 256 })),
+  exitCode: Type.Optional(Type.Integer()),
+  startedAt: Type.Optional(Timestamp),
+  ports: Type.Optional(
+    Type.Array(Closed({ containerPort: Port, hostPort: Type.Optional(Port), protocol: Type.Optional(OneOf(['TCP', 'UDP'])) })),
+  ),
+});
+export type ServiceStatus = Readonly<Static<typeof ServiceStatus>>;
+
+export interface ProjectStatus {
+  readonly phase: ProjectPhase;
+  /** name of the node it is bound to */
+  readonly nodeRef?: string;
+  /** +1 each time a node is chosen; 0 before the first */
+  readonly assignment: number;
+  readonly observedGeneration: number;
+  readonly services: readonly ServiceStatus[];
+  readonly conditions: readonly Condition[];
+  /** why the phase is what it is, where the phase alone does not say it: a CamelCase word and a sentence */
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+export interface ProjectObject {
+  readonly apiVersion: typeof API_VERSION;
+  readonly kind: 'Project';
+  readonly metadata: ObjectMeta;
+  readonly spec: ProjectSpec;
+  readonly status: ProjectStatus;
+}
+
+export const ProjectSchema = Closed({
+  apiVersion: Type.Literal(API_VERSION),
+  kind: Type.Literal('Project'),
+  metadata: Meta,
+  spec: ProjectSpec,
+  status: Closed({
+    phase: OneOf(PROJECT_PHASES),
+    nodeRef: Type.Optional(Type.String()),
+    assignment: Type.Integer({ minimum: 0 }),
+    observedGeneration: Type.Integer({ minimum: 0 }),
+    services: Type.Array(ServiceStatus),
+    conditions: Type.Array(ConditionSchema),
+    reason: Type.Optional(Type.String()),
+    message: Type.Optional(Type.String()),
+  }),
+});
+
+/** Phases that an agent may report. */
+export const REPORTED_PHASES = ['Scheduled', 'Running', 'Failed', 'Terminating', 'Terminated'] as const;
+
+/** Body of `PATCH /projects/{name}/status`. */
+export const StatusReport = Closed({
+  phase: OneOf(REPORTED_PHASES),
+  reason: Type.Optional(Type.String({ pattern: '^[A-Z][A-Za-z0-9]*$', maxLength: 64, expects: 'a CamelCase word' })),
+  message: Type.Optional(Type.String({ maxLength: 16_384 })),
+  assignment: Type.Optional(Type.Integer({ minimum: 0, description: 'The number that the work was assigned under; a stale one gets 409' })),
+  /** the Project's uid, so that a report for one deleted and made anew under its name is refused */
+  uid: Type.Optional(Type.String({ maxLength: 64 })),
+  observedGeneration: Type.Optional(Type.Integer({ minimum: 0 })),
+  services: Type.Optional(Type.Array(ServiceStatus, { maxItems: 128 })),
+});
+export type StatusReport = Readonly<Static<typeof StatusReport>>;

@@ -1,0 +1,8 @@
+/** One line of a watch stream. */
+export const WATCH_EVENT_TYPES = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'] as const;
+export type WatchEventType = (typeof WATCH_EVENT_TYPES)[number];
+
+export type WatchEvent<Item> =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: Item }
+  /** Nothing changed up to this version: resume from here. */
+  | { readonly type: 'BOOKMARK'; readonly object: { readonly kind: string; readonly metadata: { readonly resourceVersion: string } } };
