@@ -1,0 +1,141 @@
+/**
+ * Transport: HTTP to the server, with every failure as an ApiError that a person can act on.
+ *
+ * Never    retries: callers know whether trying again is safe.
+ * Callers  cara-client.ts, watch-stream.ts.
+ */
+import { ApiError, fromProblem } from '../api/errors.ts';
+import { withDeadline, type Clock } from '../base/clock.ts';
+
+export interface Transport {
+  readonly serverUrl: string;
+  /** One request, its answer's body read to the end. @throws {ApiError} Unavailable when the server cannot be reached or does not answer in time */
+  request(request: ApiRequest, signal: AbortSignal): Promise<ApiAnswer>;
+  /** One request whose answer is read as it comes. @throws as `request`, before the first byte */
+  stream(request: ApiRequest, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
+}
+
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** path and query, starting with "/" */
+  readonly path: string;
+  readonly body?: unknown;
+  /** default application/json */
+  readonly contentType?: string;
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** parsed JSON; undefined when there was none */
+  readonly body: unknown;
+}
+
+export interface TransportOptions {
+  readonly serverUrl: string;
+  /** how long one request may take, in milliseconds; streams: until the first byte. Default 30 s */
+  readonly timeoutMs?: number;
+  /** sent as User-Agent, such as "cara-agent/0.1.0" */
+  readonly userAgent: string;
+  readonly token?: string;
+  readonly clock: Clock;
+  /** the network; replaced by the simulation */
+  readonly fetch?: typeof globalThis.fetch;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000; // longer than any answer of a healthy server, shorter than a person's patience
+
+export function createTransport(options: TransportOptions): Transport {
+  const fetchFn = options.fetch ?? globalThis.fetch;
+  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const serverUrl = options.serverUrl.replace(/\/+$/u, '');
+
+  async function send(request: ApiRequest, signal: AbortSignal): Promise<Response> {
+    const response = await fetchFn(`${serverUrl}${request.path}`, {
+      method: request.method,
+      headers: {
+        accept: 'application/json, application/problem+json',
+        'user-agent': options.userAgent,
+        ...(request.body !== undefined && { 'content-type': request.contentType ?? 'application/json' }),
+        ...(options.token !== undefined && { authorization: `Bearer ${options.token}` }),
+      },
+      ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
+      redirect: 'error',
+      signal,
+    });
+    if (!response.ok) {
+      throw fromProblem(response.status, parseJson(await response.text()));
+    }
+    return response;
+  }
+
+  return {
+    serverUrl,
+    request: async (request, signal) => {
+      using deadline = withDeadline(options.clock, timeoutMs, signal);
+      try {
+        const response = await send(request, deadline.signal);
+        return { status: response.status, headers: response.headers, body: parseJson(await response.text()) };
+      } catch (error) {
+        throw toFailure(error, { serverUrl, timeoutMs, signal });
+      }
+    },
+    stream: async (request, signal) => {
+      // The deadline is for the first byte alone: once the stream is open, only the caller ends it.
+      const ended = new AbortController();
+      using deadline = withDeadline(options.clock, timeoutMs, signal);
+      const onDeadline = (): void => ended.abort(deadline.signal.reason);
+      deadline.signal.addEventListener('abort', onDeadline);
+      try {
+        const response = await send(request, AbortSignal.any([signal, ended.signal]));
+        return response.body ?? new ReadableStream({ start: (controller) => controller.close() });
+      } catch (error) {
+        throw toFailure(error, { serverUrl, timeoutMs, signal });
+      } finally {
+        deadline.signal.removeEventListener('abort', onDeadline);
+      }
+    },
+  };
+}
+
+function parseJson(text: string): unknown {
+  if (text === '') {
+    return undefined;
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // not our server, or a proxy's page: the status alone speaks
+  }
+}
+
+/** Makes an ApiError of whatever `fetch` threw; the caller's own abort stays what it is. Network errors are classified here alone. */
+export function toFailure(
+  error: unknown,
+  context: { readonly serverUrl: string; readonly timeoutMs: number; readonly signal: AbortSignal },
+): unknown {
+  if (error instanceof ApiError || context.signal.aborted) {
+    return error;
+  }
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : undefined;
+  const isTimeout = error instanceof DOMException && error.name === 'TimeoutError';
+  const why = isTimeout ? `it did not answer within ${context.timeoutMs / 1000} s` : (WORDS_BY_CODE[code ?? ''] ?? messageOf(cause));
+  return new ApiError('Unavailable', `Cannot reach the server at ${context.serverUrl} as ${why}`, { cause: error });
+}
+
+const WORDS_BY_CODE: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there (ECONNREFUSED)',
+  ENOTFOUND: 'the host name is unknown (ENOTFOUND)',
+  EAI_AGAIN: 'the host name cannot be looked up now (EAI_AGAIN)',
+  EHOSTUNREACH: 'there is no route to the host (EHOSTUNREACH)',
+  ENETUNREACH: 'there is no route to the network (ENETUNREACH)',
+  ETIMEDOUT: 'the connection timed out (ETIMEDOUT)',
+  UND_ERR_CONNECT_TIMEOUT: 'the connection timed out',
+  ECONNRESET: 'the connection was cut (ECONNRESET)',
+  UND_ERR_SOCKET: 'the connection was cut',
+};
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
