@@ -9,17 +9,9 @@ export type Labels = Readonly<Record<string, string>>;
 export type ContainerStatus = (typeof CONTAINER_STATUSES)[number];
 
 /** The engine's own words for a container's life; `removing` and `dead` mean that a removal is under way or got stuck. */
-export const CONTAINER_STATUSES = [
-  "created",
-  "running",
-  "paused",
-  "restarting",
-  "removing",
-  "exited",
-  "dead",
-] as const;
+export const CONTAINER_STATUSES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'] as const;
 
-export type PortProtocol = "TCP" | "UDP" | "SCTP";
+export type PortProtocol = 'TCP' | 'UDP' | 'SCTP';
 
 /** A port opened on the host. */
 export interface PublishedPort {
@@ -33,7 +25,7 @@ export interface PublishedPort {
 
 /** What is mounted into a container. `source` is the volume's name, or an absolute path on the host. */
 export interface ContainerMount {
-  readonly type: "volume" | "bind" | "tmpfs";
+  readonly type: 'volume' | 'bind' | 'tmpfs';
   readonly source: string;
   readonly target: string;
   readonly isReadOnly: boolean;
@@ -49,7 +41,7 @@ export interface HealthCheckSpec {
 }
 
 export interface RestartSpec {
-  readonly name: "no" | "always" | "unless-stopped" | "on-failure";
+  readonly name: 'no' | 'always' | 'unless-stopped' | 'on-failure';
   /** With `on-failure` only; left out: no end to it. */
   readonly maxRetries?: number;
 }
@@ -100,7 +92,7 @@ export interface ContainerSummary {
 }
 
 export interface ContainerHealth {
-  readonly status: "starting" | "healthy" | "unhealthy";
+  readonly status: 'starting' | 'healthy' | 'unhealthy';
   readonly failingStreak: number;
   /** The last checks (the engine keeps five), oldest first. */
   readonly log: readonly HealthProbe[];
@@ -231,7 +223,7 @@ export interface EngineEvent {
 
 /** A piece of a container's output as the engine hands it out: mostly one line with its end, long lines in pieces of 16 KiB. */
 export interface LogFrame {
-  readonly stream: "stdout" | "stderr";
+  readonly stream: 'stdout' | 'stderr';
   readonly bytes: Uint8Array;
 }
 

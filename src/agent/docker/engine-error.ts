@@ -28,7 +28,7 @@ export class EngineError extends Error {
 
   constructor(reason: EngineReason, message: string, options?: { readonly cause?: unknown }) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
-    this.name = "EngineError";
+    this.name = 'EngineError';
     this.reason = reason;
   }
 
@@ -38,9 +38,6 @@ export class EngineError extends Error {
 }
 
 /** Tells whether `error` is an EngineError with one of `reasons`. */
-export function hasEngineReason(
-  error: unknown,
-  ...reasons: readonly EngineReason[]
-): error is EngineError {
+export function hasEngineReason(error: unknown, ...reasons: readonly EngineReason[]): error is EngineError {
   return error instanceof EngineError && reasons.includes(error.reason);
 }

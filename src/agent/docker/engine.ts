@@ -23,7 +23,7 @@ import type {
   PullProgress,
   RegistryAuth,
   VolumeSummary,
-} from "./docker-types.ts";
+} from './docker-types.ts';
 
 /** Every label must be there; an empty value asks only for the key. */
 export interface LabelFilter {
@@ -65,6 +65,8 @@ export interface PullImageOptions {
 }
 
 export interface EventsOptions extends LabelFilter {
+  /** Only these; `health_status` stands for all three. Left out: every one, also those of each health check. */
+  readonly actions?: readonly string[];
   /** Replays what the engine still remembers from then on (`timeNs` of the last event seen). */
   readonly sinceNs?: bigint;
 }
@@ -75,10 +77,7 @@ export interface Engine {
   version(signal: AbortSignal): Promise<EngineVersion>;
   info(signal: AbortSignal): Promise<EngineInfo>;
 
-  listContainers(
-    options: ListContainersOptions,
-    signal: AbortSignal,
-  ): Promise<readonly ContainerSummary[]>;
+  listContainers(options: ListContainersOptions, signal: AbortSignal): Promise<readonly ContainerSummary[]>;
   inspectContainer(idOrName: string, signal: AbortSignal): Promise<ContainerDetail | undefined>;
   /** @returns the new container's id. @throws {EngineError} NameConflict, ImageNotFound, Invalid */
   createContainer(name: string, spec: ContainerSpec, signal: AbortSignal): Promise<string>;
@@ -93,11 +92,7 @@ export interface Engine {
    * Resolves once the engine has opened the log; the frames must be iterated, or the signal aborted.
    * @throws {EngineError} NotFound
    */
-  containerLogs(
-    id: string,
-    options: ContainerLogsOptions,
-    signal: AbortSignal,
-  ): Promise<AsyncIterable<LogFrame>>;
+  containerLogs(id: string, options: ContainerLogsOptions, signal: AbortSignal): Promise<AsyncIterable<LogFrame>>;
 
   listNetworks(filter: LabelFilter, signal: AbortSignal): Promise<readonly NetworkSummary[]>;
   inspectNetwork(idOrName: string, signal: AbortSignal): Promise<NetworkDetail | undefined>;

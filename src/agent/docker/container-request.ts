@@ -1,0 +1,75 @@
+/** Writes a ContainerSpec as the body of `POST /containers/create` (Docker Engine API v1.41): pure. */
+import type { ContainerSpec, HealthCheckSpec, PublishedPort } from './docker-types.ts';
+
+const NS_PER_MS = 1_000_000;
+
+/** The request's body; `undefined` fields are left out when it is written as JSON, so that the image's or engine's defaults stand. */
+export function toContainerRequest(spec: ContainerSpec): object {
+  return {
+    Image: spec.image,
+    Labels: spec.labels,
+    Entrypoint: spec.entrypoint,
+    Cmd: spec.command,
+    Env: spec.env && Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
+    WorkingDir: spec.workingDir,
+    User: spec.user,
+    Hostname: spec.hostname,
+    ExposedPorts: Object.fromEntries((spec.ports ?? []).map((port) => [portKey(port), {}])),
+    Healthcheck: spec.healthCheck && toHealthcheck(spec.healthCheck),
+    StopTimeout: spec.stopGraceMs === undefined ? undefined : toWholeSeconds(spec.stopGraceMs),
+    HostConfig: toHostConfig(spec),
+    NetworkingConfig: spec.network && { EndpointsConfig: { [spec.network.name]: { Aliases: spec.network.aliases } } },
+  };
+}
+
+/** Seconds as the engine counts grace: whole, and never less than asked for. */
+export function toWholeSeconds(ms: number): number {
+  return Math.ceil(Math.max(0, ms) / 1000);
+}
+
+function toHostConfig(spec: ContainerSpec): object {
+  return {
+    NetworkMode: spec.network?.name,
+    PortBindings: toPortBindings(spec.ports ?? []),
+    Mounts: spec.mounts?.map(({ type, source, target, isReadOnly }) => ({
+      Type: type,
+      Source: type === 'tmpfs' ? undefined : source, // the engine refuses one
+      Target: target,
+      ReadOnly: isReadOnly,
+    })),
+    RestartPolicy: { Name: spec.restart?.name ?? 'no', MaximumRetryCount: spec.restart?.maxRetries ?? 0 },
+    Memory: spec.memoryLimitBytes,
+    MemoryReservation: spec.memoryReservationBytes,
+    NanoCpus: spec.cpuLimitMillis === undefined ? undefined : spec.cpuLimitMillis * 1_000_000, // 1 CPU = 1e9
+    // 1024 is one CPU's weight, 2 the kernel's least
+    CpuShares: spec.cpuRequestMillis === undefined ? undefined : Math.max(2, Math.round((spec.cpuRequestMillis * 1024) / 1000)),
+  };
+}
+
+function toPortBindings(ports: readonly PublishedPort[]): object {
+  const bindings = Map.groupBy(ports, portKey);
+  return Object.fromEntries(
+    [...bindings].map(([key, group]) => [
+      key,
+      group.map(({ hostIp, hostPort }) => ({ HostIp: hostIp ?? '', HostPort: hostPort === 0 ? '' : String(hostPort) })),
+    ]),
+  );
+}
+
+function portKey({ containerPort, protocol }: PublishedPort): string {
+  return `${containerPort}/${protocol.toLowerCase()}`;
+}
+
+function toHealthcheck(check: HealthCheckSpec): object {
+  return {
+    Test: check.test,
+    Interval: toNs(check.intervalMs),
+    Timeout: toNs(check.timeoutMs),
+    Retries: check.retries,
+    StartPeriod: toNs(check.startPeriodMs),
+  };
+}
+
+function toNs(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.round(ms * NS_PER_MS);
+}

@@ -1,0 +1,131 @@
+/** The engine's containers: what Engine promises of them, over HTTP. */
+import { toContainerRequest, toWholeSeconds } from './container-request.ts';
+import type { DockerTransport } from './docker-transport.ts';
+import type { ContainerDetail } from './docker-types.ts';
+import { decodeContainer, decodeContainerSummary, decodeList } from './docker-wire.ts';
+import { labelTerms, toFilters } from './filters.ts';
+import { EngineError } from './engine-error.ts';
+import type { Engine } from './engine.ts';
+import { decodeLogFrames } from './log-frames.ts';
+
+const STOP_MARGIN_MS = 30_000; // after the grace: the kill, and taking down network and mounts
+
+type ContainerCalls = Pick<
+  Engine,
+  | 'listContainers'
+  | 'inspectContainer'
+  | 'createContainer'
+  | 'startContainer'
+  | 'stopContainer'
+  | 'killContainer'
+  | 'removeContainer'
+  | 'containerLogs'
+>;
+
+export function createContainerCalls(transport: DockerTransport): ContainerCalls {
+  const inspectContainer = async (idOrName: string, signal: AbortSignal): Promise<ContainerDetail | undefined> => {
+    const { status, body } = await transport.request(
+      { method: 'GET', path: `${pathOf(idOrName)}/json`, action: `inspect container "${idOrName}"`, accept: [404] },
+      signal,
+    );
+    return status === 404 ? undefined : decodeContainer(body);
+  };
+  return { inspectContainer, ...createReads(transport, inspectContainer), ...createEffects(transport, inspectContainer) };
+}
+
+type Inspect = Engine['inspectContainer'];
+
+function createReads(transport: DockerTransport, inspect: Inspect): Pick<ContainerCalls, 'listContainers' | 'containerLogs'> {
+  return {
+    listContainers: async ({ labels, all }, signal) => {
+      const { body } = await transport.request(
+        {
+          method: 'GET',
+          path: '/containers/json',
+          query: { all, filters: toFilters({ label: labelTerms(labels) }) },
+          action: 'list containers',
+        },
+        signal,
+      );
+      return decodeList(body, decodeContainerSummary);
+    },
+
+    containerLogs: async (id, { tail, follow = false, sinceMs, timestamps = false }, signal) => {
+      const action = `read the logs of container "${id}"`;
+      // Only its configuration tells whether the stream has frames: API 1.41 sends no content type that would.
+      const detail = await inspect(id, signal);
+      if (detail === undefined) {
+        throw new EngineError('NotFound', `Cannot ${action} as there is no such container`);
+      }
+      const since = sinceMs === undefined ? undefined : (sinceMs / 1000).toFixed(3);
+      const query = { stdout: true, stderr: true, follow, timestamps, since, tail: tail ?? 'all' };
+      const chunks = await transport.stream({ method: 'GET', path: `${pathOf(detail.id)}/logs`, query, action }, signal);
+      return decodeLogFrames(chunks, detail.hasTty);
+    },
+  };
+}
+
+type ContainerEffects = Omit<ContainerCalls, 'listContainers' | 'inspectContainer' | 'containerLogs'>;
+
+function createEffects(transport: DockerTransport, inspect: Inspect): ContainerEffects {
+  return {
+    createContainer: async (name, spec, signal) => {
+      const { body } = await transport.request(
+        {
+          method: 'POST',
+          path: '/containers/create',
+          query: { name },
+          body: toContainerRequest(spec),
+          action: `create container "${name}"`,
+          byStatus: { 404: 'ImageNotFound', 409: 'NameConflict' },
+          byWords: ['NoSpace'],
+        },
+        signal,
+      );
+      return (body as { readonly Id: string }).Id;
+    },
+
+    startContainer: async (id, signal) => {
+      await transport.request(
+        // 304: runs already
+        { method: 'POST', path: `${pathOf(id)}/start`, action: `start container "${id}"`, byWords: ['PortInUse', 'NoSpace'] },
+        signal,
+      );
+    },
+
+    stopContainer: async (id, graceMs, signal) => {
+      const t = toWholeSeconds(graceMs);
+      const timeoutMs = t * 1000 + STOP_MARGIN_MS;
+      await transport.request(
+        // 304: stopped already; 404: gone
+        { method: 'POST', path: `${pathOf(id)}/stop`, query: { t }, action: `stop container "${id}"`, timeoutMs, accept: [404] },
+        signal,
+      );
+    },
+
+    killContainer: async (id, signal) => {
+      await transport.request(
+        // 409: does not run; 404: gone
+        { method: 'POST', path: `${pathOf(id)}/kill`, action: `kill container "${id}"`, accept: [404, 409] },
+        signal,
+      );
+    },
+
+    removeContainer: async (id, { force, removeAnonymousVolumes }, signal) => {
+      const action = `remove container "${id}"`;
+      const call = { method: 'DELETE', path: pathOf(id), query: { force, v: removeAnonymousVolumes }, action } as const;
+      const { status, body } = await transport.request({ ...call, accept: [404, 409] }, signal);
+      // 409 says that it runs, or that it is being removed by someone else; only the container tells which.
+      if (status === 409) {
+        const detail = await inspect(id, signal);
+        if (detail?.state.isRunning === true && detail.state.status !== 'removing') {
+          throw new EngineError('Conflict', `Cannot ${action}: ${String(body).trim()}`);
+        }
+      }
+    },
+  };
+}
+
+function pathOf(id: string): string {
+  return `/containers/${encodeURIComponent(id)}`;
+}
