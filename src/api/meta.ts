@@ -68,6 +68,18 @@ export const ManifestMeta = Closed({
   ...SERVER_FIELDS,
 });
 
+/** Null in an applied manifest removes the entry. */
+const orNull = <Value extends TSchema>(value: Value, expects: string) =>
+  Type.Union([value, Type.Null()], { expects: `${expects}, or null to remove it` });
+
+/** `metadata` of a manifest that is applied: what it leaves out stays, null removes. */
+export const ApplyMeta = Closed({
+  name: Text(DNS_SUBDOMAIN, 'Unique per kind'),
+  labels: Type.Optional(MapOf(LABEL_KEY, orNull(Text(LABEL_VALUE), LABEL_VALUE.expects))),
+  annotations: Type.Optional(MapOf(LABEL_KEY, orNull(Type.String({ maxLength: 65_536 }), 'text'))),
+  ...SERVER_FIELDS,
+});
+
 export type Labels = Readonly<Record<string, string>>;
 
 /** `metadata` as the server keeps it: everything but deletedAt is always there. */

@@ -1,7 +1,7 @@
 /** The Node resource: a physical or virtual machine running cara-agent. */
 import Type, { type Static } from 'typebox';
 import { ConditionSchema, ReportedCondition, type Condition } from './condition.ts';
-import { API_VERSION, Closed, ManifestMeta, Meta, OneOf, Timestamp, type ObjectMeta } from './meta.ts';
+import { API_VERSION, ApplyMeta, Closed, ManifestMeta, Meta, OneOf, Timestamp, type ObjectMeta } from './meta.ts';
 import { QUANTITY } from './quantity.ts';
 
 export const NODE_STATES = ['Ready', 'NotReady', 'Draining'] as const;
@@ -51,6 +51,21 @@ export const NodeSpec = Closed({
   hostname: Type.Optional(Type.String({ maxLength: 253, description: 'OS-level hostname; informational' })),
   unschedulable: Type.Optional(Type.Boolean({ description: 'When true, no new Projects are scheduled here' })),
 });
+
+/** A Node as `caractrl apply` sends it: what it leaves out stays as it is, null removes. */
+export const NodeApply = Closed({
+  apiVersion: Type.Literal(API_VERSION, { expects: API_VERSION }),
+  kind: Type.Literal('Node', { expects: 'Node' }),
+  metadata: ApplyMeta,
+  spec: Type.Optional(
+    Closed({
+      hostname: Type.Optional(Type.Union([Type.String({ maxLength: 253 }), Type.Null()], { expects: 'a host name, or null to remove it' })),
+      unschedulable: Type.Optional(Type.Union([Type.Boolean(), Type.Null()], { expects: 'true, false, or null for false' })),
+    }),
+  ),
+  status: Type.Optional(Type.Unknown({ description: 'Ignored: written by the system alone' })),
+});
+export type NodeApply = Static<typeof NodeApply>;
 
 /** What the server keeps: `unschedulable` is always there. */
 export interface NodeSpec {

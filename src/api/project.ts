@@ -2,7 +2,7 @@
 import Type, { type Static } from 'typebox';
 import { ConditionSchema, type Condition } from './condition.ts';
 import { DURATION } from './duration.ts';
-import { API_VERSION, Closed, Labels, ManifestMeta, Meta, OneOf, Text, Timestamp, type ObjectMeta } from './meta.ts';
+import { API_VERSION, ApplyMeta, Closed, Labels, ManifestMeta, Meta, OneOf, Text, Timestamp, type ObjectMeta } from './meta.ts';
 import { ABSOLUTE_PATH, DNS_LABEL, DNS_SUBDOMAIN, ENV_NAME, IMAGE_REFERENCE } from './names.ts';
 import { ResourceAmounts } from './node.ts';
 
@@ -99,6 +99,16 @@ export const ProjectManifest = Closed({
   status: Type.Optional(Type.Unknown({ description: 'Ignored: written by the system alone' })),
 });
 export type ProjectManifest = Static<typeof ProjectManifest>;
+
+/** A Project as `caractrl apply` sends it: labels and annotations merge (null removes), spec replaces. */
+export const ProjectApply = Closed({
+  apiVersion: Type.Literal(API_VERSION, { expects: API_VERSION }),
+  kind: Type.Literal('Project', { expects: 'Project' }),
+  metadata: ApplyMeta,
+  spec: ProjectSpec,
+  status: Type.Optional(Type.Unknown({ description: 'Ignored: written by the system alone' })),
+});
+export type ProjectApply = Static<typeof ProjectApply>;
 
 /** What a service is doing, in the order in which it usually goes. `Waiting`: for a service it depends on. */
 export const SERVICE_STATES = [

@@ -1,0 +1,61 @@
+/** Manifests: what users write and send. Decoding checks the schema first, then the rules that a schema cannot say; all mistakes at once. */
+import { createDecoder, decodeOrThrow, invalid } from './decode.ts';
+import { KINDS, API_VERSION, type Kind } from './meta.ts';
+import { NodeApply, NodeManifest } from './node.ts';
+import { checkProjectSpec } from './project-rules.ts';
+import { ProjectApply, ProjectManifest, type ProjectSpec } from './project.ts';
+
+const nodeManifest = createDecoder(NodeManifest);
+const nodeApply = createDecoder(NodeApply);
+const projectManifest = createDecoder(ProjectManifest);
+const projectApply = createDecoder(ProjectApply);
+
+/** A Node to create or to replace with. @throws {ApiError} Invalid with every field error */
+export function decodeNodeManifest(input: unknown): NodeManifest {
+  return decodeOrThrow(nodeManifest, input, 'Node');
+}
+
+/** A Node to apply: null removes. @throws {ApiError} Invalid with every field error */
+export function decodeNodeApply(input: unknown): NodeApply {
+  return decodeOrThrow(nodeApply, input, 'Node');
+}
+
+/** A Project to create or to replace with. @throws {ApiError} Invalid with every field error */
+export function decodeProjectManifest(input: unknown): ProjectManifest {
+  return checked(decodeOrThrow(projectManifest, input, 'Project'));
+}
+
+/** A Project to apply: labels and annotations merge, null removes. @throws {ApiError} Invalid with every field error */
+export function decodeProjectApply(input: unknown): ProjectApply {
+  return checked(decodeOrThrow(projectApply, input, 'Project'));
+}
+
+/** Any manifest as `caractrl apply` takes it, by its kind. @throws {ApiError} Invalid with every field error */
+export function decodeManifest(input: unknown): NodeApply | ProjectApply {
+  const kind = typeof input === 'object' && input !== null && 'kind' in input ? input.kind : undefined;
+  switch (kind as Kind) {
+    case 'Node':
+      return decodeNodeApply(input);
+    case 'Project':
+      return decodeProjectApply(input);
+    default:
+      throw invalid('manifest', [describeKind(input, kind)]);
+  }
+}
+
+function describeKind(input: unknown, kind: unknown): { readonly pointer: string; readonly detail: string } {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    return { pointer: '', detail: `must be a map with apiVersion: ${API_VERSION}, kind, metadata and spec` };
+  }
+  return kind === undefined
+    ? { pointer: '/kind', detail: `is required: one of ${KINDS.join(', ')}` }
+    : { pointer: '/kind', detail: `must be one of ${KINDS.join(', ')}: current value is ${JSON.stringify(kind)}` };
+}
+
+function checked<Manifest extends { readonly spec: ProjectSpec }>(manifest: Manifest): Manifest {
+  const errors = checkProjectSpec(manifest.spec);
+  if (errors.length > 0) {
+    throw invalid('Project', errors);
+  }
+  return manifest;
+}
