@@ -161,7 +161,10 @@ function checkResources(service: Service, base: string): readonly FieldError[] {
 
 /** Names one cycle of dependsOn, if there is one: a -> b -> a. */
 function checkCycles(spec: ProjectSpec, base: string): readonly FieldError[] {
-  const dependenciesOf = new Map(spec.services.map(({ name, dependsOn }) => [name, (dependsOn ?? []).map(({ service }) => service)]));
+  const dependenciesOf = new Map<string, readonly string[]>();
+  for (const { name, dependsOn = [] } of spec.services) {
+    dependenciesOf.set(name, [...(dependenciesOf.get(name) ?? []), ...dependsOn.map(({ service }) => service)]);
+  }
   const done = new Set<string>();
   const findCycle = (name: string, path: readonly string[]): readonly string[] | undefined => {
     if (path.includes(name)) {
