@@ -28,11 +28,6 @@ export interface ManifestMetadata {
   readonly resourceVersion?: string;
 }
 
-/** A manifest whose labels and annotations may be null, as `decodeApply` gives it. */
-export type ApplyManifest<Manifest extends { readonly metadata: object }> = Omit<Manifest, 'metadata'> & {
-  readonly metadata: ManifestMetadata;
-};
-
 export interface NewObjectParts<Item extends Resource> {
   readonly kind: Item['kind'];
   readonly metadata: ManifestMetadata;
