@@ -18,7 +18,7 @@ import type { Engine } from './engine.ts';
 const BACKOFF = { baseMs: 200, capMs: 10_000 }; // an engine restarts in 1 to 5 s, and pending work waits for it
 
 /** What can change a plan. A health check alone makes three events each time it runs, and they would be most of all. */
-const ACTIONS = ['create', 'start', 'die', 'oom', 'destroy', 'pause', 'unpause', 'rename', 'health_status', 'disconnect', 'remove'];
+const ACTIONS = ['create', 'start', 'die', 'oom', 'destroy', 'pause', 'unpause', 'rename', 'health_status'];
 
 export interface WatchEngineOptions {
   readonly clock: Clock;
