@@ -22,6 +22,21 @@ export function durationToMs(text: string): number {
   return totalMs;
 }
 
+/** A reader of settings that are durations, giving milliseconds; it throws RangeErrors whose message completes "must be ...". */
+export function durationSetting(minimumMs: number, maximumMs = Infinity): (text: string) => number {
+  return (text) => {
+    if (text.length > DURATION.maxLength || !new RegExp(DURATION.pattern, 'u').test(text)) {
+      throw new RangeError(DURATION.expects);
+    }
+    const ms = durationToMs(text);
+    if (ms < minimumMs || ms > maximumMs) {
+      const upper = maximumMs === Infinity ? '' : ` and at most ${formatDuration(maximumMs)}`;
+      throw new RangeError(`a duration of at least ${formatDuration(minimumMs)}${upper}`);
+    }
+    return ms;
+  };
+}
+
 /** Writes milliseconds as a duration without losing any: 5400000 -> "1h30m", 1500 -> "1s500ms". */
 export function formatDuration(ms: number): string {
   let rest = Math.max(0, Math.round(ms));

@@ -43,16 +43,25 @@ export interface Problem {
   readonly errors?: readonly FieldError[];
 }
 
+export interface ApiErrorOptions {
+  readonly errors?: readonly FieldError[];
+  readonly retryAfterMs?: number;
+  readonly cause?: unknown;
+}
+
 /** A failure with a reason from the table. `message` is a sentence for a person: what was tried, why it failed, current value. */
 export class ApiError extends Error {
   readonly reason: Reason;
   readonly errors: readonly FieldError[];
+  /** how long the other side asks to be left alone, in milliseconds (`Retry-After`); undefined when it asks for nothing */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(reason: Reason, message: string, options?: { readonly errors?: readonly FieldError[]; readonly cause?: unknown }) {
+  constructor(reason: Reason, message: string, options?: ApiErrorOptions) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'ApiError';
     this.reason = reason;
     this.errors = options?.errors ?? [];
+    this.retryAfterMs = options?.retryAfterMs;
   }
 
   get status(): number {
@@ -81,10 +90,10 @@ export function toProblem(error: ApiError): Problem {
 }
 
 /** Makes an ApiError of an answer's body; anything that is no problem document becomes one from `status` alone. */
-export function fromProblem(status: number, body: unknown): ApiError {
+export function fromProblem(status: number, body: unknown, options: Pick<ApiErrorOptions, 'retryAfterMs'> = {}): ApiError {
   const problem = (typeof body === 'object' && body !== null ? body : {}) as Partial<Problem>;
   const reason = isReason(problem.reason) ? problem.reason : reasonOfStatus(status);
-  return new ApiError(reason, problem.detail ?? `${REASONS[reason].title} (HTTP ${status})`, { errors: problem.errors ?? [] });
+  return new ApiError(reason, problem.detail ?? `${REASONS[reason].title} (HTTP ${status})`, { ...options, errors: problem.errors ?? [] });
 }
 
 function isReason(value: unknown): value is Reason {

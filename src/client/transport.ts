@@ -64,7 +64,8 @@ export function createTransport(options: TransportOptions): Transport {
       signal,
     });
     if (!response.ok) {
-      throw fromProblem(response.status, parseJson(await response.text()));
+      const retryAfterMs = readRetryAfterMs(response.headers);
+      throw fromProblem(response.status, parseJson(await response.text()), retryAfterMs === undefined ? {} : { retryAfterMs });
     }
     return response;
   }
@@ -96,6 +97,12 @@ export function createTransport(options: TransportOptions): Transport {
       }
     },
   };
+}
+
+/** `Retry-After` in seconds; its other form, a date, would need the two clocks to agree. Source: RFC 9110 section 10.2.3 */
+function readRetryAfterMs(headers: Headers): number | undefined {
+  const text = headers.get('retry-after')?.trim();
+  return text !== undefined && /^[0-9]{1,9}$/u.test(text) ? Number(text) * 1000 : undefined;
 }
 
 function parseJson(text: string): unknown {
