@@ -20,7 +20,8 @@ export function Text(grammar: Grammar, description?: string): ReturnType<typeof 
 
 /** One of `values`, in exactly this spelling. */
 export function OneOf<const Values extends readonly string[]>(values: Values, description?: string) {
-  return Type.Enum(values, { expects: `one of ${values.join(', ')}`, ...(description !== undefined && { description }) });
+  // the explicit tuple keeps the literals: without it the static type is string
+  return Type.Enum<[...Values]>([...values], { expects: `one of ${values.join(', ')}`, ...(description !== undefined && { description }) });
 }
 
 /** An object that has no fields but these. */

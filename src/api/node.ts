@@ -7,6 +7,20 @@ import { QUANTITY } from './quantity.ts';
 export const NODE_STATES = ['Ready', 'NotReady', 'Draining'] as const;
 export type NodeState = (typeof NODE_STATES)[number];
 
+/** The conditions every Node has, in the order in which they are kept and shown. */
+export const NODE_CONDITION_TYPES = [
+  'Ready',
+  'NoHeartbeat',
+  'RuntimeUnavailable',
+  'DiskPressure',
+  'MemoryPressure',
+  'Unschedulable',
+] as const;
+export type NodeConditionType = (typeof NODE_CONDITION_TYPES)[number];
+
+/** The reason with which an agent reports DiskPressure where it is critical: below 2 % free. */
+export const DISK_CRITICAL = 'DiskCritical';
+
 /** "2000m", "4Gi" or a plain number; comes back as it was written. */
 export const Quantity = Type.Union(
   [Type.String({ pattern: QUANTITY.pattern, maxLength: QUANTITY.maxLength }), Type.Number({ minimum: 0 })],

@@ -1,0 +1,147 @@
+/**
+ * Node state: the one place where a Node's state and conditions are computed. Pure.
+ *
+ * First match wins: NotReady (silent, or a critical condition is True), Draining (cordoned), Ready. Hysteresis is the agent's, who
+ * measures: what it reports of its engine, disk and memory is taken as it is.
+ * Callers  node-lifecycle.ts when heartbeats come or stop, node-service.ts when a user writes the spec.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { findCondition, type Condition, type ConditionStatus } from '../../api/condition.ts';
+import { formatDuration } from '../../api/duration.ts';
+import { DISK_CRITICAL, NODE_CONDITION_TYPES, type Heartbeat, type NodeSpec, type NodeState, type NodeStatus } from '../../api/node.ts';
+
+/** `Live`: the lease runs. `Expired`: it ran out. `Never`: no heartbeat ever came. */
+export type LeaseState = 'Live' | 'Expired' | 'Never';
+
+/** All that a node's status depends on. */
+export interface NodeFacts {
+  readonly name: string;
+  readonly spec: NodeSpec;
+  readonly lease: LeaseState;
+  /** how long a lease lasts, in milliseconds; for the messages */
+  readonly leaseMs: number;
+  /** what the agent has reported since `previous` was derived; a field that is absent stays as it was */
+  readonly report: Heartbeat | undefined;
+  /** RFC 3339; undefined: none ever came */
+  readonly lastHeartbeat: string | undefined;
+  readonly previous: NodeStatus | undefined;
+  /** RFC 3339 */
+  readonly now: string;
+}
+
+/** A condition without its times. */
+type Finding = Omit<Condition, 'lastHeartbeatTime' | 'lastTransitionTime'>;
+
+/** What agents judge; the other conditions are the server's, and what an agent says about them is ignored. */
+const REPORTED = ['RuntimeUnavailable', 'DiskPressure', 'MemoryPressure'] as const;
+const SERVER_OWNED: ReadonlySet<string> = new Set([...NODE_CONDITION_TYPES.filter((type) => !isReported(type)), 'DuplicateIdentity']);
+
+/** Derives state and conditions. The result's conditions carry no lastHeartbeatTime: `withLastHeartbeat` lays it over when a node is read. */
+export function deriveNodeStatus(facts: NodeFacts): NodeStatus {
+  const { spec, lease, report, previous, lastHeartbeat } = facts;
+  const silence = deriveNoHeartbeat(facts);
+  const reported = deriveReported(facts);
+  const critical = [silence, ...reported].find(isCritical);
+  const state: NodeState = critical !== undefined ? 'NotReady' : spec.unschedulable ? 'Draining' : 'Ready';
+  const findings = [deriveReady(lease, critical), silence, ...reported, deriveUnschedulable(spec)];
+  const network = report?.network ?? previous?.network;
+  const capacity = report?.capacity ?? previous?.capacity;
+  const allocatable = report?.allocatable ?? previous?.allocatable;
+  const info = report?.info ?? previous?.info;
+  return {
+    state,
+    ...(network && { network }),
+    ...(capacity && { capacity }),
+    ...(allocatable && { allocatable }),
+    ...(lastHeartbeat !== undefined && { lastHeartbeat }),
+    conditions: inOrder(findings).map((finding) => withTransitionTime(finding, facts)),
+    ...(info && { info }),
+  };
+}
+
+/** Tells whether two statuses say the same but for the time of the last heartbeat, which is not worth a write. */
+export function isSameStatus(left: NodeStatus, right: NodeStatus): boolean {
+  const { lastHeartbeat: _left, ...leftRest } = left;
+  const { lastHeartbeat: _right, ...rightRest } = right;
+  return isDeepStrictEqual(leftRest, rightRest);
+}
+
+/** Tells whether the stored status says that the node was heard from and had not fallen silent. */
+export function isHeard(status: NodeStatus): boolean {
+  return status.lastHeartbeat !== undefined && findCondition(status.conditions, 'NoHeartbeat')?.status !== 'True';
+}
+
+function deriveNoHeartbeat({ name, lease, leaseMs, lastHeartbeat }: NodeFacts): Finding {
+  const type = 'NoHeartbeat';
+  switch (lease) {
+    case 'Live':
+      return { type, status: 'False', reason: 'HeartbeatReceived', message: 'Heartbeats arrive' };
+    case 'Expired':
+      return {
+        type,
+        status: 'True',
+        reason: 'HeartbeatTimeout',
+        message: `No heartbeat for longer than ${formatDuration(leaseMs)}, the last at ${lastHeartbeat ?? 'an unknown time'}: check that the machine is up, that cara-agent runs on it, and that it reaches the server`,
+      };
+    case 'Never':
+      return { type, status: 'True', reason: 'NeverConnected', message: `No heartbeat yet: start cara-agent with NODE_NAME=${name}` };
+    default:
+      return lease satisfies never;
+  }
+}
+
+function deriveReported(facts: NodeFacts): readonly Finding[] {
+  const { lease, report, previous } = facts;
+  const known = report?.conditions ?? previous?.conditions ?? [];
+  const others = known.map(({ type }) => type).filter((type) => !SERVER_OWNED.has(type) && !isReported(type));
+  return [...REPORTED, ...new Set(others)].map((type): Finding => {
+    const found = known.find((condition) => condition.type === type);
+    if (lease !== 'Live') {
+      return { type, status: 'Unknown', reason: 'NoHeartbeat', message: 'Not known while no heartbeats arrive' };
+    }
+    if (found === undefined || found.reason === 'NoHeartbeat') {
+      return { type, status: 'Unknown', reason: 'NotReported', message: 'The agent has not reported on this' };
+    }
+    return { type, status: found.status, reason: found.reason ?? 'Reported', message: found.message ?? '' };
+  });
+}
+
+function deriveReady(lease: LeaseState, critical: Finding | undefined): Finding {
+  const type = 'Ready';
+  if (critical === undefined) {
+    return { type, status: 'True', reason: 'NodeHealthy', message: 'Heartbeats arrive and nothing critical is wrong' };
+  }
+  const status: ConditionStatus = lease === 'Live' ? 'False' : 'Unknown';
+  return { type, status, reason: critical.type, message: critical.message };
+}
+
+function deriveUnschedulable({ unschedulable }: NodeSpec): Finding {
+  const type = 'Unschedulable';
+  return unschedulable
+    ? { type, status: 'True', reason: 'Cordoned', message: 'No new Projects are scheduled here until spec.unschedulable is false' }
+    : { type, status: 'False', reason: 'Schedulable', message: 'New Projects may be scheduled here' };
+}
+
+function isCritical({ type, status, reason }: Finding): boolean {
+  return (
+    status === 'True' && (type === 'NoHeartbeat' || type === 'RuntimeUnavailable' || (type === 'DiskPressure' && reason === DISK_CRITICAL))
+  );
+}
+
+function isReported(type: string): boolean {
+  return (REPORTED as readonly string[]).includes(type);
+}
+
+/** The contract's order, then what else agents report, by name. */
+function inOrder(findings: readonly Finding[]): readonly Finding[] {
+  const rank = (type: string): number => {
+    const index = (NODE_CONDITION_TYPES as readonly string[]).indexOf(type);
+    return index === -1 ? NODE_CONDITION_TYPES.length : index;
+  };
+  return findings.toSorted((left, right) => rank(left.type) - rank(right.type) || (left.type < right.type ? -1 : 1));
+}
+
+function withTransitionTime(finding: Finding, { previous, now }: NodeFacts): Condition {
+  const before = previous && findCondition(previous.conditions, finding.type);
+  return { ...finding, lastTransitionTime: before?.status === finding.status ? before.lastTransitionTime : now };
+}
