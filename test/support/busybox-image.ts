@@ -52,7 +52,7 @@ async function importTar(host: string, reference: string, tar: Buffer): Promise<
   const request = http.request({
     socketPath: host.slice('unix://'.length),
     method: 'POST',
-    path: `/images/create?${query}`,
+    path: `/images/create?${query.toString()}`,
     headers,
     agent: false,
   });

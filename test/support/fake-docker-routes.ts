@@ -97,7 +97,15 @@ function listContainers(state: FakeDockerState, request: FakeRequest): FakeAnswe
 }
 
 function createNetwork(state: FakeDockerState, { body }: FakeRequest): FakeAnswer {
-  const wish = body as { Name: string; Labels?: Record<string, string>; IPAM?: { Config?: readonly { Subnet?: string }[] } };
+  const wish = body as {
+    Name: string;
+    CheckDuplicate?: boolean;
+    Labels?: Record<string, string>;
+    IPAM?: { Config?: readonly { Subnet?: string }[] };
+  };
+  if (wish.CheckDuplicate === true && [...state.networks.values()].some(({ name }) => name === wish.Name)) {
+    throw new Refusal(409, `network with name ${wish.Name} already exists`);
+  }
   const { id } = state.createNetwork(wish.Name, wish.Labels ?? {}, wish.IPAM?.Config?.[0]?.Subnet);
   return { status: 201, body: { Id: id, Warning: '' } };
 }

@@ -265,11 +265,9 @@ export class FakeDockerState {
     return found;
   }
 
+  /** Docker gives two networks one name if it is not asked to look, and so does this. */
   createNetwork(name: string, labels: FakeNetwork['labels'], subnet: string | undefined): FakeNetwork {
     const taken = [...this.networks.values()];
-    if (taken.some((network) => network.name === name)) {
-      throw new Refusal(409, `network with name ${name} already exists`);
-    }
     if (subnet !== undefined && taken.some((network) => overlaps(network.subnet, subnet))) {
       throw new Refusal(403, 'Pool overlaps with other one on this address space');
     }

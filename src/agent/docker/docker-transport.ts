@@ -3,7 +3,7 @@
  *
  * Owns     the pool of idle connections and the negotiated API version; both are forgotten when the engine goes away,
  *          as another version of it may come back.
- * Never    knows what a container is, or retries what the engine has seen.
+ * Never    knows what a container is, or repeats what may have had an effect.
  * Callers  docker-containers.ts, docker-networks.ts, docker-volumes.ts, docker-images.ts, docker-system.ts.
  */
 import http, { type IncomingMessage } from 'node:http';
@@ -155,8 +155,9 @@ async function send(outgoing: Outgoing, signal: AbortSignal): Promise<IncomingMe
   try {
     return await promise;
   } catch (error) {
-    // The engine closed an idle connection just as we took it from the pool: it has not seen the request.
-    if (request.reusedSocket && isReset(error) && !signal.aborted) {
+    // The engine closed an idle connection just as we took it from the pool. Mostly it has not seen the request, but that
+    // cannot be told from one it carried out before it died: only a read may be repeated.
+    if (call.method === 'GET' && request.reusedSocket && isReset(error) && !signal.aborted) {
       return await send({ ...outgoing, agent: false }, signal);
     }
     throw error;
@@ -205,12 +206,11 @@ function messageOf(text: string): string {
   }
 }
 
+/** Leaving the iteration early closes the connection. */
 async function* chunksOf(response: IncomingMessage, toFailure: (error: unknown) => unknown): AsyncGenerator<Uint8Array> {
   try {
     yield* response as AsyncIterable<Uint8Array>;
   } catch (error) {
     throw toFailure(error);
-  } finally {
-    response.destroy();
   }
 }

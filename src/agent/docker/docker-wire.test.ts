@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { decodeContainer, decodeEvent, decodeImage, decodeList, decodeNetwork, decodeContainerSummary, decodeInfo, decodeVolume } from './docker-wire.ts';
+import {
+  decodeContainer,
+  decodeEvent,
+  decodeImage,
+  decodeList,
+  decodeNetwork,
+  decodeContainerSummary,
+  decodeInfo,
+  decodeVolume,
+} from './docker-wire.ts';
 
 test('decodeContainer() takes a whole answer', () => {
   const detail = decodeContainer({

@@ -7,8 +7,14 @@ const ALL = ['PortInUse', 'NoSpace', 'SubnetTaken', 'TooManyRequests', 'PullDeni
 
 // What engines have been seen to say; a new wording is added here first.
 const SAID: readonly (readonly [EngineReason | undefined, string])[] = [
-  ['PortInUse', 'driver failed programming external connectivity on endpoint web (25): Bind for 0.0.0.0:80 failed: port is already allocated'],
-  ['PortInUse', 'driver failed programming external connectivity on endpoint web (25): Error starting userland proxy: listen tcp4 0.0.0.0:80: bind: address already in use'],
+  [
+    'PortInUse',
+    'driver failed programming external connectivity on endpoint web (25): Bind for 0.0.0.0:80 failed: port is already allocated',
+  ],
+  [
+    'PortInUse',
+    'driver failed programming external connectivity on endpoint web (25): Error starting userland proxy: listen tcp4 0.0.0.0:80: bind: address already in use',
+  ],
   ['PortInUse', 'Ports are not available: exposing port TCP 0.0.0.0:80 -> 0.0.0.0:0: listen tcp 0.0.0.0:80: bind: address already in use'],
   ['NoSpace', 'failed to register layer: Error processing tar file(exit status 1): write /usr/lib/x: no space left on device'],
   ['NoSpace', 'mkdir /var/lib/docker/overlay2/ab-init: disk quota exceeded'],
@@ -17,7 +23,10 @@ const SAID: readonly (readonly [EngineReason | undefined, string])[] = [
   ['SubnetTaken', 'cannot create network 1 (br-1): conflicts with network 2 (br-2): networks have overlapping IPv4'],
   ['SubnetTaken', 'all predefined address pools have been fully subnetted'],
   ['TooManyRequests', 'toomanyrequests: You have reached your pull rate limit. You may increase the limit by authenticating'],
-  ['PullDenied', "pull access denied for shop/web, repository does not exist or may require 'docker login': denied: requested access to the resource is denied"],
+  [
+    'PullDenied',
+    "pull access denied for shop/web, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
+  ],
   ['PullDenied', 'Head "https://registry.example/v2/app/manifests/1": unauthorized: authentication required'],
   ['PullDenied', 'Get "https://registry.example/v2/app/manifests/1": no basic auth credentials'],
   ['ImageNotFound', 'manifest for postgres:99 not found: manifest unknown: manifest unknown'],
@@ -48,7 +57,10 @@ test("toEngineFailure() goes by the words, then the call's statuses, then the us
 
 test("toEngineFailure() carries the engine's words on one line of bounded length", () => {
   assert.equal(toEngineFailure(500, ' bad\n  thing. ', { action: 'start container "a"' }).message, 'Cannot start container "a": bad thing');
-  assert.equal(toEngineFailure(502, '', { action: 'start container "a"' }).message, 'Cannot start container "a": the engine answered HTTP 502');
+  assert.equal(
+    toEngineFailure(502, '', { action: 'start container "a"' }).message,
+    'Cannot start container "a": the engine answered HTTP 502',
+  );
   assert.ok(toEngineFailure(500, 'x'.repeat(10_000), { action: 'y' }).message.length < 2100);
 });
 

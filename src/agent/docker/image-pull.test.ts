@@ -19,7 +19,11 @@ test('toPullReference() asks for one tag or digest, never for all tags', () => {
 test('encodeAuth() writes the header as the engine reads it', () => {
   const header = encodeAuth({ username: 'u', password: 'p?>ü', serverAddress: 'registry.example' });
   assert.match(header, /^[\w-]+$/u);
-  assert.deepEqual(JSON.parse(Buffer.from(header, 'base64url').toString()), { username: 'u', password: 'p?>ü', serveraddress: 'registry.example' });
+  assert.deepEqual(JSON.parse(Buffer.from(header, 'base64url').toString()), {
+    username: 'u',
+    password: 'p?>ü',
+    serveraddress: 'registry.example',
+  });
 });
 
 test('PullTracker sums up layers, and counts no bytes twice while they are unpacked', () => {

@@ -24,7 +24,10 @@ const project = fc
   .filter((text) => matches(DNS_SUBDOMAIN, text));
 const pair = fc.record({ project, part: label });
 // pairs that differ little, where a clash would hide: a.b and c-d against a and b.c-d
-const closePair = fc.record({ project: fc.constantFrom('a', 'a-b', 'a.b', 'a-b-c', 'b'), part: fc.constantFrom('a', 'b', 'b-c', 'c', 'a-b') });
+const closePair = fc.record({
+  project: fc.constantFrom('a', 'a-b', 'a.b', 'a-b-c', 'b'),
+  part: fc.constantFrom('a', 'b', 'b-c', 'c', 'a-b'),
+});
 
 test('names are those of the contract', () => {
   assert.equal(networkName('shop'), 'cara_shop');
@@ -66,7 +69,9 @@ test('volumeName() stays within 255 bytes, keeps names apart, and never looks li
       assert.equal(a === b, left.project === right.project && left.part === right.part);
     }),
   );
-  const [one, other] = ['x', 'y'].map((end) => volumeName(`${'p'.repeat(60)}.${'p'.repeat(60)}.${'p'.repeat(60)}.${'p'.repeat(50)}`, `v${end}`.padStart(40, 'v')));
+  const [one, other] = ['x', 'y'].map((end) =>
+    volumeName(`${'p'.repeat(60)}.${'p'.repeat(60)}.${'p'.repeat(60)}.${'p'.repeat(50)}`, `v${end}`.padStart(40, 'v')),
+  );
   assert.notEqual(one, other);
   assert.match(one ?? '', /__[0-9a-f]{64}$/u);
 });
