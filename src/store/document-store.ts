@@ -1,0 +1,175 @@
+/**
+ * Document store: the `Store` that memory and SQLite have in common. Judging a commit, publishing and watching are here; a backend only
+ * adds a journal, which makes changes durable.
+ *
+ * Owns     the queue of commits that wait for the next flush, the documents and the change log.
+ * Never    shows a change to a reader or a watcher before the journal has it.
+ * Callers  memory-store.ts and sqlite/sqlite-store.ts make one.
+ *
+ * GROUP COMMIT. Commits that arrive before `defer` runs the flush are judged one after the other against the documents and the commits
+ * before them, and what they change goes to the journal in one transaction with one fsync. A commit that is refused has changed nothing
+ * by then, so its neighbours do not notice: this is why the transaction needs no SAVEPOINT for each. That judging in memory is sound rests
+ * on the file being ours alone (sqlite/open-database.ts).
+ *
+ * The journal writes on the main thread, which an fsync blocks. A worker thread would not block it but costs a hop for each commit and
+ * makes the order of a simulation depend on threads. Reverse when fsync takes more than some 10 ms on the disks people use.
+ */
+import { ApiError } from '../api/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { ChangeLog } from './change-log.ts';
+import type { Documents } from './documents.ts';
+import { copyOf } from './frozen.ts';
+import type { Change, Listing, Store, StoredObject, WatchItem, Write } from './store.ts';
+import { WriteBatch } from './write-batch.ts';
+
+export interface Journal {
+  /** Makes all of these changes durable, or none. @throws {ApiError} Unavailable when the backend cannot write now */
+  write(changes: readonly Change[]): void;
+  /** @throws {ApiError} Unavailable */
+  ping(): void;
+  close(): void;
+}
+
+export interface DocumentStoreParts {
+  readonly documents: Documents;
+  readonly changeLog: ChangeLog;
+  readonly journal: Journal;
+  /** Runs `flush` once, now or soon; commits that arrive until then share it. */
+  readonly defer: (flush: () => void) => void;
+  readonly log: Logger | undefined;
+}
+
+/** Commits in one transaction: bounds how long a flood of them holds up everything else (some 15 ms). */
+const GROUP_LIMIT = 512;
+
+interface Waiting {
+  readonly writes: readonly Write[];
+  readonly resolve: (results: readonly (StoredObject | undefined)[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export function createDocumentStore(parts: DocumentStoreParts): Store {
+  return new DocumentStore(parts);
+}
+
+class DocumentStore implements Store {
+  readonly #parts: DocumentStoreParts;
+  #queue: Waiting[] = [];
+  #failedFlushes = 0;
+  #isClosed = false;
+
+  constructor(parts: DocumentStoreParts) {
+    this.#parts = parts;
+  }
+
+  async get<Item extends StoredObject>(kind: string, name: string): Promise<Item | undefined> {
+    this.#requireOpen('read');
+    return this.#parts.documents.get(kind, name) as Item | undefined;
+  }
+
+  async list<Item extends StoredObject>(kind: string, page?: { readonly after?: string; readonly limit?: number }): Promise<Listing<Item>> {
+    this.#requireOpen('read');
+    return this.#parts.documents.list(kind, page) as Listing<Item>;
+  }
+
+  async commit(writes: readonly Write[]): Promise<readonly (StoredObject | undefined)[]> {
+    this.#requireOpen('write');
+    const own = writes.map(copyOf); // now, not at the flush: the caller may go on with its draft
+    return await new Promise((resolve, reject) => {
+      this.#queue.push({ writes: own, resolve, reject });
+      if (this.#queue.length === 1) {
+        this.#parts.defer(() => this.#flush());
+      }
+    });
+  }
+
+  watch<Item extends StoredObject>(kind: string, since: number, signal: AbortSignal): AsyncIterable<WatchItem<Item>> {
+    return this.#parts.changeLog.watch<Item>(kind, since, signal);
+  }
+
+  async version(): Promise<number> {
+    this.#requireOpen('read');
+    return this.#parts.documents.version;
+  }
+
+  async ping(): Promise<void> {
+    this.#requireOpen('read');
+    this.#parts.journal.ping();
+  }
+
+  async close(): Promise<void> {
+    if (!this.#isClosed) {
+      while (this.#queue.length > 0) {
+        this.#flush();
+      }
+      this.#isClosed = true;
+      this.#parts.changeLog.close();
+      this.#parts.journal.close();
+    }
+  }
+
+  #flush(): void {
+    const group = this.#queue.slice(0, GROUP_LIMIT);
+    this.#queue = this.#queue.slice(GROUP_LIMIT);
+    if (this.#queue.length > 0) {
+      this.#parts.defer(() => this.#flush());
+    }
+    const batch = new WriteBatch(this.#parts.documents);
+    const answers = group.map((waiting) => answerOf(batch, waiting));
+    try {
+      this.#write(batch.changes);
+    } catch (error) {
+      // Also those that were refused: what they were refused for may have been a neighbour's write that is now not there.
+      for (const { reject } of group) {
+        reject(error);
+      }
+      return;
+    }
+    this.#publish(batch.changes);
+    for (const answer of answers) {
+      answer();
+    }
+  }
+
+  #write(changes: readonly Change[]): void {
+    if (changes.length === 0) {
+      return;
+    }
+    try {
+      this.#parts.journal.write(changes);
+    } catch (error) {
+      this.#failedFlushes += 1;
+      if (this.#failedFlushes === 1) {
+        this.#parts.log?.error({ err: error }, 'store cannot write');
+      }
+      throw error;
+    }
+    if (this.#failedFlushes > 0) {
+      this.#parts.log?.info({ failures: this.#failedFlushes }, 'store writes again');
+      this.#failedFlushes = 0;
+    }
+  }
+
+  #publish(changes: readonly Change[]): void {
+    for (const change of changes) {
+      this.#parts.documents.apply(change);
+    }
+    this.#parts.changeLog.append(changes);
+  }
+
+  #requireOpen(action: 'read' | 'write'): void {
+    if (this.#isClosed) {
+      throw new ApiError('Unavailable', `Cannot ${action} as the store is closed`);
+    }
+  }
+}
+
+/** Judges one commit. @returns what tells its caller, once the group is durable */
+function answerOf(batch: WriteBatch, { writes, resolve, reject }: Waiting): () => void {
+  try {
+    const results = batch.add(writes);
+    return () => resolve(results);
+  } catch (error) {
+    return () => reject(error);
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Documents: the current state of every object, in memory.
+ *
+ * Owns     kind -> name -> object, and the version that this state shows.
+ * Never    decides whether a write may happen (write-batch.ts) or makes it durable (the journal): it is told what has happened.
+ * Callers  document-store.ts; the SQLite store fills it at start.
+ *
+ * Why in memory, with SQLite as the durable copy only: the server's controllers hold every object anyway (mirror.ts) and share these very
+ * objects, so this costs no second copy; a get is two Map lookups, and a list of 100,000 is a slice instead of 100,000 parses.
+ * What comes from disk stays JSON text until somebody first asks for it, as reading 200,000 documents of 1.3 KB takes 0.6 s and parsing
+ * and freezing them 1.3 s more. Measured per object: 1.5 KB as text, 1.7 KB decoded.
+ */
+import { deepFreeze } from './frozen.ts';
+import type { Change, Listing, StoredObject } from './store.ts';
+
+/** One object; `content` is its JSON until first asked for. Mutable, so that an update leaves the sorted order alone. */
+interface Entry {
+  readonly name: string;
+  version: number;
+  content: string | StoredObject;
+}
+
+/** An object as a backend kept it. */
+export interface StoredDocument {
+  readonly kind: string;
+  readonly name: string;
+  readonly version: number;
+  /** the whole object as JSON */
+  readonly json: string;
+}
+
+interface Table {
+  readonly byName: Map<string, Entry>;
+  /** all entries by name; undefined after a creation or deletion, until the next list */
+  sorted: readonly Entry[] | undefined;
+}
+
+export class Documents {
+  readonly #tables = new Map<string, Table>();
+  #version = 0;
+
+  /** The newest version that the state shows. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Takes in what the backend had at start. */
+  load(documents: Iterable<StoredDocument>, version: number): void {
+    for (const { kind, name, version: objectVersion, json } of documents) {
+      this.#table(kind).byName.set(name, { name, version: objectVersion, content: json });
+    }
+    this.#version = version;
+  }
+
+  get(kind: string, name: string): StoredObject | undefined {
+    const entry = this.#tables.get(kind)?.byName.get(name);
+    return entry === undefined ? undefined : decode(entry);
+  }
+
+  /** The version at which an object was last written; reads no document. */
+  findVersion(kind: string, name: string): number | undefined {
+    return this.#tables.get(kind)?.byName.get(name)?.version;
+  }
+
+  list(kind: string, page: { readonly after?: string; readonly limit?: number } = {}): Listing {
+    const entries = this.#sorted(kind);
+    const start = page.after === undefined ? 0 : indexAfter(entries, page.after);
+    const end = page.limit === undefined ? entries.length : start + page.limit;
+    return { items: entries.slice(start, end).map(decode), version: this.#version };
+  }
+
+  /** Takes in one change that is durable. */
+  apply(change: Change): void {
+    const { kind, metadata } = change.object;
+    const table = this.#table(kind);
+    const entry = table.byName.get(metadata.name);
+    if (change.type === 'DELETED') {
+      table.byName.delete(metadata.name);
+      table.sorted = undefined;
+    } else if (entry === undefined) {
+      table.byName.set(metadata.name, { name: metadata.name, version: change.version, content: change.object });
+      table.sorted = undefined;
+    } else {
+      entry.version = change.version;
+      entry.content = change.object;
+    }
+    this.#version = change.version;
+  }
+
+  #table(kind: string): Table {
+    const table = this.#tables.get(kind) ?? { byName: new Map<string, Entry>(), sorted: undefined };
+    this.#tables.set(kind, table);
+    return table;
+  }
+
+  #sorted(kind: string): readonly Entry[] {
+    const table = this.#tables.get(kind);
+    if (table === undefined) {
+      return [];
+    }
+    if (table.sorted === undefined) {
+      // The default order of sort() is by code unit. A sort by name alone would need the lookups all the same.
+      const names = [...table.byName.keys()].sort();
+      table.sorted = names.flatMap((name) => table.byName.get(name) ?? []);
+    }
+    return table.sorted;
+  }
+}
+
+function decode(entry: Entry): StoredObject {
+  if (typeof entry.content === 'string') {
+    entry.content = deepFreeze(JSON.parse(entry.content) as StoredObject);
+  }
+  return entry.content;
+}
+
+/** Where the entries begin whose names come after `name`. */
+function indexAfter(entries: readonly Entry[], name: string): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((entries[middle]?.name ?? '') <= name) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}

@@ -1,0 +1,50 @@
+/** Picks the backend that DATABASE_URL names. */
+import { resolve } from 'node:path';
+import { ApiError } from '../api/errors.ts';
+import type { Clock } from '../base/clock.ts';
+import { ConfigError } from '../base/config.ts';
+import type { Logger } from '../base/log.ts';
+import { createMemoryStore } from './memory-store.ts';
+import { createSqliteStore } from './sqlite/sqlite-store.ts';
+import type { Store } from './store.ts';
+
+export interface StoreDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** changes kept for watchers that come back; default 10,000 */
+  readonly logSize?: number;
+}
+
+/**
+ * Opens the store: `sqlite:/path/to/file`, `sqlite::memory:`, `memory:`.
+ * @throws {ConfigError} when the URL is none of these
+ * @throws {ApiError} NotImplemented for PostgreSQL; Invalid, Unavailable as `createSqliteStore`
+ */
+export async function openStore(databaseUrl: string, deps: StoreDeps): Promise<Store> {
+  const [, scheme = '', rest = ''] = /^([a-z0-9+.-]+):(.*)$/isu.exec(databaseUrl) ?? [];
+  switch (scheme.toLowerCase()) {
+    case 'memory':
+      return createMemoryStore(deps);
+    case 'sqlite':
+      return await createSqliteStore({ ...deps, path: sqlitePath(rest) });
+    case 'postgres':
+    case 'postgresql':
+      throw new ApiError('NotImplemented', 'Cannot use DATABASE_URL as this build has no PostgreSQL yet: use sqlite:/path/to/cara.db');
+    default:
+      // Only the scheme is shown: the rest may hold a password.
+      throw new ConfigError(
+        'Cannot use DATABASE_URL as it must be sqlite:/path/to/cara.db, sqlite::memory: or memory: ' +
+          `current value ${scheme === '' ? 'has no scheme' : `begins with ${JSON.stringify(`${scheme}:`)}`}`,
+      );
+  }
+}
+
+function sqlitePath(rest: string): string {
+  if (rest === ':memory:') {
+    return rest;
+  }
+  if (rest === '' || rest.endsWith('/') || /^\/\/[^/]/u.test(rest)) {
+    throw new ConfigError(`Cannot use DATABASE_URL as it must name a file like sqlite:/path/to/cara.db: current value is "sqlite:${rest}"`);
+  }
+  return resolve(rest);
+}
