@@ -1,0 +1,170 @@
+/**
+ * A Docker engine of our own, for the quickstart and the end-to-end tests: everything it keeps is in one folder, and stopping it
+ * leaves no process, mount, control group, link or firewall rule.
+ *
+ * Owns     the folder given to it, with engine.json (what to undo, written before the engine starts, so that a killed run can be
+ *          cleaned up by the next) and a network namespace where one was asked for.
+ * Never    touches the machine's own engine: its folders /run/containerd and /etc/docker are covered in a private mount namespace.
+ * Callers  quickstart.ts, test.ts, test/support/engine.ts.
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { isEngineAt } from './engine-http.ts';
+import { type EngineRecord, removeEngine } from './engine-remove.ts';
+import { takeNetworkSnapshot } from './engine-network.ts';
+import { addNetns, inNetns } from './netns.ts';
+import { findProcess, isRunning, sendSignal } from './process.ts';
+import { lastLines, withSystemPath } from './run.ts';
+import { until } from './wait.ts';
+
+export interface Engine extends AsyncDisposable {
+  /** unix:///… for DOCKER_HOST */
+  readonly host: string;
+  readonly pid: number;
+  readonly netns: string | undefined;
+  /** Stops the engine with its containers and removes all traces, its folder included. Safe to call twice. */
+  stop(): Promise<void>;
+  /** kill -9 of the engine alone, as a crash: containers go on running until `stop`. */
+  kill(): Promise<void>;
+}
+
+export interface EngineOptions {
+  /** made if missing, removed by `stop`; must not hold anything else */
+  readonly dir: string;
+  /** a network namespace for it alone: made here, removed by `stop` with every process in it */
+  readonly netns?: string;
+  /** default engine.log in `dir` */
+  readonly logFile?: string;
+}
+
+const START_TIMEOUT_MS = 60_000;
+const MAX_SOCKET_PATH = 100; // the kernel takes 107 characters (unix(7)); containerd adds a suffix to some
+const LONGEST_BELOW = '/exec/containerd/containerd.sock.ttrpc'.length;
+const COVERED = ['/run/containerd', '/etc/docker']; // a containerd of the system, the engine's key and daemon.json
+const MADE_BY_CONTAINERD = '/opt/containerd';
+
+// In a mount namespace of its own: nothing the engine mounts is seen outside, and all of it goes with its last process.
+const ENTER = 'for folder in /run/containerd /etc/docker; do mount -t tmpfs cara "$folder" || exit 1; done; exec "$@"';
+
+/** The engine that this machine offers: DOCKER_HOST, else the usual socket. Undefined when nothing answers within two seconds. */
+export async function findEngine(env: NodeJS.ProcessEnv = process.env): Promise<string | undefined> {
+  const configured = env['DOCKER_HOST'] ?? '';
+  const host = configured === '' ? 'unix:///var/run/docker.sock' : configured;
+  return (await isEngineAt(host)) ? host : undefined;
+}
+
+/** Starts a private engine. Needs root. @throws {Error} with the engine's last words, when it does not come up */
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  if (process.getuid?.() !== 0) {
+    throw new Error('Cannot start a Docker engine as that needs root: start Docker, or run this as root');
+  }
+  if (existsSync(path.join(options.dir, 'engine.json'))) {
+    await removeEngine(options.dir); // what a killed run has left
+  }
+  mkdirSync(options.dir, { recursive: true });
+  const record = await prepare(options);
+  const logFile = options.logFile ?? path.join(options.dir, 'engine.log');
+  try {
+    const pid = launch(record, options.dir, logFile);
+    const host = `unix://${record.runDir}/docker.sock`;
+    await waitUntilReady(host, pid, logFile);
+    return engineOf(record, { dir: options.dir, host, pid });
+  } catch (error) {
+    await removeEngine(options.dir);
+    throw error;
+  }
+}
+
+/** Writes down what will have to be undone, then makes the folders and the namespace. */
+async function prepare({ dir, netns }: EngineOptions): Promise<EngineRecord> {
+  const isShort = path.resolve(dir).length + LONGEST_BELOW <= MAX_SOCKET_PATH;
+  const record: EngineRecord = {
+    name: `cara-engine-${randomBytes(4).toString('hex')}`,
+    runDir: isShort ? path.resolve(dir) : mkdtempSync('/tmp/cara-'),
+    netns,
+    network: netns === undefined ? await takeNetworkSnapshot() : undefined,
+    madeFolders: [...COVERED, MADE_BY_CONTAINERD].filter((folder) => !existsSync(folder)),
+  };
+  writeFileSync(path.join(dir, 'engine.json'), JSON.stringify(record));
+  writeFileSync(path.join(dir, 'daemon.json'), '{}'); // not the machine's, whose settings would contradict our flags
+  COVERED.forEach((folder) => mkdirSync(folder, { recursive: true }));
+  if (netns !== undefined) {
+    await addNetns(netns);
+  }
+  return record;
+}
+
+function launch(record: EngineRecord, dir: string, logFile: string): number {
+  const { runDir, netns, name } = record;
+  const enter = ['unshare', '--mount', '--propagation', 'slave', '/bin/sh', '-c', ENTER, 'cara-engine'];
+  const engine = {
+    '--config-file': path.resolve(dir, 'daemon.json'),
+    '--data-root': path.resolve(dir, 'data'),
+    '--exec-root': `${runDir}/exec`,
+    '--pidfile': `${runDir}/docker.pid`,
+    '--host': `unix://${runDir}/docker.sock`,
+    '--bridge': 'none',
+    '--shutdown-timeout': '5',
+    // a control group of its own, which finds its containers whatever becomes of the engine
+    '--exec-opt': 'native.cgroupdriver=cgroupfs',
+    '--cgroup-parent': `/${name}`,
+  };
+  const command = [...inNetns(netns), ...enter, 'dockerd', ...Object.entries(engine).flat()];
+  const log = openSync(logFile, 'a');
+  try {
+    const [program = '', ...args] = command;
+    // every step of the command execs the next, so that this pid becomes dockerd's; detached: Ctrl-C on the terminal is not for it
+    const child = spawn(program, args, { detached: true, stdio: ['ignore', log, log], env: withSystemPath(process.env) });
+    child.on('error', () => undefined); // told by waitUntilReady
+    child.unref();
+    if (child.pid === undefined) {
+      throw new Error(`Cannot start a Docker engine as ${program} (package util-linux) cannot be run`);
+    }
+    return child.pid;
+  } finally {
+    closeSync(log);
+  }
+}
+
+async function waitUntilReady(host: string, pid: number, logFile: string): Promise<void> {
+  const isReady = await until(async () => (findProcess(pid) === undefined ? 'died' : (await isEngineAt(host)) && 'ready'), {
+    what: 'the Docker engine to answer',
+    timeoutMs: START_TIMEOUT_MS,
+  }).catch(() => 'silent');
+  if (isReady !== 'ready') {
+    const cause = isReady === 'died' ? 'it ended' : `it did not answer within ${START_TIMEOUT_MS / 1000} s`;
+    throw new Error(`Cannot start a Docker engine as ${cause}: ${lastComplaint(readFileSync(logFile, 'utf8'))}`);
+  }
+}
+
+/** The line of dockerd's log that says why it failed: the last that is an error, else the last. */
+export function lastComplaint(log: string): string {
+  const lines = log.split('\n').filter((line) => line.trim() !== '');
+  const complaint =
+    lines.findLast((line) => !line.startsWith('time=') || /level=(error|fatal)/u.test(line)) ?? lines.at(-1) ?? 'no word in its log';
+  return /msg="((?:[^"\\]|\\.)*)"/u.exec(complaint)?.[1]?.replaceAll('\\"', '"') ?? lastLines(complaint, 1);
+}
+
+function engineOf(record: EngineRecord, { dir, host, pid }: { dir: string; host: string; pid: number }): Engine {
+  const dockerd = findProcess(pid);
+  let stopping: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    stopping ??= removeEngine(dir);
+    await stopping;
+  };
+  return {
+    host,
+    pid,
+    netns: record.netns,
+    stop,
+    kill: async () => {
+      if (dockerd !== undefined) {
+        sendSignal(dockerd, 'SIGKILL');
+        await until(() => !isRunning(dockerd), { what: 'the engine to die', timeoutMs: 10_000 });
+      }
+    },
+    [Symbol.asyncDispose]: stop,
+  };
+}
