@@ -1,0 +1,159 @@
+/**
+ * Project controller: what time and nodes do to Projects: expiry, loss of a node, termination that no agent confirms.
+ *
+ * Owns     the conditions NodeReachable and FitsNode, the phases Failed/NodeLost and Terminating/Expired, and giving up a lost node
+ *          (back to Pending). In memory: since when this process has seen what (loss-tracker.ts), and when to look at which Project again.
+ * Never    chooses a node. Never acts on how long something lasted before this process saw it.
+ * Callers  main.ts spawns `run`; the mirrors' changes and its own deadlines wake it.
+ */
+import { hasReason } from '../../api/errors.ts';
+import type { NodeObject } from '../../api/node.ts';
+import type { ProjectObject } from '../../api/project.ts';
+import { abortable } from '../../base/abortable.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import { Wakeup } from '../../base/wakeup.ts';
+import type { Mirror } from '../../store/mirror.ts';
+import type { Store, Write } from '../../store/store.ts';
+import { matchesSelector, refuseState } from '../scheduler/filters.ts';
+import { ProjectWatch } from './project-watch.ts';
+import { type Timeouts, type Verdict, judgeProject } from './project-verdict.ts';
+
+export interface ProjectControllerDeps extends Timeouts {
+  readonly store: Store;
+  readonly nodes: Mirror<NodeObject>;
+  readonly projects: Mirror<ProjectObject>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface ProjectController {
+  /** Runs until `signal` aborts, and then rejects with its reason. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Commits under way at a time. */
+const CONCURRENCY = 64;
+const CONFLICT_PAUSE_MS = 250; // somebody else wrote: most often their change wakes us sooner
+const RETRY_MS = 1_000; // the store does not answer
+
+export function createProjectController(deps: ProjectControllerDeps): ProjectController {
+  const log = deps.log.child({ component: 'project-controller' });
+  return { run: (signal) => runController({ ...deps, log }, signal) };
+}
+
+async function runController(deps: ProjectControllerDeps, signal: AbortSignal): Promise<void> {
+  const { nodes, projects, clock } = deps;
+  await abortable(Promise.all([nodes.ready(), projects.ready()]), signal);
+  const wakeup = new Wakeup();
+  const watch = new ProjectWatch();
+  const unsubscribe = follow(deps, watch, wakeup);
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const due = watch.takeDue(clock.monotonicMs());
+      for (let begin = 0; begin < due.length; begin += CONCURRENCY) {
+        await Promise.all(due.slice(begin, begin + CONCURRENCY).map((name) => reconcileProject(deps, watch, name)));
+      }
+      await wakeup.wait(clock, watch.nextDueMs() - clock.monotonicMs(), signal);
+    }
+  } finally {
+    unsubscribe();
+  }
+}
+
+function follow({ nodes, projects, clock }: ProjectControllerDeps, watch: ProjectWatch, wakeup: Wakeup): () => void {
+  const noteNode = (name: string): void => watch.noteNode(name, nodes.get(name), clock.monotonicMs());
+  const noteProject = (name: string): void => {
+    const project = projects.get(name);
+    const nodeRef = project?.status.nodeRef;
+    const nowMs = clock.monotonicMs();
+    watch.noteProject(name, project, nowMs);
+    if (nodeRef !== undefined && nodes.get(nodeRef) === undefined && watch.findLoss(nodeRef, nowMs) === undefined) {
+      noteNode(nodeRef); // no change will tell of a node that was gone before
+    }
+  };
+  const stopNodes = nodes.onChange(({ object }) => {
+    noteNode(object.metadata.name);
+    wakeup.notify();
+  });
+  const stopProjects = projects.onChange(({ object }) => {
+    noteProject(object.metadata.name);
+    wakeup.notify();
+  });
+  for (const name of nodes.items().keys()) {
+    noteNode(name);
+  }
+  for (const name of projects.items().keys()) {
+    noteProject(name);
+  }
+  return () => {
+    stopNodes();
+    stopProjects();
+  };
+}
+
+/** One look at one Project: observe, judge, write. Its failure is its own: it is looked at again later. */
+async function reconcileProject(deps: ProjectControllerDeps, watch: ProjectWatch, name: string): Promise<void> {
+  const { store, nodes, projects, clock, log } = deps;
+  const project = projects.get(name);
+  if (project === undefined) {
+    return;
+  }
+  try {
+    const { nodeRef } = project.status;
+    const node = nodeRef === undefined ? undefined : nodes.get(nodeRef);
+    const nowMs = clock.monotonicMs();
+    const verdict = judgeProject({
+      project,
+      node,
+      loss: nodeRef === undefined ? undefined : watch.findLoss(nodeRef, nowMs),
+      terminatingForMs: watch.terminatingForMs(name, nowMs),
+      hasRefuge: () => hasRefuge(nodes, project),
+      nowMs: clock.wallMs(),
+      timeouts: deps,
+    });
+    watch.lookAgain(name, verdict.kind === 'keep' ? nowMs + verdict.lookAgainMs : Infinity);
+    if (verdict.kind === 'keep' && verdict.project === project) {
+      return;
+    }
+    await store.commit(writesOf(project, node, verdict));
+    logVerdict(log, project, verdict);
+  } catch (error) {
+    const isRace = hasReason(error, 'Conflict', 'NotFound');
+    watch.lookAgain(name, clock.monotonicMs() + (isRace ? CONFLICT_PAUSE_MS : RETRY_MS));
+    if (!isRace) {
+      log.error({ err: error, project: name }, 'project cannot be reconciled');
+    }
+  }
+}
+
+/** What was judged by the node is written only while the node is as it was judged. */
+function writesOf({ metadata, status }: ProjectObject, node: NodeObject | undefined, verdict: Verdict): readonly Write[] {
+  const expectedVersion = metadata.resourceVersion;
+  const write: Write =
+    verdict.kind === 'drop'
+      ? { op: 'delete', kind: 'Project', name: metadata.name, expectedVersion }
+      : { op: 'update', object: verdict.project, expectedVersion };
+  return status.nodeRef === undefined
+    ? [write]
+    : [{ op: 'check', kind: 'Node', name: status.nodeRef, expectedVersion: node?.metadata.resourceVersion }, write];
+}
+
+/** Tells whether another node might take the Project: giving up the only place it can be would end in its removal there, for nothing. */
+function hasRefuge(nodes: Mirror<NodeObject>, { spec, status }: ProjectObject): boolean {
+  const nodeSelector = Object.entries(spec.nodeSelector ?? {});
+  return nodes
+    .items()
+    .values()
+    .some((node) => node.metadata.name !== status.nodeRef && refuseState(node) === undefined && matchesSelector(node, nodeSelector));
+}
+
+function logVerdict(log: Logger, { metadata, status }: ProjectObject, verdict: Verdict): void {
+  const fields = { project: metadata.name, node: status.nodeRef, from: status.phase };
+  if (verdict.kind === 'drop') {
+    log.info({ ...fields, reason: verdict.because }, 'project dropped');
+  } else if (verdict.project.status.phase !== status.phase) {
+    log.info({ ...fields, to: verdict.project.status.phase, reason: verdict.project.status.reason }, 'project phase changed');
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Project phase: what an agent's report makes of a Project's status; pure.
+ *
+ * The agent says what it sees; the phase is decided here:
+ * - A report is believed only for the assignment (and uid) that it names, and only while the Project has a node; else it is stale.
+ * - Terminating stays Terminating, whatever is reported, until Terminated: then the record goes.
+ * - Running is shown only when the report speaks of the current generation and calls no service of the spec unready; otherwise
+ *   Scheduled, with what is waited for. A failure of an older generation says nothing of the current one and shows as Updating.
+ * - Terminated or Terminating of a Project that nobody deletes is no end: the node is chosen and the work is not up, so Scheduled.
+ * - A Project given up with its node (Failed, NodeLost) stays so while the node has no record, however well it may run there.
+ * Callers  project-service.ts
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { ProjectObject, ProjectStatus, StatusReport } from '../../api/project.ts';
+import { type Cause, enter, isLost, settle, updating } from './project-status.ts';
+
+export interface ReportContext {
+  /** RFC 3339 */
+  readonly now: string;
+  /** whether the Project's node has a record */
+  readonly isNodeKnown: boolean;
+}
+
+export type ReportOutcome =
+  | { readonly kind: 'changed'; readonly status: ProjectStatus }
+  | { readonly kind: 'unchanged' }
+  /** all is removed: drop the record */
+  | { readonly kind: 'gone' }
+  /** `detail` completes "Cannot take the report as ..." */
+  | { readonly kind: 'stale'; readonly detail: string };
+
+export function deriveReported(project: ProjectObject, report: StatusReport, context: ReportContext): ReportOutcome {
+  const detail = findStaleness(project, report);
+  if (detail !== undefined) {
+    return { kind: 'stale', detail };
+  }
+  const isTerminating = project.status.phase === 'Terminating';
+  if (isTerminating && report.phase === 'Terminated') {
+    return { kind: 'gone' };
+  }
+  const { generation } = project.metadata;
+  const observed: ProjectStatus = {
+    ...project.status,
+    // a server restored from a backup may be behind its agents: status never claims a generation newer than spec
+    observedGeneration: Math.min(report.observedGeneration ?? generation, generation),
+    services: report.services ?? project.status.services,
+  };
+  const next = isTerminating
+    ? { ...observed, ...(report.message !== undefined && { message: report.message }) }
+    : derivePhase(project, report, { observed, isNodeKnown: context.isNodeKnown });
+  const status = settle(next, generation, context.now);
+  return isDeepStrictEqual(status, project.status) ? { kind: 'unchanged' } : { kind: 'changed', status };
+}
+
+function findStaleness({ metadata, status }: ProjectObject, report: StatusReport): string | undefined {
+  if (report.uid !== undefined && report.uid !== metadata.uid) {
+    return `it speaks of another Project of that name: report has uid ${report.uid}, current is ${metadata.uid}`;
+  }
+  if (status.nodeRef === undefined) {
+    return `the Project is assigned to no node: current phase is ${status.phase}`;
+  }
+  if (report.assignment !== undefined && report.assignment !== status.assignment) {
+    return `the Project has been assigned anew: report has assignment ${report.assignment}, current is ${status.assignment} on node ${status.nodeRef}`;
+  }
+  return undefined;
+}
+
+interface Observed {
+  readonly observed: ProjectStatus;
+  readonly isNodeKnown: boolean;
+}
+
+function derivePhase(project: ProjectObject, report: StatusReport, { observed, isNodeKnown }: Observed): ProjectStatus {
+  if (isLost(project.status) && !isNodeKnown) {
+    return observed;
+  }
+  if (observed.observedGeneration < project.metadata.generation) {
+    const progress = report.phase === 'Scheduled' ? messageOf(report) : {}; // Running or Failed speaks of the old spec
+    return enter(observed, 'Scheduled', { ...updating(project.metadata.generation), ...progress });
+  }
+  switch (report.phase) {
+    case 'Running': {
+      const unready = findUnready(project, report);
+      return unready === undefined ? enter(observed, 'Running', causeOf(report)) : enter(observed, 'Scheduled', unready);
+    }
+    case 'Failed':
+    case 'Scheduled':
+      return enter(observed, report.phase, causeOf(report));
+    case 'Terminating':
+    case 'Terminated':
+      return enter(observed, 'Scheduled', {
+        reason: 'Removed',
+        message: `the agent reports ${report.phase} though nobody deletes the Project: waiting for it to be brought up again`,
+      });
+    default:
+      return report.phase satisfies never;
+  }
+}
+
+/** Running is true only when no service contradicts it. A report that lists no services is taken at its word. */
+function findUnready({ spec }: ProjectObject, { services }: StatusReport): Cause | undefined {
+  if (services === undefined || services.length === 0) {
+    return undefined;
+  }
+  const ready = new Set(services.filter((service) => service.ready).map(({ name }) => name));
+  const unready = spec.services.map(({ name }) => name).filter((name) => !ready.has(name));
+  return unready.length === 0 ? undefined : { reason: 'ServicesNotReady', message: `waiting for ${unready.join(', ')}` };
+}
+
+function causeOf(report: StatusReport): Partial<Cause> {
+  return { ...(report.reason !== undefined && { reason: report.reason }), ...messageOf(report) };
+}
+
+function messageOf({ message }: StatusReport): { readonly message?: string } {
+  return message === undefined ? {} : { message };
+}

@@ -1,0 +1,163 @@
+/**
+ * The transitions of a Project's status that the server makes by itself; pure. What an agent's report makes of it is in project-phase.ts.
+ *
+ * Every transition ends in `settle`, which derives the condition `Ready` from the rest, so that no two writers can disagree on it.
+ * Callers  project-service.ts, project-controller.ts and its judges, scheduler/scheduler.ts.
+ */
+import { type Condition, findCondition, withCondition } from '../../api/condition.ts';
+import type { ProjectObject, ProjectPhase, ProjectStatus } from '../../api/project.ts';
+
+/** Why a Project is in its phase: a CamelCase word and a sentence. */
+export interface Cause {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The reason of a Project whose node is given up. */
+export const NODE_LOST = 'NodeLost';
+
+/** @param now RFC 3339, here and below */
+export function initialStatus(now: string): ProjectStatus {
+  return settle({ phase: 'Pending', assignment: 0, observedGeneration: 0, services: [], conditions: [] }, 1, now);
+}
+
+/** The scheduler chose `node`: a new assignment, of which the agent knows nothing yet. */
+export function bind({ metadata, status }: ProjectObject, node: string, now: string): ProjectStatus {
+  const scheduled = { type: 'Scheduled', status: 'True', reason: 'Bound', message: `placed on ${node}` } as const;
+  return settle(
+    {
+      ...enter(status, 'Scheduled'),
+      nodeRef: node,
+      assignment: status.assignment + 1,
+      services: [],
+      conditions: withCondition(without(status.conditions, 'NodeReachable', 'FitsNode'), scheduled, now),
+    },
+    metadata.generation,
+    now,
+  );
+}
+
+/** No node takes it now; `message` says why. */
+export function markUnschedulable({ metadata, status }: ProjectObject, message: string, now: string): ProjectStatus {
+  const cause = { reason: 'Unschedulable', message };
+  const conditions = withCondition(status.conditions, { type: 'Scheduled', status: 'False', ...cause }, now);
+  return settle({ ...enter(status, 'Pending', cause), conditions }, metadata.generation, now);
+}
+
+/** Gives up the node: the scheduler chooses anew. The assignment number stays, to be raised by the next binding. */
+export function unbind({ metadata, status }: ProjectObject, message: string, now: string): ProjectStatus {
+  const { nodeRef: _nodeRef, ...unbound } = status;
+  const cause = { reason: NODE_LOST, message };
+  const conditions = withCondition(
+    without(status.conditions, 'NodeReachable', 'FitsNode'),
+    { type: 'Scheduled', status: 'False', ...cause },
+    now,
+  );
+  return settle({ ...enter(unbound, 'Pending', cause), services: [], conditions }, metadata.generation, now);
+}
+
+/**
+ * The spec has changed under a Project that has a node; `project` has the new generation.
+ *
+ * It leaves Running at once, in the same write as the spec: Running promises that every service runs what the spec asks for, and
+ * whoever applies and then waits for Running must not see the old one. It leaves Failed too, as that spoke of the old spec. It shows
+ * Scheduled (the node is chosen, the agent has not confirmed), reason Updating; the containers run on meanwhile.
+ * Rejected: keeping the phase with Ready=False, as then each reader has to compare generations to know what Running means.
+ */
+export function markUpdating({ metadata, status }: ProjectObject, now: string): ProjectStatus {
+  const isWaiting = status.phase === 'Pending' || status.phase === 'Terminating' || isLost(status);
+  return settle(isWaiting ? status : enter(status, 'Scheduled', updating(metadata.generation)), metadata.generation, now);
+}
+
+/** The cause to show while the agent has not taken up `generation`. */
+export function updating(generation: number): Cause {
+  return { reason: 'Updating', message: `waiting for the agent to take up generation ${generation}` };
+}
+
+/** Deletion begins: the agent tears down, and the record goes when it has said so. */
+export function terminate(project: ProjectObject, cause: Cause, now: string): ProjectObject {
+  const { metadata, status } = project;
+  return {
+    ...project,
+    metadata: { ...metadata, deletedAt: now, updatedAt: now },
+    status: settle(enter(status, 'Terminating', cause), metadata.generation, now),
+  };
+}
+
+/** The node cannot be relied on to say what runs; the phase stays. */
+export function markUnreachable({ metadata, status }: ProjectObject, cause: Cause, now: string): ProjectStatus {
+  const conditions = withCondition(status.conditions, { type: 'NodeReachable', status: 'False', ...cause }, now);
+  return settle({ ...status, conditions }, metadata.generation, now);
+}
+
+/** The node is back; a Project that was given up with it waits for what its agent reports. */
+export function markReachable({ metadata, status }: ProjectObject, now: string): ProjectStatus {
+  const back = { ...status, conditions: without(status.conditions, 'NodeReachable') };
+  const cause = { reason: 'NodeReturned', message: `node ${status.nodeRef ?? ''} is back: waiting for what its agent reports` };
+  return settle(isLost(status) ? enter(back, 'Scheduled', cause) : back, metadata.generation, now);
+}
+
+/** The node is given up, the Project with it. */
+export function markLost({ metadata, status }: ProjectObject, message: string, now: string): ProjectStatus {
+  return settle(enter(status, 'Failed', { reason: NODE_LOST, message }), metadata.generation, now);
+}
+
+/** Says that the Project could not be placed where it is (undefined: that it could); it stays all the same. */
+export function markFit({ metadata, status }: ProjectObject, misfit: Cause | undefined, now: string): ProjectStatus {
+  const conditions =
+    misfit === undefined
+      ? without(status.conditions, 'FitsNode')
+      : withCondition(status.conditions, { type: 'FitsNode', status: 'False', ...misfit }, now);
+  return settle({ ...status, conditions }, metadata.generation, now);
+}
+
+export function isTerminating({ status }: ProjectObject): boolean {
+  return status.phase === 'Terminating' || status.phase === 'Terminated';
+}
+
+/** Tells whether the server gave the Project up together with its node. */
+export function isLost(status: ProjectStatus): boolean {
+  return status.phase === 'Failed' && status.reason === NODE_LOST;
+}
+
+/** Moves to `phase`; the cause of the phase before goes. */
+export function enter(status: ProjectStatus, phase: ProjectPhase, cause?: Partial<Cause>): ProjectStatus {
+  const { reason: _reason, message: _message, ...rest } = status;
+  return { ...rest, phase, ...cause };
+}
+
+/** Brings the condition Ready in line with the rest of the status. */
+export function settle(status: ProjectStatus, generation: number, now: string): ProjectStatus {
+  return { ...status, conditions: withCondition(status.conditions, { type: 'Ready', ...deriveReady(status, generation) }, now) };
+}
+
+const DEFAULT_CAUSES: Readonly<Record<ProjectPhase, Cause>> = {
+  Pending: { reason: 'NotScheduled', message: 'waiting for a node' },
+  Scheduled: { reason: 'Starting', message: 'waiting for the agent to report' },
+  Running: { reason: 'AllServicesReady', message: 'every service runs what the spec asks for' },
+  Failed: { reason: 'Failed', message: 'a service cannot be brought up' },
+  Terminating: { reason: 'Terminating', message: 'being removed from its node' },
+  Terminated: { reason: 'Terminated', message: 'all is removed' },
+};
+
+const MAX_CONDITION_MESSAGE = 4096; // characters; the schema's bound on a condition, a report may say more
+
+function deriveReady(status: ProjectStatus, generation: number): Pick<Condition, 'status' | 'reason' | 'message'> {
+  const { phase } = status;
+  const reachable = findCondition(status.conditions, 'NodeReachable');
+  if (reachable?.status === 'False' && (phase === 'Running' || phase === 'Scheduled')) {
+    return { status: 'Unknown', reason: 'NodeUnreachable', message: reachable.message };
+  }
+  if (phase === 'Running') {
+    return status.observedGeneration >= generation
+      ? { status: 'True', ...DEFAULT_CAUSES.Running }
+      : { status: 'False', ...updating(generation) };
+  }
+  const fallback = DEFAULT_CAUSES[phase];
+  const message = (status.message ?? fallback.message).slice(0, MAX_CONDITION_MESSAGE);
+  return { status: 'False', reason: status.reason ?? fallback.reason, message };
+}
+
+function without(conditions: readonly Condition[], ...types: readonly string[]): readonly Condition[] {
+  return conditions.some(({ type }) => types.includes(type)) ? conditions.filter(({ type }) => !types.includes(type)) : conditions;
+}

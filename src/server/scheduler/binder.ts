@@ -1,0 +1,75 @@
+/**
+ * Binder: writes what the scheduler decided, each decision in a commit of its own, so that a Project that cannot be written holds up
+ * no other; the store groups concurrent commits.
+ *
+ * Never    binds to a node that has changed since it was looked at: the commit checks the node's version, so that no Project lands on a
+ *          node that was cordoned in between.
+ * Callers  scheduler.ts
+ */
+import { ApiError, hasReason } from '../../api/errors.ts';
+import type { NodeObject } from '../../api/node.ts';
+import type { ProjectObject, ProjectStatus } from '../../api/project.ts';
+import { type Clock, nowRfc3339 } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Store, Write } from '../../store/store.ts';
+import { bind, markUnschedulable } from '../projects/project-status.ts';
+
+export type WriteOutcome =
+  | { readonly kind: 'written'; readonly project: ProjectObject }
+  /** somebody else wrote the Project or the node in between: look again */
+  | { readonly kind: 'conflict' }
+  /** the store cannot write now, or something is wrong with this Project: look again later */
+  | { readonly kind: 'failed' };
+
+export interface Binder {
+  bind(project: ProjectObject, node: NodeObject): Promise<WriteOutcome>;
+  /** Says why no node takes it; writes only when that is news. */
+  explain(project: ProjectObject, message: string): Promise<WriteOutcome>;
+}
+
+export function createBinder({ store, clock, log }: { readonly store: Store; readonly clock: Clock; readonly log: Logger }): Binder {
+  /** Projects whose last write failed: a failure is logged when it starts, not each time it is tried again */
+  const failing = new Set<string>();
+
+  const write = async (project: ProjectObject, status: ProjectStatus, checks: readonly Write[]): Promise<WriteOutcome> => {
+    const { name, resourceVersion } = project.metadata;
+    const object = { ...project, metadata: { ...project.metadata, updatedAt: nowRfc3339(clock) }, status };
+    try {
+      const results = await store.commit([...checks, { op: 'update', object, expectedVersion: resourceVersion }]);
+      failing.delete(name);
+      return { kind: 'written', project: results.at(-1) as ProjectObject };
+    } catch (error) {
+      if (hasReason(error, 'Conflict', 'NotFound')) {
+        return { kind: 'conflict' };
+      }
+      if (!failing.has(name)) {
+        failing.add(name);
+        log[error instanceof ApiError ? 'warn' : 'error']({ err: error, project: name }, 'project cannot be written');
+      }
+      return { kind: 'failed' };
+    }
+  };
+
+  return {
+    bind: async (project, node) => {
+      const { name, resourceVersion } = node.metadata;
+      const outcome = await write(project, bind(project, name, nowRfc3339(clock)), [
+        { op: 'check', kind: 'Node', name, expectedVersion: resourceVersion },
+      ]);
+      if (outcome.kind === 'written') {
+        log.info({ project: project.metadata.name, node: name, assignment: outcome.project.status.assignment }, 'project bound');
+      }
+      return outcome;
+    },
+    explain: async (project, message) => {
+      const { status } = project;
+      if (status.reason === 'Unschedulable' && status.message === message) {
+        return { kind: 'written', project };
+      }
+      if (status.reason !== 'Unschedulable') {
+        log.info({ project: project.metadata.name, reason: message }, 'project unschedulable');
+      }
+      return write(project, markUnschedulable(project, message, nowRfc3339(clock)), []);
+    },
+  };
+}

@@ -1,0 +1,66 @@
+/** Explain: why no node takes a Project, as one sentence for a person; pure. */
+import { formatBytes, formatMillis } from '../../api/quantity.ts';
+import type { Demand } from './demand.ts';
+import { type Refusal, REFUSALS } from './filters.ts';
+import type { RefusalCount } from './place.ts';
+
+/**
+ * The message of `Scheduled=False`, as in
+ * `0/12 nodes are available: 5 lack memory (512Mi asked, 300Mi free at most), 4 do not match nodeSelector, 3 are Draining`.
+ * The most common reason comes first; equally common ones in the order of the filters, so that equal fleets give equal words.
+ */
+export function explain(refusals: readonly RefusalCount[], demand: Demand): string {
+  const total = refusals.reduce((sum, { count }) => sum + count, 0);
+  if (total === 0) {
+    return 'no nodes are registered: start cara-agent on a machine';
+  }
+  const parts = refusals.toSorted(compareRefusals).map((refusal) => `${refusal.count} ${wordsOf(refusal, demand)}`);
+  return `0/${total} nodes are available: ${parts.join(', ')}`;
+}
+
+function compareRefusals(left: RefusalCount, right: RefusalCount): number {
+  const byFilter = REFUSALS.indexOf(left.refusal) - REFUSALS.indexOf(right.refusal);
+  return right.count - left.count || byFilter || ((left.port ?? '') < (right.port ?? '') ? -1 : 1);
+}
+
+function wordsOf({ refusal, count, freeAtMost = 0, port, holder }: RefusalCount, { written }: Demand): string {
+  const one = count === 1;
+  switch (refusal) {
+    case 'NotReady':
+    case 'Draining':
+      return `${one ? 'is' : 'are'} ${refusal}`;
+    case 'FailedBefore':
+      return 'already failed to run it';
+    case 'SelectorMismatch':
+      return `${one ? 'does' : 'do'} not match nodeSelector`;
+    case 'CpuUnreported':
+    case 'MemoryUnreported':
+    case 'DiskUnreported':
+      return `${one ? 'does' : 'do'} not report ${nameOf(refusal)}`;
+    case 'CpuLacking':
+      return lacks(one, `cpu (${written.cpu} asked, ${formatMillis(Math.floor(freeAtMost))} free at most)`);
+    case 'MemoryLacking':
+      return lacks(one, `memory (${written.memory} asked, ${formatRounded(freeAtMost)} free at most)`);
+    case 'DiskLacking':
+      return lacks(one, `disk (${written.disk} asked, ${formatRounded(freeAtMost)} free at most)`);
+    case 'HostPortTaken':
+      return `${one ? 'has' : 'have'} host port ${port ?? ''} taken${one && holder !== undefined ? ` by ${holder}` : ''}`;
+    default:
+      return refusal satisfies never;
+  }
+}
+
+function nameOf(refusal: Extract<Refusal, `${string}Unreported`>): string {
+  return refusal.slice(0, -'Unreported'.length).toLowerCase();
+}
+
+function lacks(one: boolean, what: string): string {
+  return `${one ? 'lacks' : 'lack'} ${what}`;
+}
+
+const MEBIBYTE = 2 ** 20;
+
+/** Bytes for reading: cut down to whole mebibytes, so that it never says more is free than there is. */
+function formatRounded(bytes: number): string {
+  return formatBytes(bytes >= MEBIBYTE ? bytes - (bytes % MEBIBYTE) : bytes);
+}

@@ -1,0 +1,76 @@
+/** Filters: what must hold for a Project to be placed on a node, in one fixed order; pure, and without allocation where it holds. */
+import type { NodeObject } from '../../api/node.ts';
+import type { Demand } from './demand.ts';
+import type { NodeView } from './snapshot.ts';
+
+/** Why a node is refused; a node is counted under the first that applies. */
+export const REFUSALS = [
+  'NotReady',
+  'Draining',
+  'FailedBefore',
+  'SelectorMismatch',
+  'CpuUnreported',
+  'CpuLacking',
+  'MemoryUnreported',
+  'MemoryLacking',
+  'DiskUnreported',
+  'DiskLacking',
+  'HostPortTaken',
+] as const;
+export type Refusal = (typeof REFUSALS)[number];
+
+/** The first filter that refuses the node, or undefined when the Project may be placed there. */
+export function findRefusal(view: NodeView, demand: Demand): Refusal | undefined {
+  return (
+    refuseState(view.node) ??
+    (demand.failedNodes.includes(view.name) ? 'FailedBefore' : undefined) ??
+    (matchesSelector(view.node, demand.nodeSelector) ? undefined : 'SelectorMismatch') ??
+    refuseAmounts(view, demand) ??
+    (findTakenPort(view, demand) === undefined ? undefined : 'HostPortTaken')
+  );
+}
+
+/** `spec.unschedulable` counts by itself: the scheduler stops at once, also before the state has followed. */
+export function refuseState({ spec, status }: NodeObject): 'NotReady' | 'Draining' | undefined {
+  if (status.state === 'NotReady') {
+    return 'NotReady';
+  }
+  return spec.unschedulable || status.state === 'Draining' ? 'Draining' : undefined;
+}
+
+export function matchesSelector({ metadata }: NodeObject, nodeSelector: Demand['nodeSelector']): boolean {
+  return nodeSelector.every(([key, value]) => Object.hasOwn(metadata.labels, key) && metadata.labels[key] === value);
+}
+
+/** The first host port asked for that a Project on the node has. */
+export function findTakenPort(view: NodeView, demand: Demand): string | undefined {
+  return demand.hostPorts.find((port) => view.findPortHolder(port) !== undefined);
+}
+
+function refuseAmounts({ allocatable, placed }: NodeView, { amounts }: Demand): Refusal | undefined {
+  return (
+    refuseAmount(amounts.cpuMillis, allocatable.cpuMillis, placed.cpuMillis, CPU) ??
+    refuseAmount(amounts.memoryBytes, allocatable.memoryBytes, placed.memoryBytes, MEMORY) ??
+    refuseAmount(amounts.diskBytes, allocatable.diskBytes, placed.diskBytes, DISK)
+  );
+}
+
+interface AmountRefusals {
+  readonly unreported: Refusal;
+  readonly lacking: Refusal;
+}
+
+const CPU: AmountRefusals = { unreported: 'CpuUnreported', lacking: 'CpuLacking' };
+const MEMORY: AmountRefusals = { unreported: 'MemoryUnreported', lacking: 'MemoryLacking' };
+const DISK: AmountRefusals = { unreported: 'DiskUnreported', lacking: 'DiskLacking' };
+
+/** What is not asked for fits everywhere, also on a node that has too much placed on it already or does not report. */
+function refuseAmount(asked: number, allocatable: number | undefined, placed: number, refusals: AmountRefusals): Refusal | undefined {
+  if (asked === 0) {
+    return undefined;
+  }
+  if (allocatable === undefined) {
+    return refusals.unreported;
+  }
+  return asked > allocatable - placed ? refusals.lacking : undefined;
+}

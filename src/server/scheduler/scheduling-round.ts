@@ -1,0 +1,142 @@
+/**
+ * Scheduling round: one pass over the Projects that are due, oldest first; it ends with all its writes done.
+ *
+ * Callers  scheduler.ts
+ */
+import type { ProjectObject } from '../../api/project.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Binder, WriteOutcome } from './binder.ts';
+import type { Demand } from './demand.ts';
+import { explain } from './explain.ts';
+import type { FleetView } from './fleet-view.ts';
+import { place } from './place.ts';
+import { versionOf } from './snapshot.ts';
+
+/** A turn of the event loop may look at this many nodes, some 10 ms; then heartbeats and requests get theirs. */
+const NODES_PER_TURN = 200_000;
+/** Projects placed in one turn at most, and writes under way at which the pass waits. */
+const PROJECTS_PER_TURN = 256;
+const MAX_IN_FLIGHT = 1024;
+
+/** No state of the fleet: a Project settled at it is due again. */
+const NEVER = -1;
+
+interface RoundDeps {
+  readonly view: FleetView;
+  readonly binder: Binder;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export class SchedulingRound {
+  readonly #deps: RoundDeps;
+  readonly #inFlight = new Set<Promise<void>>();
+  readonly #outcomes = new Set<WriteOutcome['kind']>();
+  readonly #explained = new Explained();
+
+  constructor(deps: RoundDeps) {
+    this.#deps = deps;
+  }
+
+  /** Call once. @returns the worst that happened to any Project; what did not end 'written' is due again */
+  async run(signal: AbortSignal): Promise<WriteOutcome['kind']> {
+    const { view, clock } = this.#deps;
+    const due = view.pending.listDue(view.snapshot.roomEpoch);
+    const perTurn = Math.max(1, Math.min(PROJECTS_PER_TURN, Math.floor(NODES_PER_TURN / Math.max(1, view.snapshot.nodeCount))));
+    try {
+      for (let begin = 0; begin < due.length; begin += perTurn) {
+        if (begin > 0) {
+          await clock.sleep(0, signal);
+        }
+        for (const project of due.slice(begin, begin + perTurn)) {
+          this.#start(project);
+        }
+        if (this.#inFlight.size >= MAX_IN_FLIGHT) {
+          await Promise.all(this.#inFlight);
+        }
+      }
+    } finally {
+      await Promise.all(this.#inFlight);
+    }
+    return this.#outcomes.has('failed') ? 'failed' : this.#outcomes.has('conflict') ? 'conflict' : 'written';
+  }
+
+  #start(project: ProjectObject): void {
+    const work = this.#schedule(project)
+      .catch((error: unknown) => {
+        this.#deps.log.error({ err: error, project: project.metadata.name }, 'project cannot be scheduled');
+        return 'failed' as const;
+      })
+      .then((kind) => {
+        this.#outcomes.add(kind);
+        this.#inFlight.delete(work);
+      });
+    this.#inFlight.add(work);
+  }
+
+  async #schedule(project: ProjectObject): Promise<WriteOutcome['kind']> {
+    const { snapshot, pending } = this.#deps.view;
+    const { name } = project.metadata;
+    const demand = snapshot.findDemand(name);
+    if (demand === undefined || !pending.holds(project)) {
+      return 'written'; // deleted, bound or changed since the pass began; a change has made it due again
+    }
+    const decision = this.#decide(demand);
+    if (decision.node === undefined) {
+      pending.settle(name, snapshot.roomEpoch);
+      return this.#conclude(await this.#deps.binder.explain(project, decision.message), project);
+    }
+    // counted before the first await, so that the next Project of this pass sees it
+    snapshot.assume(name, decision.node.metadata.name, versionOf(project));
+    return this.#conclude(await this.#deps.binder.bind(project, decision.node), project, decision.node.metadata.name);
+  }
+
+  #decide(demand: Demand) {
+    const { snapshot } = this.#deps.view;
+    const known = this.#explained.find(demand.key, snapshot.roomEpoch);
+    if (known !== undefined) {
+      return { node: undefined, message: known };
+    }
+    const placement = place(snapshot.nodes(), demand);
+    if (placement.node !== undefined) {
+      return { node: placement.node.node };
+    }
+    const message = explain(placement.refusals, demand);
+    this.#explained.add(demand.key, message, snapshot.roomEpoch);
+    return { node: undefined, message };
+  }
+
+  async #conclude(outcome: WriteOutcome, project: ProjectObject, node?: string): Promise<WriteOutcome['kind']> {
+    const { view } = this.#deps;
+    const { name } = project.metadata;
+    if (outcome.kind === 'written') {
+      view.adopt(outcome.project);
+      return outcome.kind;
+    }
+    view.snapshot.assume(name, undefined, versionOf(project));
+    view.pending.settle(name, NEVER);
+    if (outcome.kind === 'conflict') {
+      await view.refresh(name, node);
+    }
+    return outcome.kind;
+  }
+}
+
+/** Demand key -> why no node takes it, at one state of the fleet: a thousand copies of a Project that fits nowhere are judged once. */
+class Explained {
+  #epoch = NEVER;
+  readonly #messageByKey = new Map<string, string>();
+
+  find(key: string, epoch: number): string | undefined {
+    return this.#epoch === epoch ? this.#messageByKey.get(key) : undefined;
+  }
+
+  add(key: string, message: string, epoch: number): void {
+    if (this.#epoch !== epoch) {
+      this.#messageByKey.clear();
+      this.#epoch = epoch;
+    }
+    this.#messageByKey.set(key, message);
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * Scores: which of the nodes that pass is best. Least allocated, then fewest Projects, then name; pure.
+ *
+ * Source   Kubernetes' NodeResourcesFit, strategy LeastAllocated, which counts in whole percents too.
+ */
+import type { Demand } from './demand.ts';
+import type { NodeView } from './snapshot.ts';
+
+/**
+ * How much of the node's CPU and memory would be left with the Project on it, 0 to 100 percent, the mean of both. In whole
+ * percents, so that nodes of about the same load are alike and the count of Projects spreads. Disk counts in the filter alone: an empty
+ * disk says nothing about how busy a machine is. A resource that the node does not report counts as none left.
+ */
+export function scoreLeastAllocated({ allocatable, placed }: NodeView, { amounts }: Demand): number {
+  const cpu = shareLeft(allocatable.cpuMillis, placed.cpuMillis + amounts.cpuMillis);
+  const memory = shareLeft(allocatable.memoryBytes, placed.memoryBytes + amounts.memoryBytes);
+  return Math.floor((cpu + memory) * 50);
+}
+
+/** Negative when `left` goes before `right`. */
+export function compareCandidates(left: NodeView, leftScore: number, right: NodeView, rightScore: number): number {
+  return rightScore - leftScore || left.projectCount - right.projectCount || (left.name < right.name ? -1 : 1);
+}
+
+function shareLeft(allocatable: number | undefined, used: number): number {
+  return allocatable === undefined || allocatable === 0 ? 0 : Math.max(0, (allocatable - used) / allocatable);
+}

@@ -1,0 +1,224 @@
+/**
+ * Snapshot: the fleet as the scheduler sees it, kept up to date change by change.
+ *
+ * Owns     per node what is placed there (sum of requests, host ports), counted from the Projects bound to its name. A Project whose
+ *          node has no record goes on counting: the record may come back with the containers still running.
+ * Never    goes back: a node or Project older than what is already here is ignored, so that a binding just written counts
+ *          although the mirror has not shown it yet.
+ * Callers  scheduler.ts feeds it and hands its views to place.ts, which only read.
+ * Source   Kubernetes' scheduler cache (assumed pods).
+ */
+import type { NodeObject } from '../../api/node.ts';
+import type { ProjectObject } from '../../api/project.ts';
+import { type Allocatable, type Amounts, type Demand, RESOURCES, deriveDemand, readAllocatable } from './demand.ts';
+
+/** One node and what is placed on it. A live view: do not keep it over an await. */
+export interface NodeView {
+  readonly name: string;
+  readonly node: NodeObject;
+  /** undefined for a resource that the node does not report */
+  readonly allocatable: Allocatable;
+  readonly placed: Amounts;
+  readonly projectCount: number;
+  /** host port as `80/TCP` -> name of a Project that has it */
+  findPortHolder(port: string): string | undefined;
+}
+
+interface Claim {
+  readonly version: number;
+  readonly uid: string;
+  readonly generation: number;
+  readonly nodeRef: string | undefined;
+  readonly demand: Demand;
+}
+
+const NOTHING: Demand = deriveDemand({ services: [] });
+
+class Usage {
+  readonly placed = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0 };
+  /** host port -> names of the Projects that have it; more than one where a change of spec made it so */
+  readonly portHolders = new Map<string, Set<string>>();
+  projectCount = 0;
+
+  add(project: string, demand: Demand): void {
+    this.#count(demand.amounts, 1);
+    for (const port of demand.hostPorts) {
+      const holders = this.portHolders.get(port) ?? new Set();
+      this.portHolders.set(port, holders.add(project));
+    }
+  }
+
+  remove(project: string, demand: Demand): void {
+    this.#count(demand.amounts, -1);
+    for (const port of demand.hostPorts) {
+      const holders = this.portHolders.get(port);
+      holders?.delete(project);
+      if (holders?.size === 0) {
+        this.portHolders.delete(port);
+      }
+    }
+  }
+
+  #count(amounts: Amounts, sign: 1 | -1): void {
+    this.projectCount += sign;
+    for (const { unit } of RESOURCES) {
+      this.placed[unit] += sign * amounts[unit];
+    }
+  }
+}
+
+class View implements NodeView {
+  readonly name: string;
+  readonly node: NodeObject;
+  readonly allocatable: Allocatable;
+  readonly #usage: Usage;
+
+  constructor(node: NodeObject, usage: Usage) {
+    this.name = node.metadata.name;
+    this.node = node;
+    this.allocatable = readAllocatable(node.status);
+    this.#usage = usage;
+  }
+
+  get placed(): Amounts {
+    return this.#usage.placed;
+  }
+
+  get projectCount(): number {
+    return this.#usage.projectCount;
+  }
+
+  findPortHolder(port: string): string | undefined {
+    return this.#usage.portHolders.get(port)?.values().next().value;
+  }
+}
+
+export class Snapshot {
+  readonly #views = new Map<string, View>();
+  readonly #usageByNode = new Map<string, Usage>();
+  readonly #claimByProject = new Map<string, Claim>();
+  #roomEpoch = 0;
+
+  /** Moves whenever something happened that could make room for a Project that found none, or change why it found none. */
+  get roomEpoch(): number {
+    return this.#roomEpoch;
+  }
+
+  get nodeCount(): number {
+    return this.#views.size;
+  }
+
+  nodes(): Iterable<NodeView> {
+    return this.#views.values();
+  }
+
+  setNode(node: NodeObject): void {
+    const { name } = node.metadata;
+    const previous = this.#views.get(name)?.node;
+    if (previous !== undefined && versionOf(previous) >= versionOf(node)) {
+      return;
+    }
+    this.#views.set(name, new View(node, this.#usageOf(name)));
+    if (previous === undefined || !answersAlike(previous, node)) {
+      this.#roomEpoch += 1;
+    }
+  }
+
+  removeNode(name: string): void {
+    if (this.#views.delete(name)) {
+      this.#roomEpoch += 1;
+      this.#forgetIdle(name);
+    }
+  }
+
+  /** @returns whether it was newer than what is here */
+  setProject(project: ProjectObject): boolean {
+    const { name, uid, generation } = project.metadata;
+    const previous = this.#claimByProject.get(name);
+    const version = versionOf(project);
+    if (previous !== undefined && previous.version >= version) {
+      return false;
+    }
+    const isSameSpec = previous?.uid === uid && previous.generation === generation;
+    const demand = isSameSpec ? previous.demand : readDemand(project);
+    const nodeRef = project.status.phase === 'Terminated' ? undefined : project.status.nodeRef;
+    this.#claimByProject.set(name, { version, uid, generation, nodeRef, demand });
+    if (previous?.nodeRef !== nodeRef || !isSameSpec) {
+      this.#move(name, previous, { nodeRef, demand });
+    }
+    return true;
+  }
+
+  removeProject(name: string): void {
+    const previous = this.#claimByProject.get(name);
+    this.#claimByProject.delete(name);
+    this.#move(name, previous, undefined);
+  }
+
+  /**
+   * Counts a Project on `node` (undefined: takes it off again) before the store has it, while it still is at `version`;
+   * any newer version of it replaces the assumption.
+   */
+  assume(project: string, node: string | undefined, version: number): void {
+    const previous = this.#claimByProject.get(project);
+    if (previous?.version === version) {
+      this.#claimByProject.set(project, { ...previous, nodeRef: node });
+      this.#move(project, previous, { nodeRef: node, demand: previous.demand });
+    }
+  }
+
+  /** What a Project in here asks for. */
+  findDemand(name: string): Demand | undefined {
+    return this.#claimByProject.get(name)?.demand;
+  }
+
+  #move(project: string, from: Pick<Claim, 'nodeRef' | 'demand'> | undefined, to: Pick<Claim, 'nodeRef' | 'demand'> | undefined): void {
+    if (from?.nodeRef !== undefined) {
+      this.#usageOf(from.nodeRef).remove(project, from.demand);
+      this.#forgetIdle(from.nodeRef);
+      this.#roomEpoch += 1;
+    }
+    if (to?.nodeRef !== undefined) {
+      this.#usageOf(to.nodeRef).add(project, to.demand);
+    }
+  }
+
+  #usageOf(node: string): Usage {
+    const usage = this.#usageByNode.get(node) ?? new Usage();
+    this.#usageByNode.set(node, usage);
+    return usage;
+  }
+
+  #forgetIdle(node: string): void {
+    if (!this.#views.has(node) && this.#usageByNode.get(node)?.projectCount === 0) {
+      this.#usageByNode.delete(node);
+    }
+  }
+}
+
+/** The store's version of an object, to tell older from newer. */
+export function versionOf(object: { readonly metadata: { readonly resourceVersion: string } }): number {
+  return Number(object.metadata.resourceVersion);
+}
+
+/** A Project whose requests cannot be read (no manifest gets in like that) asks for nothing: one bad record must not stop the scheduler. */
+function readDemand(project: ProjectObject): Demand {
+  try {
+    return deriveDemand(project.spec);
+  } catch (error) {
+    if (error instanceof RangeError) {
+      return NOTHING;
+    }
+    throw error;
+  }
+}
+
+/** Tells whether both answer every Project alike: heartbeats that change an address must not wake those that found no room. */
+function answersAlike(left: NodeObject, right: NodeObject): boolean {
+  return (
+    left.status.state === right.status.state &&
+    left.spec.unschedulable === right.spec.unschedulable &&
+    RESOURCES.every(({ name }) => left.status.allocatable?.[name] === right.status.allocatable?.[name]) &&
+    JSON.stringify(left.metadata.labels) === JSON.stringify(right.metadata.labels)
+  );
+}
