@@ -7,7 +7,7 @@
  * Source   RFC 7396 (JSON merge patch).
  */
 import { isDeepStrictEqual } from 'node:util';
-import { ApiError, hasReason } from '../../api/errors.ts';
+import { ApiError, hasReason, type Reason } from '../../api/errors.ts';
 import { API_VERSION, type ObjectMeta } from '../../api/meta.ts';
 import type { Draft, StoredObject } from '../../store/store.ts';
 
@@ -157,14 +157,15 @@ const MAX_ATTEMPTS = 16;
 /**
  * Runs a read-decide-commit until no other write came between read and commit.
  * A version that the caller's manifest names only gets older, so trying that again gives the same Conflict, a little later.
- * @throws {ApiError} Conflict after 16 attempts, and everything else `attempt` throws
+ * @param reasons what `attempt` throws when another write came first: AlreadyExists too where it creates what it did not find
+ * @throws {ApiError} the last failure after 16 attempts, and everything else `attempt` throws
  */
-export async function retryOnConflict<Result>(attempt: () => Promise<Result>): Promise<Result> {
+export async function retryOnConflict<Result>(attempt: () => Promise<Result>, reasons: readonly Reason[] = ['Conflict']): Promise<Result> {
   for (let count = 1; ; count += 1) {
     try {
       return await attempt();
     } catch (error) {
-      if (count >= MAX_ATTEMPTS || !hasReason(error, 'Conflict')) {
+      if (count >= MAX_ATTEMPTS || !hasReason(error, ...reasons)) {
         throw error;
       }
     }

@@ -1,0 +1,81 @@
+/** The server's settings, and what they are when nobody says. */
+import { isIPv4 } from 'node:net';
+import { join, resolve } from 'node:path';
+import { durationSetting } from '../api/duration.ts';
+import { oneOf, text, wholeNumber, type ValuesOf } from '../base/config.ts';
+import { defaultDataDir, type DataDirSources } from '../base/data-dir.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '../base/log.ts';
+import { StartError } from '../base/program.ts';
+
+/** ms; below this, one garbage collection or one lost packet would look like an outage. */
+const SHORTEST_TIMEOUT_MS = 2000;
+const LONGEST_TIMEOUT_MS = 24 * 3_600_000; // a silence of more than a day is no detection
+
+/** The server's settings with their defaults on this machine. */
+export function serverSettings(host: DataDirSources) {
+  return {
+    HOST: { read: address, default: '127.0.0.1', help: 'Address that the server listens on.' },
+    PORT: { read: wholeNumber(0, 65_535), default: '8080', help: 'Port; 0 takes a free one and logs it.' },
+    DATA_DIR: { read: folder, default: defaultDataDir(host), help: 'Everything that the server keeps.' },
+    DATABASE_URL: {
+      read: text,
+      default: undefined,
+      help: 'sqlite:/path/to/cara.db, or memory: for nothing that lasts; without it, sqlite:DATA_DIR/cara.db.',
+      isSecret: true,
+    },
+    NODE_HEARTBEAT_TIMEOUT: {
+      read: durationSetting(SHORTEST_TIMEOUT_MS, LONGEST_TIMEOUT_MS),
+      default: '90s',
+      help: 'A node that is silent for longer is NotReady; agents beat every 30s by default.',
+    },
+    PROJECT_TERMINATION_TIMEOUT: {
+      read: durationSetting(1000),
+      default: '10m',
+      help: 'A Terminating Project on a lost node is let go after it.',
+    },
+    AUTH: {
+      read: oneOf(['auto', 'none']),
+      default: 'auto',
+      help: 'auto: nothing is asked for on loopback, and other addresses are refused; none: nothing is asked for anywhere.',
+    },
+    TLS: { read: oneOf(['auto', 'off']), default: 'auto', help: 'auto: off on loopback; off: leave it to a proxy or an overlay.' },
+    LOG_LEVEL: { read: oneOf(LOG_LEVELS), default: 'info', help: `One of ${LOG_LEVELS.join(', ')}.` },
+    LOG_FORMAT: { read: oneOf(LOG_FORMATS), default: 'auto', help: 'json, pretty, or auto: pretty on a terminal.' },
+  };
+}
+
+export type ServerConfig = ValuesOf<ReturnType<typeof serverSettings>>;
+
+/** Where the state is, when nobody says otherwise. */
+export function databaseUrlOf(config: ServerConfig): string {
+  return config.DATABASE_URL ?? `sqlite:${join(config.DATA_DIR, 'cara.db')}`;
+}
+
+/** Until there are credentials, only this machine may call, unless somebody says outright that all may. @throws {StartError} */
+export function checkExposure({ HOST, AUTH }: ServerConfig): void {
+  if (!isLoopback(HOST) && AUTH !== 'none') {
+    throw new StartError(
+      `Cannot listen on ${HOST} as nothing there would ask callers for credentials: listen on 127.0.0.1, or let everyone in with AUTH=none`,
+    );
+  }
+}
+
+/** Tells whether only this machine reaches `host`. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+}
+
+function address(value: string): string {
+  const host = value.replace(/^\[(.*)\]$/u, '$1'); // an IPv6 address as URLs have it
+  if (!/^[A-Za-z0-9.:%_-]+$/u.test(host)) {
+    throw new RangeError('an address or a host name, without port, such as 127.0.0.1');
+  }
+  return host;
+}
+
+function folder(value: string): string {
+  if (value.includes('\0')) {
+    throw new RangeError('a folder');
+  }
+  return resolve(value);
+}

@@ -1,0 +1,149 @@
+/**
+ * The HTTP app: every request in, every answer out.
+ *
+ * Owns     Fastify, request ids, the log line and the metrics of requests.
+ * Never    gives 5xx for what came from outside, nor a stack trace to anyone.
+ * Callers  main.ts listens with it; tests and the simulation call it through inject().
+ */
+import fastify, { type FastifyInstance, type FastifyRequest, type HTTPMethods } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { ServerMetrics } from '../../base/metrics.ts';
+import type { Random } from '../../base/random.ts';
+import type { Store } from '../../store/store.ts';
+import type { NodeRegistry } from '../nodes/node-registry.ts';
+import type { NodeService } from '../nodes/node-service.ts';
+import type { ProjectService } from '../projects/project-service.ts';
+import { parseJsonBody } from './json-body.ts';
+import { describeApi } from './openapi.ts';
+import { replyToBrokenRequest, replyWithNoRoute, replyWithProblem } from './problem-reply.ts';
+import { checkMediaType, toFastifyPath, type Route } from './route.ts';
+import { healthRoutes } from './routes/health.ts';
+import { describeHeartbeat, registerHeartbeat } from './routes/heartbeats.ts';
+import { nodeRoutes } from './routes/nodes.ts';
+import { projectRoutes } from './routes/projects.ts';
+
+export interface AppDeps {
+  readonly store: Store;
+  readonly registry: NodeRegistry;
+  readonly nodes: NodeService;
+  readonly projects: ProjectService;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: ServerMetrics;
+  readonly clusterId: string;
+  /** aborts when the server stops: ends watches, and readyz says so */
+  readonly stopSignal: AbortSignal;
+  /** sets the gauges that are counted at each scrape */
+  readonly measure: () => void;
+}
+
+const BODY_LIMIT_BYTES = 1024 * 1024; // contract
+
+/** ms; for the whole of a request to arrive, so that slow senders do not hold connections. */
+const REQUEST_TIMEOUT_MS = 60_000;
+
+export function createApp(deps: AppDeps): FastifyInstance {
+  const log = deps.log.child({ component: 'http' });
+  const app = fastify({
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    return503OnClosing: false, // what arrived before the stop is still answered; its own 503 would be no problem document
+    forceCloseConnections: 'idle',
+    genReqId: createRequestIds(deps.random),
+    routerOptions: { maxParamLength: 1024 },
+    frameworkErrors: (error, request, reply) => void replyWithProblem(error, request, reply, log),
+    clientErrorHandler: (error, socket) => replyToBrokenRequest(error, socket),
+  });
+  const routes: readonly Route[] = [
+    ...healthRoutes({ ...deps, describeApi: () => describeApi(routes) }),
+    ...nodeRoutes(deps),
+    describeHeartbeat(),
+    ...projectRoutes(deps),
+  ];
+
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
+    try {
+      done(null, parseJsonBody(body as string));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  app.setErrorHandler((error, request, reply) => replyWithProblem(error, request, reply, log));
+  app.setNotFoundHandler((request, reply) => replyWithNoRoute(routes, request, reply));
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id).header('cache-control', 'no-store');
+    done();
+  });
+  // heartbeats apart: their own body parser, no log line, no timing
+  registerHeartbeat(app, deps);
+  app.register((scope, _options, done) => {
+    observeRequests(scope, { ...deps, log });
+    routes.filter((route) => !isHeartbeat(route)).forEach((route) => registerRoute(scope, route));
+    done();
+  });
+  return app;
+}
+
+function isHeartbeat(route: Route): boolean {
+  return route.path === describeHeartbeat().path;
+}
+
+function registerRoute(app: FastifyInstance, route: Route): void {
+  const accepted = Object.keys(route.bodies ?? {});
+  app.route({
+    method: route.method as HTTPMethods,
+    url: toFastifyPath(route.path),
+    ...(accepted.length > 0 && {
+      onRequest: (request, _reply, done) => {
+        checkMediaType(accepted, request);
+        done();
+      },
+    }),
+    handler: (request, reply) => route.run(request, reply),
+  });
+}
+
+/** One debug line and two metrics per request. */
+function observeRequests(app: FastifyInstance, { log, metrics }: Pick<AppDeps, 'log' | 'metrics'>): void {
+  app.addHook('onResponse', (request, reply, done) => {
+    const { method } = request;
+    const route = request.routeOptions.url ?? 'unknown';
+    metrics.httpRequests.inc({ method, route, status: reply.statusCode });
+    if (!isWatch(request)) {
+      metrics.httpSeconds.observe({ method, route }, reply.elapsedTime / 1000);
+    }
+    log.debug(
+      {
+        requestId: request.id,
+        method,
+        url: request.url.slice(0, 200),
+        status: reply.statusCode,
+        durationMs: Math.round(reply.elapsedTime),
+      },
+      'request answered',
+    );
+    done();
+  });
+}
+
+function isWatch(request: FastifyRequest): boolean {
+  return typeof request.query === 'object' && request.query !== null && 'watch' in request.query;
+}
+
+/** The caller's own X-Request-Id where it is a harmless word, else a number that no other server process gives. */
+function createRequestIds(random: Random): (request: IncomingMessage) => string {
+  const prefix = random.uuid().slice(0, 8);
+  let count = 0;
+  return (request) => {
+    const given = request.headers['x-request-id'];
+    if (typeof given === 'string' && /^[A-Za-z0-9._-]{1,64}$/u.test(given)) {
+      return given;
+    }
+    count += 1;
+    return `${prefix}-${count.toString(36)}`;
+  };
+}

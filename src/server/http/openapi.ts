@@ -1,0 +1,96 @@
+/** The OpenAPI document, made from the route table. Pure. Source: OpenAPI 3.1.1 */
+import Type, { type TSchema } from 'typebox';
+import { Closed, OneOf } from '../../api/meta.ts';
+import { REASONS, type Reason } from '../../api/errors.ts';
+import { VERSION } from '../../base/version.ts';
+import { PROBLEM_TYPE } from './problem-reply.ts';
+import type { Answer, Route } from './route.ts';
+
+const ProblemSchema = Closed(
+  {
+    type: Type.String(),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.String({ description: 'A sentence for a person: what was tried, why it failed, current value' }),
+    reason: OneOf(Object.keys(REASONS) as Reason[]),
+    errors: Type.Optional(
+      Type.Array(Closed({ pointer: Type.String({ description: 'RFC 6901 JSON pointer into the document sent' }), detail: Type.String() })),
+    ),
+  },
+  'RFC 9457',
+);
+
+/** Describes `routes`. */
+export function describeApi(routes: readonly Route[]): object {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const route of routes) {
+    const path = (paths[route.path] ??= {});
+    path[route.method.toLowerCase()] = describeRoute(route);
+  }
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: 'Caravanserai',
+      version: VERSION,
+      description: 'Every failure is application/problem+json. Unknown fields are refused, each with a JSON pointer.',
+    },
+    paths,
+    components: {
+      responses: { Problem: { description: 'What went wrong', content: { [PROBLEM_TYPE]: { schema: toJsonSchema(ProblemSchema) } } } },
+    },
+  };
+}
+
+function describeRoute({ path, summary, tag, query, bodies, answers }: Route): object {
+  const parameters = [...path.matchAll(/\{([A-Za-z]+)\}/gu)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }));
+  return {
+    summary,
+    tags: [tag],
+    parameters: [...parameters, ...describeQuery(query)],
+    ...(bodies && { requestBody: { required: true, content: describeContent(bodies) } }),
+    responses: {
+      ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, describeAnswer(answer)])),
+      default: { $ref: '#/components/responses/Problem' },
+    },
+  };
+}
+
+function describeQuery(query: TSchema | undefined): readonly object[] {
+  const properties = (query as { readonly properties?: Readonly<Record<string, TSchema>> } | undefined)?.properties ?? {};
+  return Object.entries(properties).map(([name, schema]) => {
+    const { description, ...rest } = toJsonSchema(schema);
+    return { name, in: 'query', required: false, ...(description !== undefined && { description }), schema: rest };
+  });
+}
+
+function describeAnswer({ description, schema, mediaType = 'application/json' }: Answer): object {
+  return { description, ...(schema && { content: describeContent({ [mediaType]: schema }) }) };
+}
+
+function describeContent(schemas: Readonly<Record<string, TSchema>>): object {
+  return Object.fromEntries(Object.entries(schemas).map(([mediaType, schema]) => [mediaType, { schema: toJsonSchema(schema) }]));
+}
+
+type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** The schema as plain JSON Schema: our own words for what is expected become the description where there is none. */
+export function toJsonSchema(schema: TSchema): JsonSchema {
+  return plain(JSON.parse(JSON.stringify(schema))) as JsonSchema;
+}
+
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value.map(plain);
+  }
+  if (typeof value !== 'object' || value === null) {
+    return value;
+  }
+  const { expects, keyExpects: _keyExpects, ...rest } = value as Record<string, unknown>;
+  const result = Object.fromEntries(Object.entries(rest).map(([key, entry]) => [key, plain(entry)]));
+  return typeof expects === 'string' && !('description' in result) ? { ...result, description: expects } : result;
+}

@@ -1,0 +1,77 @@
+/** Routes about the server itself: alive, ready, measured, described. */
+import Type from 'typebox';
+import { ApiError } from '../../../api/errors.ts';
+import { API_VERSION, Closed } from '../../../api/meta.ts';
+import { VERSION } from '../../../base/version.ts';
+import type { ServerMetrics } from '../../../base/metrics.ts';
+import type { Store } from '../../../store/store.ts';
+import { defineRoute, type Route } from '../route.ts';
+
+const Health = Closed({ status: Type.String() });
+const Version = Closed({ version: Type.String(), apiVersion: Type.String(), clusterId: Type.String() });
+
+export interface HealthRoutesDeps {
+  readonly store: Store;
+  readonly metrics: ServerMetrics;
+  readonly clusterId: string;
+  readonly stopSignal: AbortSignal;
+  readonly describeApi: () => object;
+  /** sets the gauges that are counted at each scrape */
+  readonly measure: () => void;
+}
+
+export function healthRoutes({ store, metrics, clusterId, stopSignal, describeApi, measure }: HealthRoutesDeps): readonly Route[] {
+  const tag = 'server';
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/api/healthz',
+      summary: 'Whether the server is alive',
+      tag,
+      answers: { 200: { description: 'It is', schema: Health } },
+      handle: () => ({ status: 'ok' }),
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/readyz',
+      summary: 'Whether the store answers, and the server is not stopping',
+      tag,
+      answers: { 200: { description: 'It does', schema: Health } },
+      handle: async () => {
+        if (stopSignal.aborted) {
+          throw new ApiError('Unavailable', 'Cannot serve as the server is stopping');
+        }
+        await store.ping();
+        return { status: 'ok' };
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/v1/version',
+      summary: 'Version of the server and of the API, and the id of the cluster',
+      tag,
+      answers: { 200: { description: 'The versions', schema: Version } },
+      handle: () => ({ version: VERSION, apiVersion: API_VERSION, clusterId }),
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/metrics',
+      summary: 'Metrics for Prometheus',
+      tag,
+      answers: { 200: { description: 'The metrics', schema: Type.String(), mediaType: metrics.registry.contentType } },
+      handle: async ({ reply }) => {
+        measure();
+        const text = await metrics.registry.metrics();
+        return reply.header('content-type', metrics.registry.contentType).send(text);
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/openapi.json',
+      summary: 'This description',
+      tag,
+      answers: { 200: { description: 'The OpenAPI document', schema: Type.Object({}) } },
+      handle: () => describeApi(),
+    }),
+  ];
+}

@@ -1,0 +1,64 @@
+/**
+ * Heartbeats: the one path that the whole fleet takes all the time.
+ *
+ * Never    does I/O, logs, or looks at a body twice: the same text as last time is the same report.
+ * Callers  agents, every HEARTBEAT_INTERVAL.
+ */
+import type { FastifyInstance } from 'fastify';
+import { createDecoder, decodeOrThrow } from '../../../api/decode.ts';
+import { Heartbeat } from '../../../api/node.ts';
+import type { ServerMetrics } from '../../../base/metrics.ts';
+import type { NodeRegistry } from '../../nodes/node-registry.ts';
+import { parseJsonBody } from '../json-body.ts';
+import { checkMediaType, defineRoute, toFastifyPath, type Route } from '../route.ts';
+
+const PATH = '/api/v1/nodes/{name}/heartbeat';
+const JSON_TYPES = ['application/json'];
+const heartbeatDecoder = createDecoder(Heartbeat);
+
+/** For the documentation, and for the answer to a wrong method. */
+export function describeHeartbeat(): Route {
+  return defineRoute({
+    method: 'POST',
+    path: PATH,
+    summary: 'An agent is alive, and what it measured; every field is optional',
+    tag: 'agents',
+    bodies: { 'application/json': Heartbeat },
+    answers: {
+      204: { description: 'Taken in' },
+      404: { description: 'There is no such node: register' },
+      410: { description: 'The node was deleted: do not register before the next start' },
+    },
+    handle: () => undefined,
+  });
+}
+
+/** Registers the route with a body parser of its own, which leaves the text as it is. */
+export function registerHeartbeat(app: FastifyInstance, deps: { readonly registry: NodeRegistry; readonly metrics: ServerMetrics }): void {
+  const { registry, metrics } = deps;
+  app.register((scope, _options, done) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, parsed) => parsed(null, body));
+    scope.post<{ Params: { readonly name: string }; Body: string | undefined }>(
+      toFastifyPath(PATH),
+      {
+        onRequest: (request, _reply, next) => {
+          if (request.headers['content-type'] !== 'application/json') {
+            checkMediaType(JSON_TYPES, request);
+          }
+          next();
+        },
+      },
+      (request, reply) => {
+        registry.recordHeartbeat(request.params.name, request.body ?? '', decodeHeartbeat);
+        metrics.heartbeats.inc();
+        reply.code(204).send();
+      },
+    );
+    done();
+  });
+}
+
+function decodeHeartbeat(text: string): Heartbeat {
+  return decodeOrThrow(heartbeatDecoder, parseJsonBody(text) ?? {}, 'heartbeat');
+}

@@ -1,0 +1,63 @@
+/** Routes of Nodes: those of every kind, deletion and registration. Heartbeats are in heartbeats.ts. */
+import { Closed } from '../../../api/meta.ts';
+import { createDecoder, decodeOrThrow, invalid } from '../../../api/decode.ts';
+import { decodeNodeApply, decodeNodeManifest } from '../../../api/manifest.ts';
+import { DNS_SUBDOMAIN, matches } from '../../../api/names.ts';
+import { NodeApply, NodeManifest, NodeSchema, Registration } from '../../../api/node.ts';
+import type { NodeRegistry } from '../../nodes/node-registry.ts';
+import type { NodeService } from '../../nodes/node-service.ts';
+import { defineRoute, type Route } from '../route.ts';
+import { LIST_QUERY, nameOf, resourceRoutes, type ResourceRoutesDeps } from './resource-routes.ts';
+
+export interface NodeRoutesDeps extends ResourceRoutesDeps {
+  readonly nodes: NodeService;
+  readonly registry: NodeRegistry;
+}
+
+const registrationDecoder = createDecoder(Registration);
+
+export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
+  const { nodes, registry } = deps;
+  const tag = 'nodes';
+  return [
+    ...resourceRoutes(deps, {
+      kind: 'Node',
+      plural: 'nodes',
+      service: nodes,
+      decodeManifest: decodeNodeManifest,
+      decodeApply: decodeNodeApply,
+      schemas: { item: NodeSchema, manifest: NodeManifest, apply: NodeApply, query: Closed(LIST_QUERY) },
+      createFilter: () => () => true,
+      present: (node) => registry.withPresence(node),
+    }),
+    defineRoute({
+      method: 'DELETE',
+      path: '/api/v1/nodes/{name}',
+      summary: 'Delete a node; its containers are left alone, and its agent is told 410 until it registers at its next start',
+      tag,
+      answers: { 200: { description: 'Deleted; its last state', schema: NodeSchema }, 404: { description: 'There is none of that name' } },
+      handle: async ({ params }) => nodes.delete(nameOf(params)),
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/api/v1/nodes/{name}/register',
+      summary: "An agent's start: creates or claims the node; labels, annotations and spec stay as they are",
+      tag: 'agents',
+      bodies: { 'application/json': Registration },
+      answers: {
+        200: { description: 'Registered', schema: NodeSchema },
+        409: { description: 'Another machine, which is alive, holds the name' },
+      },
+      handle: async ({ params, body }) => {
+        const name = nameOf(params);
+        if (!matches(DNS_SUBDOMAIN, name)) {
+          throw invalid('the name of the node', [
+            { pointer: '', detail: `must be ${DNS_SUBDOMAIN.expects}: current value is ${JSON.stringify(name)}` },
+          ]);
+        }
+        const registration = decodeOrThrow(registrationDecoder, body ?? {}, 'registration');
+        return registry.withPresence(await nodes.register(name, registration));
+      },
+    }),
+  ];
+}

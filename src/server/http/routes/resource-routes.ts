@@ -1,0 +1,207 @@
+/** The routes that every kind has: create, list, watch, read, replace, patch, apply. What is special to a kind is in nodes.ts and projects.ts. */
+import type { FastifyReply } from 'fastify';
+import Type, { type Static, type TSchema } from 'typebox';
+import { ApiError } from '../../../api/errors.ts';
+import { API_VERSION, Closed } from '../../../api/meta.ts';
+import { parseSelector, selects } from '../../../api/selector.ts';
+import { checkName } from '../../objects/write-object.ts';
+import type { Store, StoredObject } from '../../../store/store.ts';
+import { listObjects } from '../list.ts';
+import { defineRoute, type Route, type RouteInput } from '../route.ts';
+import { sendWatch, type WatchDeps } from '../watch-response.ts';
+
+export const MERGE_PATCH = 'application/merge-patch+json';
+export const APPLY_PATCH = 'application/apply-patch+json';
+
+/** Query of a list or a watch, for any kind. */
+export const LIST_QUERY = {
+  labelSelector: Type.Optional(
+    Type.String({ maxLength: 4096, description: 'Such as zone=ed312,tier!=dev,arch in (arm64,amd64),gpu,!spot' }),
+  ),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: 'At most so many; the rest comes with continue' })),
+  continue: Type.Optional(Type.String({ maxLength: 1024, description: 'metadata.continue of the page before' })),
+  watch: Type.Optional(Type.Boolean({ description: 'Answer with a stream of changes, a JSON line each' })),
+  resourceVersion: Type.Optional(
+    Type.String({
+      pattern: '^[0-9]{1,15}$',
+      expects: 'a resourceVersion, as lists and bookmarks give it',
+      description: 'With watch: changes after this version; without it the stream begins with ADDED for each object there is',
+    }),
+  ),
+};
+const ListQuery = Closed(LIST_QUERY);
+type ListQuery = Static<typeof ListQuery>;
+
+interface Manifest {
+  readonly metadata: { readonly name: string };
+  readonly status?: unknown;
+}
+
+export interface ResourceService<Item, Create extends Manifest, Apply extends Manifest> {
+  create(manifest: Create): Promise<Item>;
+  replace(name: string, manifest: Create): Promise<Item>;
+  apply(manifest: Apply): Promise<{ readonly object: Item; readonly isCreated: boolean; readonly isChanged: boolean }>;
+  patch(name: string, mergePatch: unknown): Promise<Item>;
+}
+
+export interface ResourceKind<Item extends StoredObject, Create extends Manifest, Apply extends Manifest, Query extends ListQuery> {
+  readonly kind: Item['kind'];
+  /** last part of the path, such as "nodes" */
+  readonly plural: string;
+  readonly service: ResourceService<Item, Create, Apply>;
+  readonly decodeManifest: (input: unknown) => Create;
+  readonly decodeApply: (input: unknown) => Apply;
+  readonly schemas: { readonly item: TSchema; readonly manifest: TSchema; readonly apply: TSchema; readonly query: TSchema };
+  /** beside labelSelector */
+  readonly createFilter: (query: Query) => (item: Item) => boolean;
+  /** the item as users see it */
+  readonly present: (item: Item) => Item;
+}
+
+export interface ResourceRoutesDeps extends WatchDeps {
+  readonly store: Store;
+}
+
+export function resourceRoutes<Item extends StoredObject, Create extends Manifest, Apply extends Manifest, Query extends ListQuery>(
+  deps: ResourceRoutesDeps,
+  resource: ResourceKind<Item, Create, Apply, Query>,
+): readonly Route[] {
+  const { kind, plural, service, schemas, present } = resource;
+  const collection = `/api/v1/${plural}`;
+  const one = `${collection}/{name}`;
+  const noun = kind.toLowerCase();
+  const tag = plural;
+  const itemAnswer = (description: string): { description: string; schema: TSchema } => ({ description, schema: schemas.item });
+  const patchSchema = Type.Object({}, { description: 'RFC 7396: what is there changes, null removes' });
+  return [
+    defineRoute({
+      method: 'POST',
+      path: collection,
+      summary: `Create a ${noun}`,
+      tag,
+      bodies: { 'application/json': schemas.manifest },
+      answers: { 201: itemAnswer('Created'), 409: { description: 'There is one of that name' } },
+      handle: async ({ body, reply }) => {
+        const manifest = resource.decodeManifest(body);
+        warnOfStatus(manifest, reply);
+        const item = await service.create(manifest);
+        return reply.code(201).header('location', `${collection}/${item.metadata.name}`).send(present(item));
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: collection,
+      summary: `List ${plural}, or watch them`,
+      tag,
+      query: schemas.query,
+      answers: {
+        200: { description: 'The list, or with watch a stream of events', schema: listSchema(kind, schemas.item) },
+        410: { description: 'The resourceVersion is too old: list again' },
+      },
+      handle: (input) => listOrWatch(deps, resource, input as RouteInput<Query>),
+    }),
+    defineRoute({
+      method: 'GET',
+      path: one,
+      summary: `Read a ${noun}`,
+      tag,
+      answers: { 200: itemAnswer('It'), 404: { description: 'There is none of that name' } },
+      handle: async ({ params }) => present(await getObject<Item>(deps.store, kind, nameOf(params))),
+    }),
+    defineRoute({
+      method: 'PUT',
+      path: one,
+      summary: `Replace spec, labels and annotations of a ${noun}`,
+      tag,
+      bodies: { 'application/json': schemas.manifest },
+      answers: {
+        200: itemAnswer('Replaced'),
+        404: { description: 'There is none of that name' },
+        409: { description: 'It has changed since' },
+      },
+      handle: async ({ params, body, reply }) => {
+        const manifest = resource.decodeManifest(body);
+        checkName(nameOf(params), manifest.metadata.name);
+        warnOfStatus(manifest, reply);
+        return present(await service.replace(manifest.metadata.name, manifest));
+      },
+    }),
+    defineRoute({
+      method: 'PATCH',
+      path: one,
+      summary: `Change a ${noun} (merge patch), or create or change it (apply patch)`,
+      tag,
+      bodies: { [MERGE_PATCH]: patchSchema, [APPLY_PATCH]: schemas.apply },
+      answers: {
+        200: itemAnswer('Changed, or as it was; for an apply Cara-Result says configured or unchanged'),
+        201: itemAnswer('Created by an apply'),
+        404: { description: 'There is none of that name to patch' },
+        409: { description: 'It has changed since' },
+      },
+      handle: async ({ params, body, mediaType, reply }) => {
+        const name = nameOf(params);
+        if (mediaType === MERGE_PATCH) {
+          warnOfStatus(body, reply);
+          return present(await service.patch(name, body));
+        }
+        const manifest = resource.decodeApply(body);
+        checkName(name, manifest.metadata.name);
+        warnOfStatus(manifest, reply);
+        const { object, isCreated, isChanged } = await service.apply(manifest);
+        reply.code(isCreated ? 201 : 200).header('cara-result', isCreated ? 'created' : isChanged ? 'configured' : 'unchanged');
+        return present(object);
+      },
+    }),
+  ];
+}
+
+async function listOrWatch<Item extends StoredObject, Create extends Manifest, Apply extends Manifest, Query extends ListQuery>(
+  deps: ResourceRoutesDeps,
+  { kind, createFilter, present }: ResourceKind<Item, Create, Apply, Query>,
+  { query, request, reply }: RouteInput<Query>,
+): Promise<unknown> {
+  const requirements = parseSelector(query.labelSelector ?? '');
+  const isOfKind = createFilter(query);
+  const isSelected = (item: Item): boolean => selects(requirements, item.metadata.labels) && isOfKind(item);
+  if (query.watch === true && request.method !== 'HEAD') {
+    const since = query.resourceVersion === undefined ? undefined : Number(query.resourceVersion);
+    return sendWatch(deps, { kind, since, isSelected, present }, { request, reply });
+  }
+  return listObjects<Item>(deps.store, {
+    kind,
+    isSelected,
+    present,
+    ...(query.limit !== undefined && { limit: query.limit }),
+    ...(query.continue !== undefined && { continue: query.continue }),
+  });
+}
+
+/** @throws {ApiError} NotFound */
+async function getObject<Item extends StoredObject>(store: Store, kind: Item['kind'], name: string): Promise<Item> {
+  const object = await store.get<Item>(kind, name);
+  if (object === undefined) {
+    throw new ApiError('NotFound', `Cannot find ${kind.toLowerCase()} ${JSON.stringify(name)}: it does not exist`);
+  }
+  return object;
+}
+
+/** The `{name}` of the path. */
+export function nameOf(params: Readonly<Record<string, string>>): string {
+  return params['name'] ?? '';
+}
+
+/** Says that `status` in a manifest was not taken. Source: RFC 7234 section 5.5 (code 299) */
+function warnOfStatus(manifest: unknown, reply: FastifyReply): void {
+  if (typeof manifest === 'object' && manifest !== null && 'status' in manifest) {
+    reply.header('warning', '299 - "status in the manifest is ignored: it is written by the system alone"');
+  }
+}
+
+function listSchema(kind: string, item: TSchema): TSchema {
+  return Closed({
+    apiVersion: Type.Literal(API_VERSION),
+    kind: Type.Literal(`${kind}List`),
+    metadata: Closed({ resourceVersion: Type.String(), continue: Type.Optional(Type.String()) }),
+    items: Type.Array(item),
+  });
+}

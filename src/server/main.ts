@@ -1,0 +1,166 @@
+/**
+ * cara-server: the program, and the lifetime of a server. Nothing else sees all parts. Everything that touches the world comes in
+ * as a port, so that the simulation can run a server among many agents in one process.
+ *
+ * Owns     the store, the stopper of all loops, and the order of start and stop.
+ * Callers  bin/cara-server; tests and the simulation call `startServer`.
+ */
+import type { FastifyInstance } from 'fastify';
+import { chmod, mkdir } from 'node:fs/promises';
+import { ApiError } from '../api/errors.ts';
+import type { NodeObject } from '../api/node.ts';
+import type { ProjectObject } from '../api/project.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
+import { redactConfig } from '../base/config.ts';
+import { createLogger, type Logger } from '../base/log.ts';
+import { createMetrics } from '../base/metrics.ts';
+import { runProgram, StartError, type RunningProgram } from '../base/program.ts';
+import { systemRandom, type Random } from '../base/random.ts';
+import { Stopper } from '../base/stopper.ts';
+import { VERSION } from '../base/version.ts';
+import { createMirror } from '../store/mirror.ts';
+import { openStore } from '../store/open-store.ts';
+import type { Store } from '../store/store.ts';
+import { loadClusterId } from './cluster-id.ts';
+import { checkExposure, databaseUrlOf, isLoopback, serverSettings, type ServerConfig } from './config.ts';
+import { createApp } from './http/app.ts';
+import { closeApp, listen } from './listen.ts';
+import { startNodes } from './nodes/start-nodes.ts';
+import { createProjectController } from './projects/project-controller.ts';
+import { createProjectService } from './projects/project-service.ts';
+import { createScheduler } from './scheduler/scheduler.ts';
+
+export interface ServerPorts {
+  readonly config: ServerConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** given by tests and the simulation, who close it; otherwise DATABASE_URL says which */
+  readonly store?: Store;
+  /** false: no socket, the app is called through `app.inject` */
+  readonly listen?: boolean;
+}
+
+export interface RunningServer extends RunningProgram {
+  /** such as http://127.0.0.1:8080, with the port really bound */
+  readonly url: string;
+  readonly app: FastifyInstance;
+}
+
+/** Starts a server; when this resolves it serves. @throws {StartError} */
+export async function startServer(ports: ServerPorts): Promise<RunningServer> {
+  const { config, clock, log } = ports;
+  checkExposure(config);
+  const store = ports.store ?? (await openOwnStore(ports));
+  const { promise: failed, resolve: onFailed } = Promise.withResolvers<unknown>();
+  const stopper = new Stopper((loop, error) => {
+    log.error({ loop, err: error }, 'loop ended');
+    onFailed(error);
+  });
+  const closeStore = async (): Promise<void> => (ports.store === undefined ? store.close() : undefined);
+  try {
+    const crashed = failed.then((cause): never => {
+      throw cause;
+    });
+    const { app, close } = await Promise.race([startParts(ports, store, stopper), crashed]);
+    const url = ports.listen === false ? 'http://cara-server.invalid' : await listen(app, config);
+    warnOfExposure(config, log);
+    log.info({ url, dataDir: config.DATA_DIR, version: VERSION }, 'server listening');
+    let stopping: Promise<void> | undefined;
+    const stop = async (): Promise<void> => {
+      log.info('server stopping');
+      // both at once: watches end with the stopper's signal, and only then can the app close
+      await Promise.all([closeApp(app, clock), stopper.stop()]);
+      close();
+      await closeStore();
+      log.info('server stopped');
+    };
+    return { url, app, failed, stop: () => (stopping ??= stop()) };
+  } catch (error) {
+    await stopper.stop();
+    await closeStore();
+    throw error;
+  }
+}
+
+/** Everything but the socket, in the order in which parts need each other. */
+async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
+  const { config, clock, random, log } = ports;
+  const metrics = createMetrics();
+  const base = { store, clock, random, log, metrics };
+  const clusterId = await loadClusterId(base);
+  const nodes = createMirror<NodeObject>({ ...base, kind: 'Node' });
+  const projects = createMirror<ProjectObject>({ ...base, kind: 'Project' });
+  const heartbeatTimeoutMs = config.NODE_HEARTBEAT_TIMEOUT;
+  const { registry, service } = await startNodes({ ...base, nodes, stopper, heartbeatTimeoutMs });
+  stopper.spawn('project-mirror', (signal) => projects.run(signal));
+  await projects.ready();
+
+  const views = { ...base, nodes, projects };
+  const scheduler = createScheduler(views);
+  const controller = createProjectController({
+    ...views,
+    nodeHeartbeatTimeoutMs: heartbeatTimeoutMs,
+    terminationTimeoutMs: config.PROJECT_TERMINATION_TIMEOUT,
+  });
+  stopper.spawn('scheduler', (signal) => scheduler.run(signal));
+  stopper.spawn('project-controller', (signal) => controller.run(signal));
+
+  const measure = (): void => {
+    metrics.nodes.reset();
+    nodes.items().forEach(({ status }) => metrics.nodes.inc({ state: status.state }));
+    metrics.projects.reset();
+    projects.items().forEach(({ status }) => metrics.projects.inc({ phase: status.phase }));
+  };
+  const app = createApp({
+    ...base,
+    registry,
+    nodes: service,
+    projects: createProjectService(base),
+    clusterId,
+    stopSignal: stopper.signal,
+    measure,
+  });
+  return { app, close: () => metrics.close() };
+}
+
+async function openOwnStore({ config, clock, log }: ServerPorts): Promise<Store> {
+  const { DATA_DIR: dataDir } = config;
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    await chmod(dataDir, 0o700); // it was there before: what we keep is nobody else's to read
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StartError(`Cannot use the data folder ${dataDir}: ${why}; set DATA_DIR to a folder that this user may write`, {
+      cause: error,
+    });
+  }
+  try {
+    return await openStore(databaseUrlOf(config), { clock, log });
+  } catch (error) {
+    throw error instanceof ApiError ? new StartError(error.message, { cause: error }) : error;
+  }
+}
+
+function warnOfExposure({ HOST: host }: ServerConfig, log: Logger): void {
+  if (!isLoopback(host)) {
+    log.warn({ host }, 'everyone who reaches this address controls the fleet: AUTH is none and there is no TLS');
+  }
+}
+
+if (import.meta.main) {
+  const settings = serverSettings({ env: process.env, isRoot: process.getuid?.() === 0 });
+  await runProgram(
+    {
+      name: 'cara-server',
+      summary: 'cara-server is the control plane: API, scheduler and health of the fleet.',
+      settings,
+      start: async (config) => {
+        const log = createLogger('cara-server', { level: config.LOG_LEVEL, format: config.LOG_FORMAT });
+        log.info(redactConfig(settings, config), 'configuration');
+        return await startServer({ config, clock: systemClock, random: systemRandom, log });
+      },
+    },
+    { argv: process.argv.slice(2), env: process.env },
+  );
+}

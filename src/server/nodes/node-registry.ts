@@ -1,0 +1,251 @@
+/**
+ * Node registry: which nodes there are, and the presence of each.
+ *
+ * Owns     per node: the newest record seen, the lease, the time of the last heartbeat, and what was reported since the record was
+ *          written; the set of nodes whose status must be derived again. All in memory.
+ * Never    does I/O: heartbeats are presence, not documents. node-lifecycle.ts writes what changed. Never believes an agent's clock.
+ * Callers  http/routes/heartbeats.ts; node-service.ts and node-lifecycle.ts, which tell it what they wrote before they answer.
+ */
+import { ApiError } from '../../api/errors.ts';
+import type { Heartbeat, NodeObject } from '../../api/node.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Change } from '../../store/store.ts';
+import { LeaseTable } from './lease-table.ts';
+import { isHeard, type LeaseState } from './node-state.ts';
+import { Tombstones } from './tombstones.ts';
+
+/** How often the lifecycle loop must call `noticeTime`, in milliseconds. */
+export const TICK_MS = 250;
+
+/** ms; a gap this much longer than a tick is a stall of ours (a suspended process, a long GC, a slow disk) and not the nodes' fault. */
+const STALL_MS = 500;
+
+/** The latest that is known of a node beside its record. */
+export interface Presence {
+  readonly lease: LeaseState;
+  /** RFC 3339 */
+  readonly lastHeartbeat: string | undefined;
+  /** reported since the record was written */
+  readonly report: Heartbeat | undefined;
+}
+
+interface Entry {
+  node: NodeObject;
+  version: number;
+  /** wall ms of the last heartbeat; undefined: none since the server started */
+  heardAtMs: number | undefined;
+  /** body of the last heartbeat: the same text again is the same report, and need not even be parsed */
+  lastText: string | undefined;
+  pending: Heartbeat | undefined;
+  /** monotonic ms; an agent that has just registered holds the name that long, though its first heartbeat is still to come */
+  claimedUntilMs: number;
+}
+
+export interface NodeRegistryOptions {
+  readonly clock: Clock;
+  /** how long a lease lasts after a heartbeat, in milliseconds */
+  readonly heartbeatTimeoutMs: number;
+  /** called when there is something to flush; must not throw */
+  readonly onDirty: () => void;
+  /** called once per stall that was credited to the nodes */
+  readonly onStall?: (stallMs: number) => void;
+}
+
+export class NodeRegistry {
+  readonly #clock: Clock;
+  readonly #options: NodeRegistryOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #leases: LeaseTable;
+  readonly #dirty = new Set<string>();
+  readonly tombstones = new Tombstones();
+  #noticedAtMs: number;
+
+  constructor(options: NodeRegistryOptions) {
+    this.#clock = options.clock;
+    this.#options = options;
+    this.#leases = new LeaseTable(options.heartbeatTimeoutMs);
+    this.#noticedAtMs = options.clock.monotonicMs();
+  }
+
+  /**
+   * Takes in a heartbeat: renews the lease, and marks the node for flushing when anything but the time changed.
+   * @param text the body as it was sent
+   * @param decode reads `text`; called only when it differs from the last one. What it throws is thrown, and the lease not renewed
+   * @throws {ApiError} NodeDeleted for a deleted node; NotFound for one never known
+   */
+  recordHeartbeat(name: string, text: string, decode: (text: string) => Heartbeat): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.noticeTime(nowMs);
+    const entry = this.#entries.get(name);
+    if (entry === undefined) {
+      throw this.#strangerError(name, nowMs);
+    }
+    const report = text === entry.lastText ? undefined : decode(text);
+    const isBack = this.#leases.renew(name, nowMs);
+    entry.heardAtMs = this.#clock.wallMs();
+    if (report !== undefined) {
+      entry.lastText = text;
+      entry.pending = { ...entry.pending, ...report };
+    }
+    if (report !== undefined || isBack) {
+      this.#markDirty(name);
+    }
+  }
+
+  #strangerError(name: string, nowMs: number): ApiError {
+    return this.tombstones.touch(name, nowMs)
+      ? new ApiError(
+          'NodeDeleted',
+          `Cannot take heartbeat as node ${JSON.stringify(name)} was deleted: restart its agent to register it again`,
+        )
+      : new ApiError('NotFound', `Cannot take heartbeat as there is no node ${JSON.stringify(name)}: register it first`);
+  }
+
+  /**
+   * Tells the registry that time goes on, at least every TICK_MS. When it was not told for much longer, the process itself stood still:
+   * no heartbeat could be taken in, so that long is credited to every lease.
+   * @param nowMs monotonic
+   */
+  noticeTime(nowMs: number): void {
+    const gapMs = nowMs - this.#noticedAtMs;
+    if (gapMs < TICK_MS) {
+      return;
+    }
+    this.#noticedAtMs = nowMs;
+    if (gapMs > TICK_MS + STALL_MS) {
+      // less one tick: a lease may have been renewed that long after the last notice
+      this.#leases.credit(gapMs - TICK_MS);
+      this.#options.onStall?.(gapMs);
+    }
+  }
+
+  /** Ends the leases that have run out. @returns the nodes that fell silent; they are marked for flushing */
+  expire(nowMs: number): readonly string[] {
+    const expired = this.#leases.takeExpired(nowMs);
+    for (const name of expired) {
+      const entry = this.#entries.get(name);
+      if (entry !== undefined) {
+        entry.lastText = undefined; // what it says when it comes back must be looked at anew
+        this.#markDirty(name);
+      }
+    }
+    return expired;
+  }
+
+  /** The earliest moment at which a lease runs out, monotonic; Infinity when there is none. */
+  nextDeadlineMs(): number {
+    return this.#leases.nextDeadlineMs();
+  }
+
+  /** Notes that an agent has registered under `name`: it holds the name for as long as a heartbeat would. */
+  claim(name: string): void {
+    const entry = this.#entries.get(name);
+    if (entry !== undefined) {
+      entry.claimedUntilMs = this.#clock.monotonicMs() + this.#options.heartbeatTimeoutMs;
+    }
+  }
+
+  /** How long whoever holds the name still does without another heartbeat, in milliseconds; undefined: nobody does. */
+  heldForMs(name: string): number | undefined {
+    const untilMs = Math.max(this.#leases.deadlineMs(name) ?? 0, this.#entries.get(name)?.claimedUntilMs ?? 0);
+    const leftMs = untilMs - this.#clock.monotonicMs();
+    return leftMs > 0 ? leftMs : undefined;
+  }
+
+  /** Takes in a node as stored. Older news than what is known is ignored, so the order of callers does not matter. */
+  observe(node: NodeObject): void {
+    const { name } = node.metadata;
+    const version = Number(node.metadata.resourceVersion);
+    const entry = this.#entries.get(name);
+    if (version <= (entry?.version ?? this.tombstones.findVersion(name) ?? -1)) {
+      return;
+    }
+    if (entry?.node.metadata.uid === node.metadata.uid) {
+      entry.node = node;
+      entry.version = version;
+      return;
+    }
+    this.#entries.set(name, { node, version, heardAtMs: undefined, lastText: undefined, pending: undefined, claimedUntilMs: 0 });
+    this.tombstones.delete(name);
+    this.#leases.delete(name);
+    if (isHeard(node.status)) {
+      this.#leases.renew(name, this.#clock.monotonicMs()); // a full timeout before the first judgement, however long ago it was heard
+    }
+  }
+
+  /** Takes in a deletion. @param version that of the deletion */
+  forget(name: string, version: number): void {
+    const entry = this.#entries.get(name);
+    if (entry !== undefined && entry.version > version) {
+      return; // made anew since
+    }
+    this.#entries.delete(name);
+    this.#leases.delete(name);
+    this.#dirty.delete(name);
+    this.tombstones.add(name, version, this.#clock.monotonicMs());
+  }
+
+  /** Takes in a change of Nodes that somebody else may have made. */
+  observeChange(change: Change<NodeObject>): void {
+    if (change.type === 'DELETED') {
+      this.forget(change.object.metadata.name, change.version);
+    } else {
+      this.observe(change.object);
+    }
+  }
+
+  /** The newest record seen. */
+  find(name: string): NodeObject | undefined {
+    return this.#entries.get(name)?.node;
+  }
+
+  /** All newest records. */
+  nodes(): Iterable<NodeObject> {
+    return this.#entries.values().map(({ node }) => node);
+  }
+
+  presence(name: string): Presence {
+    const entry = this.#entries.get(name);
+    const lastHeartbeat = entry?.heardAtMs === undefined ? entry?.node.status.lastHeartbeat : new Date(entry.heardAtMs).toISOString();
+    const lease = this.#leases.has(name) ? 'Live' : lastHeartbeat === undefined ? 'Never' : 'Expired';
+    return { lease, lastHeartbeat, report: entry?.pending };
+  }
+
+  /** The node as users see it: with the time of the last heartbeat, which the store does not have. */
+  withPresence(node: NodeObject): NodeObject {
+    const { uid } = node.metadata;
+    const entry = this.#entries.get(node.metadata.name);
+    const isSame = entry?.node.metadata.uid === uid && entry.heardAtMs !== undefined;
+    const lastHeartbeat = isSame ? new Date(entry.heardAtMs ?? 0).toISOString() : node.status.lastHeartbeat;
+    if (lastHeartbeat === undefined) {
+      return node;
+    }
+    const conditions = node.status.conditions.map((condition) => ({ ...condition, lastHeartbeatTime: lastHeartbeat }));
+    return { ...node, status: { ...node.status, lastHeartbeat, conditions } };
+  }
+
+  /** Removes and returns up to `limit` names whose status must be derived again. */
+  takeDirty(limit: number): readonly string[] {
+    const names = this.#dirty.values().take(limit).toArray();
+    names.forEach((name) => this.#dirty.delete(name));
+    return names;
+  }
+
+  /** Puts back names whose flush failed. */
+  returnDirty(names: readonly string[]): void {
+    names.forEach((name) => this.#dirty.add(name));
+  }
+
+  /** Drops what a flush has written, unless more was reported since. */
+  settle(name: string, flushed: Heartbeat | undefined): void {
+    const entry = this.#entries.get(name);
+    if (entry !== undefined && entry.pending === flushed) {
+      entry.pending = undefined;
+    }
+  }
+
+  #markDirty(name: string): void {
+    this.#dirty.add(name);
+    this.#options.onDirty();
+  }
+}

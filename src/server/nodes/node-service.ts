@@ -1,0 +1,213 @@
+/**
+ * Node service: every write of a Node that a user or an agent asks for.
+ *
+ * Owns     spec, labels and annotations of Nodes; derives status in the very commit that changes spec, so that a cordon has no window.
+ * Never    answers before the write is durable and the registry knows of it.
+ * Callers  http/routes/nodes.ts, http/routes/heartbeats.ts (register).
+ */
+import { ApiError } from '../../api/errors.ts';
+import type { NodeApply, NodeManifest, NodeObject, NodeSpec, Registration } from '../../api/node.ts';
+import { decodeNodeManifest } from '../../api/manifest.ts';
+import { nowRfc3339, type Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import type { Draft, Store, StoredObject, Write } from '../../store/store.ts';
+import { applyObject, newObject, patchManifest, replaceObject, retryOnConflict, type ManifestMetadata } from '../objects/write-object.ts';
+import { checkIdentity, IDENTITY_KIND, writeIdentity, type NodeIdentity } from './node-identity.ts';
+import { deriveNodeStatus, isSameStatus } from './node-state.ts';
+import type { NodeRegistry } from './node-registry.ts';
+import { newTombstone, TOMBSTONE_KIND } from './tombstones.ts';
+
+export interface NodeServiceDeps {
+  readonly store: Store;
+  readonly registry: NodeRegistry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly heartbeatTimeoutMs: number;
+}
+
+export interface Applied {
+  readonly object: NodeObject;
+  readonly isCreated: boolean;
+  readonly isChanged: boolean;
+}
+
+export interface NodeService {
+  /** @throws {ApiError} AlreadyExists */
+  create(manifest: NodeManifest): Promise<NodeObject>;
+  /** @throws {ApiError} NotFound; Conflict when the manifest names a resourceVersion that is not current */
+  replace(name: string, manifest: NodeManifest): Promise<NodeObject>;
+  /** Creates, or merges into what is there. @throws {ApiError} Conflict as above */
+  apply(manifest: NodeApply): Promise<Applied>;
+  /** RFC 7396. @throws {ApiError} NotFound, Invalid, Conflict */
+  patch(name: string, mergePatch: unknown): Promise<NodeObject>;
+  /** Deletes the record and its identity, and leaves a tombstone. @throws {ApiError} NotFound */
+  delete(name: string): Promise<NodeObject>;
+  /** An agent's start: creates or claims the record and clears a tombstone. @throws {ApiError} NameTaken */
+  register(name: string, registration: Registration): Promise<NodeObject>;
+}
+
+/** What a user may write of a Node. */
+interface NodeDesired {
+  readonly metadata: ManifestMetadata;
+  readonly spec: NodeSpec;
+}
+
+export function createNodeService(deps: NodeServiceDeps): NodeService {
+  const { store, registry, clock, random, heartbeatTimeoutMs } = deps;
+  const log = deps.log.child({ component: 'node-service' });
+
+  /** The node with the status that its spec calls for. */
+  function withStatus<Item extends NodeObject | Draft<NodeObject>>(node: Item, report?: Registration): Item {
+    const { name } = node.metadata;
+    const presence = registry.presence(name);
+    const news = report?.info === undefined ? presence.report : { ...presence.report, info: report.info };
+    const facts = { name, spec: node.spec, leaseMs: heartbeatTimeoutMs, now: nowRfc3339(clock) };
+    return { ...node, status: deriveNodeStatus({ ...facts, ...presence, report: news, previous: node.status }) };
+  }
+
+  async function getNode(name: string): Promise<NodeObject> {
+    const node = await store.get<NodeObject>('Node', name);
+    if (node === undefined) {
+      throw new ApiError('NotFound', `Cannot find node ${JSON.stringify(name)}: it does not exist`);
+    }
+    return node;
+  }
+
+  /** Commits; the first write is the node's. */
+  async function commit(writes: readonly Write[]): Promise<NodeObject> {
+    const [stored] = await store.commit(writes);
+    registry.observe(stored as NodeObject);
+    return stored as NodeObject;
+  }
+
+  async function commitNew(desired: NodeDesired, options: { readonly report?: Registration; readonly also?: readonly Write[] } = {}) {
+    const { name } = desired.metadata;
+    const draft = newNode(desired, random.uuid(), nowRfc3339(clock));
+    const tombstone = await store.get(TOMBSTONE_KIND, name);
+    const node = await commit([
+      { op: 'create', object: withStatus(draft, options.report) },
+      ...(tombstone === undefined ? [] : [{ op: 'delete' as const, kind: TOMBSTONE_KIND, name }]),
+      ...(options.also ?? []),
+    ]);
+    log.info({ node: name, uid: node.metadata.uid }, 'node created');
+    return node;
+  }
+
+  async function commitChange(before: NodeObject, after: NodeObject): Promise<NodeObject> {
+    if (after === before) {
+      return before;
+    }
+    const isSpecChanged = after.metadata.generation !== before.metadata.generation;
+    const object = isSpecChanged ? withStatus(after) : after;
+    const node = await commit([{ op: 'update', object, expectedVersion: before.metadata.resourceVersion }]);
+    logStateChange(before, node);
+    return node;
+  }
+
+  function logStateChange(before: NodeObject, after: NodeObject): void {
+    if (before.status.state !== after.status.state) {
+      log.info(
+        { node: after.metadata.name, from: before.status.state, to: after.status.state, reason: 'SpecChanged' },
+        'node state changed',
+      );
+    }
+  }
+
+  const replace = async (name: string, manifest: NodeManifest): Promise<NodeObject> => {
+    const before = await getNode(name);
+    const desired = { metadata: manifest.metadata, spec: completeSpec(manifest.spec) };
+    return commitChange(before, replaceObject(before, desired, nowRfc3339(clock)));
+  };
+
+  async function applyOnce(manifest: NodeApply): Promise<Applied> {
+    const { metadata } = manifest;
+    const before = await store.get<NodeObject>('Node', metadata.name);
+    const spec = mergeSpec(before?.spec, manifest.spec);
+    if (before === undefined) {
+      return { object: await commitNew({ metadata, spec }), isCreated: true, isChanged: true };
+    }
+    const object = await commitChange(before, applyObject(before, { metadata, spec }, nowRfc3339(clock)));
+    return { object, isCreated: false, isChanged: object !== before };
+  }
+
+  async function deleteOnce(name: string): Promise<NodeObject> {
+    const node = await getNode(name);
+    const now = nowRfc3339(clock);
+    const forgettable = registry.tombstones.listForgettable(clock.monotonicMs()).filter((old) => old !== name);
+    const [deleted] = await store.commit([
+      { op: 'delete', kind: 'Node', name, expectedVersion: node.metadata.resourceVersion },
+      { op: 'create', object: newTombstone(name, random.uuid(), now) },
+      ...(await deletesOf(IDENTITY_KIND, [name])),
+      ...(await deletesOf(TOMBSTONE_KIND, forgettable)),
+    ]);
+    registry.forget(name, Number(deleted?.metadata.resourceVersion));
+    forgettable.forEach((old) => registry.tombstones.delete(old));
+    log.info({ node: name, uid: node.metadata.uid }, 'node deleted');
+    return (deleted ?? node) as NodeObject;
+  }
+
+  async function deletesOf(kind: string, names: readonly string[]): Promise<readonly Write[]> {
+    const found = await Promise.all(names.map((name) => store.get(kind, name)));
+    return found.flatMap((object) => (object === undefined ? [] : [deleteOf(object)]));
+  }
+
+  async function registerOnce(name: string, registration: Registration): Promise<NodeObject> {
+    const identity = await store.get<NodeIdentity>(IDENTITY_KIND, name);
+    const before = await store.get<NodeObject>('Node', name);
+    if (before !== undefined) {
+      checkIdentity({ name, identity, registration, heldForMs: registry.heldForMs(name) });
+    }
+    const now = nowRfc3339(clock);
+    const also = writeIdentity({ name, existing: identity, registration, uid: random.uuid(), now });
+    const { hostname } = registration;
+    if (before === undefined) {
+      const spec = { ...(hostname !== undefined && hostname !== '' && { hostname }), unschedulable: false };
+      return commitNew({ metadata: { name }, spec }, { report: registration, also });
+    }
+    const hasHostname = before.spec.hostname !== undefined && before.spec.hostname !== '';
+    const spec = hasHostname || hostname === undefined || hostname === '' ? before.spec : { ...before.spec, hostname };
+    const after = withStatus(applyObject(before, { metadata: { name }, spec }, now), registration);
+    if (spec === before.spec && isSameStatus(after.status, before.status)) {
+      await store.commit(also);
+      return before;
+    }
+    return commit([{ op: 'update', object: after, expectedVersion: before.metadata.resourceVersion }, ...also]);
+  }
+
+  return {
+    create: (manifest) => commitNew({ metadata: manifest.metadata, spec: completeSpec(manifest.spec) }),
+    replace: (name, manifest) => retryOnConflict(() => replace(name, manifest)),
+    apply: (manifest) => retryOnConflict(() => applyOnce(manifest), ['Conflict', 'AlreadyExists']),
+    patch: (name, mergePatch) =>
+      retryOnConflict(async () => replace(name, patchManifest(await getNode(name), mergePatch, decodeNodeManifest))),
+    delete: (name) => retryOnConflict(() => deleteOnce(name)),
+    register: async (name, registration) => {
+      const node = await retryOnConflict(() => registerOnce(name, registration), ['Conflict', 'AlreadyExists']);
+      registry.claim(name);
+      log.info({ node: name, identity: registration.identity?.id, hostname: registration.hostname }, 'node registered');
+      return node;
+    },
+  };
+}
+
+/** A Node that is to be created; its status is a placeholder until `withStatus` derives it. */
+function newNode({ metadata, spec }: NodeDesired, uid: string, now: string): Draft<NodeObject> {
+  return newObject<NodeObject>({ kind: 'Node', metadata, spec, status: { state: 'NotReady', conditions: [] }, uid, now });
+}
+
+function completeSpec(spec: NodeManifest['spec']): NodeSpec {
+  return { ...spec, unschedulable: spec?.unschedulable ?? false };
+}
+
+/** Spec of an apply: what it leaves out stays, null removes. */
+function mergeSpec(existing: NodeSpec | undefined, changes: NodeApply['spec']): NodeSpec {
+  const merged = { ...existing, ...changes };
+  const { hostname, unschedulable } = merged;
+  return { ...(typeof hostname === 'string' && { hostname }), unschedulable: unschedulable ?? false };
+}
+
+function deleteOf({ kind, metadata }: StoredObject): Write {
+  return { op: 'delete', kind, name: metadata.name, expectedVersion: metadata.resourceVersion };
+}

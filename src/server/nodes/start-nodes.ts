@@ -1,0 +1,51 @@
+/** Puts the parts of nodes/ together: mirror -> registry -> lifecycle and service. Callers: main.ts. */
+import type { NodeObject } from '../../api/node.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { ServerMetrics } from '../../base/metrics.ts';
+import type { Random } from '../../base/random.ts';
+import type { Stopper } from '../../base/stopper.ts';
+import { Wakeup } from '../../base/wakeup.ts';
+import type { Mirror } from '../../store/mirror.ts';
+import type { Store } from '../../store/store.ts';
+import { createNodeLifecycle } from './node-lifecycle.ts';
+import { NodeRegistry } from './node-registry.ts';
+import { createNodeService, type NodeService } from './node-service.ts';
+import { TOMBSTONE_KIND } from './tombstones.ts';
+
+export interface StartNodesDeps {
+  readonly store: Store;
+  /** not yet running */
+  readonly nodes: Mirror<NodeObject>;
+  readonly stopper: Stopper;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: ServerMetrics;
+  readonly heartbeatTimeoutMs: number;
+}
+
+/** When this resolves, the registry knows every node and every tombstone, and each node that was heard has one full lease. */
+export async function startNodes(deps: StartNodesDeps): Promise<{ readonly registry: NodeRegistry; readonly service: NodeService }> {
+  const { store, nodes, stopper, clock, metrics } = deps;
+  const log = deps.log.child({ component: 'node-registry' });
+  const wakeup = new Wakeup();
+  const registry = new NodeRegistry({
+    ...deps,
+    onDirty: () => wakeup.notify(),
+    onStall: (stallMs) => {
+      metrics.stallSeconds.inc(stallMs / 1000);
+      log.warn({ stallMs: Math.round(stallMs) }, 'the server stood still, leases are longer by that');
+    },
+  });
+  const tombstones = await store.list(TOMBSTONE_KIND);
+  for (const { metadata } of tombstones.items) {
+    registry.tombstones.add(metadata.name, Number(metadata.resourceVersion), clock.monotonicMs());
+  }
+  nodes.onChange((change) => registry.observeChange(change));
+  stopper.spawn('node-mirror', (signal) => nodes.run(signal));
+  await nodes.ready();
+  const lifecycle = createNodeLifecycle({ ...deps, registry, wakeup });
+  stopper.spawn('node-lifecycle', (signal) => lifecycle.run(signal));
+  return { registry, service: createNodeService({ ...deps, registry }) };
+}
