@@ -1,0 +1,28 @@
+/** What the session hands to the reconciler and gets back from it. */
+import type { ProjectObject, StatusReport } from '../../api/project.ts';
+
+/** One Project as assigned to this node: the object as read from the server. `metadata.deletedAt` set means tear down. */
+export interface Assignment {
+  readonly project: ProjectObject;
+}
+
+/** Where a set of assignments comes from. What only the file says is kept up, but nothing is ever cleared away for it. */
+export type AssignmentSource = 'server' | 'file';
+
+/** The latest that is known of one Project; each replaces the one before. */
+export interface ProjectReport {
+  readonly project: string;
+  readonly uid: string;
+  readonly report: StatusReport;
+}
+
+export interface Reconciler {
+  /** The complete set (after a list): anything of ours that is not in it is unassigned. */
+  assign(assignments: readonly Assignment[], source: AssignmentSource): void;
+  /** One changed or added, as told by the server. */
+  upsert(assignment: Assignment): void;
+  /** Told by the server that this Project is no longer ours (deleted, or moved): its containers go at once. */
+  remove(project: string, uid: string): void;
+  /** Runs until aborted, then resolves; does nothing before the first `assign`. @throws when a loop of it crashes: a bug */
+  run(signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,197 @@
+/**
+ * Desired: what a Project asks of the engine, worked out from its spec: pure.
+ *
+ * Restarts are the engine's work: `restartPolicy` becomes the engine's own (Always: `unless-stopped`, OnFailure: `on-failure`,
+ * Never: `no`). So a crashed container comes back, and all of them after a reboot, also while neither control plane nor agent
+ * is there; the engine backs off from 100 ms to 1 min by itself. The agent watches, counts and tells, and acts only on what
+ * the engine leaves down: a container stopped by hand, removed, or never started.
+ */
+import { posix } from 'node:path';
+import { durationToMs } from '../../api/duration.ts';
+import type { ProjectObject, Service, ServiceStatus, Volume } from '../../api/project.ts';
+import { quantityToMillis, quantityToUnits } from '../../api/quantity.ts';
+import type { ContainerMount, ContainerSpec, HealthCheckSpec, Labels, PublishedPort, RestartSpec } from '../docker/docker-types.ts';
+import { containerLabels, containerName, networkName, ownerLabels, volumeLabels, volumeName, type Owner } from '../docker/names.ts';
+import { configHash } from './config-hash.ts';
+import { orderServices, type Dependency } from './dependencies.ts';
+import type { Failure } from './failure.ts';
+
+const DEFAULT_STOP_GRACE_MS = 10_000; // Docker's own
+
+export interface DesiredService {
+  readonly name: string;
+  readonly containerName: string;
+  /** Complete, with its labels. */
+  readonly container: ContainerSpec;
+  readonly configHash: string;
+  readonly dependsOn: readonly Dependency[];
+  readonly restartPolicy: RestartPolicy;
+  readonly stopGraceMs: number;
+  /** `80/TCP` for each port it takes on the host. */
+  readonly hostPorts: readonly string[];
+  /** Names in the engine of the volumes it mounts. */
+  readonly volumeNames: readonly string[];
+  readonly ports: ServiceStatus['ports'];
+  /** Set when the spec alone tells that it cannot run here: then nothing is done for it or to it. */
+  readonly failure: Failure | undefined;
+}
+
+export type RestartPolicy = NonNullable<Service['restartPolicy']>;
+
+export interface DesiredVolume {
+  /** As in the spec. */
+  readonly name: string;
+  /** In the engine. */
+  readonly volumeName: string;
+  readonly type: 'Ephemeral' | 'Managed';
+  readonly labels: Labels;
+}
+
+export interface DesiredProject {
+  readonly name: string;
+  readonly uid: string;
+  readonly cluster: string;
+  readonly assignment: number;
+  readonly generation: number;
+  readonly network: { readonly name: string; readonly labels: Labels };
+  /** What a service depends on comes before it. */
+  readonly services: readonly DesiredService[];
+  /** Without those on a path of the host, which are not ours to make. */
+  readonly volumes: readonly DesiredVolume[];
+}
+
+export interface DesiredContext {
+  readonly clusterId: string;
+  /** Folders below which a HostPath volume may lie. */
+  readonly allowedHostPaths: readonly string[];
+}
+
+export function deriveDesired({ metadata, spec, status }: ProjectObject, context: DesiredContext): DesiredProject {
+  const owner: Owner = { cluster: context.clusterId, project: metadata.name, projectUid: metadata.uid, assignment: status.assignment };
+  const { ordered, failures } = orderServices(spec.services);
+  const volumes = new Map((spec.volumes ?? []).map((volume) => [volume.name, volume]));
+  return {
+    name: metadata.name,
+    uid: metadata.uid,
+    cluster: context.clusterId,
+    assignment: status.assignment,
+    generation: metadata.generation,
+    network: { name: networkName(metadata.name), labels: ownerLabels(owner) },
+    services: ordered.map((service) => {
+      const desired = deriveService(service, { owner, volumes });
+      const failure = failures.get(service.name) ?? findFailure(service, { volumes, allowedHostPaths: context.allowedHostPaths });
+      return { ...desired, failure };
+    }),
+    volumes: [...volumes.values()].flatMap((volume) => deriveVolume(volume, owner)),
+  };
+}
+
+type Volumes = ReadonlyMap<string, Volume>;
+
+function deriveService(service: Service, { owner, volumes }: { owner: Owner; volumes: Volumes }): Omit<DesiredService, 'failure'> {
+  const stopGraceMs = service.stopGracePeriod === undefined ? DEFAULT_STOP_GRACE_MS : durationToMs(service.stopGracePeriod);
+  const restartPolicy = service.restartPolicy ?? 'Always';
+  const mounts = deriveMounts(service, volumes, owner.project);
+  const ports = derivePorts(service);
+  const { cpu, memory } = service.resources?.limits ?? {};
+  const asked: ContainerSpec = {
+    image: service.image,
+    labels: {},
+    ...(service.entrypoint !== undefined && { entrypoint: service.entrypoint }),
+    ...(service.command !== undefined && { command: service.command }),
+    ...(service.env !== undefined && { env: Object.fromEntries(service.env.map(({ name, value }) => [name, value ?? ''])) }),
+    ...(ports.length > 0 && { ports }),
+    ...(mounts.length > 0 && { mounts }),
+    ...(service.healthCheck !== undefined && { healthCheck: toHealthCheck(service.healthCheck) }),
+    ...(memory !== undefined && { memoryLimitBytes: quantityToUnits(memory) }),
+    ...(cpu !== undefined && { cpuLimitMillis: quantityToMillis(cpu) }),
+    restart: RESTART[restartPolicy],
+    stopGraceMs,
+    network: { name: networkName(owner.project), aliases: [service.name] },
+  };
+  const hash = configHash(asked);
+  return {
+    name: service.name,
+    containerName: containerName(owner.project, service.name),
+    container: { ...asked, labels: containerLabels({ ...owner, service: service.name, configHash: hash }) },
+    configHash: hash,
+    dependsOn: (service.dependsOn ?? []).map((dependency) => ({ condition: 'Started', ...dependency })),
+    restartPolicy,
+    stopGraceMs,
+    hostPorts: ports.map(({ hostPort, protocol }) => `${hostPort}/${protocol}`),
+    volumeNames: mounts.filter(({ type }) => type === 'volume').map(({ source }) => source),
+    ports: service.ports,
+  };
+}
+
+const RESTART = {
+  Always: { name: 'unless-stopped' },
+  OnFailure: { name: 'on-failure' },
+  Never: { name: 'no' },
+} as const satisfies Record<RestartPolicy, RestartSpec>;
+
+/** Only what is published on the host: on the Project's own network every port is open anyway. */
+function derivePorts(service: Service): readonly PublishedPort[] {
+  return (service.ports ?? []).flatMap(({ containerPort, hostPort, protocol = 'TCP' }) =>
+    hostPort === undefined ? [] : [{ containerPort, hostPort, protocol }],
+  );
+}
+
+function deriveMounts(service: Service, volumes: Volumes, project: string): readonly ContainerMount[] {
+  return (service.volumeMounts ?? []).map(({ name, mountPath, readOnly = false }) => {
+    const volume = volumes.get(name);
+    return volume?.type === 'HostPath'
+      ? { type: 'bind', source: posix.normalize(volume.path ?? '/'), target: mountPath, isReadOnly: readOnly }
+      : { type: 'volume', source: volumeName(project, name), target: mountPath, isReadOnly: readOnly };
+  });
+}
+
+function deriveVolume({ name, type = 'Ephemeral' }: Volume, owner: Owner): readonly DesiredVolume[] {
+  if (type === 'HostPath') {
+    return [];
+  }
+  const labels = volumeLabels({ ...owner, volume: name, volumeType: type });
+  return [{ name, volumeName: volumeName(owner.project, name), type, labels }];
+}
+
+function toHealthCheck({ test, interval, timeout, retries, startPeriod }: NonNullable<Service['healthCheck']>): HealthCheckSpec {
+  return {
+    test,
+    ...(interval !== undefined && { intervalMs: durationToMs(interval) }),
+    ...(timeout !== undefined && { timeoutMs: durationToMs(timeout) }),
+    ...(retries !== undefined && { retries }),
+    ...(startPeriod !== undefined && { startPeriodMs: durationToMs(startPeriod) }),
+  };
+}
+
+/** What makes a service impossible on this node, whatever the engine holds. */
+function findFailure(
+  service: Service,
+  { volumes, allowedHostPaths }: { volumes: Volumes; allowedHostPaths: readonly string[] },
+): Failure | undefined {
+  const secret = service.env?.find(({ valueFrom }) => valueFrom !== undefined);
+  if (secret?.valueFrom !== undefined) {
+    const { name } = secret.valueFrom.secretKeyRef;
+    const message = `Cannot start service "${service.name}" as its variable ${secret.name} comes from Secret "${name}" and this version has no Secrets yet: give it a value instead`;
+    return { reason: 'SecretNotFound', message };
+  }
+  for (const mount of service.volumeMounts ?? []) {
+    const volume = volumes.get(mount.name);
+    if (volume === undefined) {
+      const message = `Cannot start service "${service.name}" as it mounts volume "${mount.name}", which the Project does not have: add it to spec.volumes`;
+      return { reason: 'VolumeNotFound', message };
+    }
+    if (volume.type === 'HostPath' && !allowedHostPaths.some((folder) => isWithin(folder, volume.path ?? '/'))) {
+      const allowed = allowedHostPaths.length === 0 ? 'none' : allowedHostPaths.join(', ');
+      const message = `Cannot start service "${service.name}" as its volume "${volume.name}" lies outside the folders that this node's operator allows (${allowed}): current path is ${JSON.stringify(volume.path)}`;
+      return { reason: 'HostPathNotAllowed', message };
+    }
+  }
+  return undefined;
+}
+
+/** Tells whether `path` is `folder` or lies below it, with every `..` followed. Links are not: who may write there is trusted. */
+function isWithin(folder: string, path: string): boolean {
+  const relative = posix.relative(posix.normalize(folder), posix.normalize(path));
+  return relative === '' || (relative !== '..' && !relative.startsWith('../'));
+}

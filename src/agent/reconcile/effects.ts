@@ -1,0 +1,152 @@
+/**
+ * Effects: carries out steps on the engine. Each looks before it acts where the act could hurt, can be done twice, and leaves
+ * judging the outcome to the next look at the engine.
+ *
+ * Never    touches what does not carry this cluster's labels, whatever its name.
+ * Callers  project-loop.ts, through `executeStep`.
+ */
+import type { PullProgress } from '../docker/docker-types.ts';
+import { hasEngineReason } from '../docker/engine-error.ts';
+import type { Engine } from '../docker/engine.ts';
+import { findContainerOwner, findOwner, findVolumeOwner, LABEL } from '../docker/names.ts';
+import { StepError } from './failure.ts';
+import type { Effects, StepOf } from './steps.ts';
+import { findFreeSubnet } from './subnet-pool.ts';
+
+const SUBNET_TRIES = 16; // the engine knows of overlaps that neither its list nor the routes show
+
+export interface EffectsOptions {
+  readonly engine: Engine;
+  /** CIDR blocks to take subnets from. */
+  readonly networkPools: readonly string[];
+  /** CIDR blocks that the machine routes somewhere. */
+  readonly readRoutes: () => Promise<readonly string[]>;
+  /** One for the whole agent: two networks made at once would choose the same subnet. */
+  readonly networkTurn: Turn;
+}
+
+/** @param onPullProgress called often; must not throw */
+export function createEffects(options: EffectsOptions, onPullProgress: (image: string, progress: PullProgress) => void): Effects {
+  const { engine } = options;
+  return {
+    pullImage: async ({ image }, signal) => {
+      // Another Project may have pulled it meanwhile; pulling again could move the tag under its containers.
+      if ((await engine.inspectImage(image, signal)) === undefined) {
+        await engine.pullImage(image, { onProgress: (progress) => onPullProgress(image, progress) }, signal);
+      }
+    },
+    createNetwork: async (step, signal) => await options.networkTurn.run(async () => await createNetwork(options, step, signal), signal),
+    createVolume: async (step, signal) => await createVolume(engine, step, signal),
+    createContainer: async (step, signal) => await createContainer(engine, step, signal),
+    startContainer: async ({ containerId }, signal) => {
+      try {
+        await engine.startContainer(containerId, signal);
+      } catch (error) {
+        // An engine in trouble answers 500 and starts it all the same.
+        const detail = await engine.inspectContainer(containerId, signal);
+        if (detail?.state.isRunning !== true) {
+          throw error;
+        }
+      }
+    },
+    stopContainer: async ({ containerId, graceMs }, signal) => await engine.stopContainer(containerId, graceMs, signal),
+    removeContainer: async ({ containerId, isStuck }, signal) =>
+      await engine.removeContainer(containerId, { force: isStuck, removeAnonymousVolumes: true }, signal),
+    removeNetwork: async ({ networkId }, signal) => await engine.removeNetwork(networkId, signal),
+    removeVolume: async (step, signal) => await removeVolume(engine, step, signal),
+  };
+}
+
+async function createContainer(engine: Engine, { name, spec }: StepOf<'createContainer'>, signal: AbortSignal): Promise<void> {
+  try {
+    await engine.createContainer(name, spec, signal);
+  } catch (error) {
+    if (!hasEngineReason(error, 'NameConflict')) {
+      throw error;
+    }
+    const holder = await engine.inspectContainer(name, signal);
+    const owner = findContainerOwner(holder?.labels ?? {});
+    if (holder !== undefined && !isOf(owner, spec.labels)) {
+      const message = `Cannot create container "${name}" as a container of that name is there that is not this Project's: remove or rename it (docker rename ${name} NEW-NAME)`;
+      throw new StepError('NameTaken', message, { cause: error });
+    }
+    // Ours, from a try whose answer was lost, or gone again: the next look tells.
+  }
+}
+
+async function createVolume(engine: Engine, { name, labels }: StepOf<'createVolume'>, signal: AbortSignal): Promise<void> {
+  const volume = await engine.createVolume(name, labels, signal);
+  const owner = findVolumeOwner(volume.labels);
+  if (owner?.cluster !== labels[LABEL.cluster] || owner?.project !== labels[LABEL.project]) {
+    const message = `Cannot use volume "${name}" as a volume of that name is there that is not this Project's: move its data and remove it, or name the Project's volume otherwise`;
+    throw new StepError('NameTaken', message);
+  }
+}
+
+async function removeVolume(engine: Engine, { name }: StepOf<'removeVolume'>, signal: AbortSignal): Promise<void> {
+  const volume = await engine.inspectVolume(name, signal);
+  // Someone may have made another of that name since it was looked at; an Ephemeral label is the licence to remove.
+  if (volume !== undefined && findVolumeOwner(volume.labels)?.volumeType === 'Ephemeral') {
+    await engine.removeVolume(name, signal);
+  }
+}
+
+async function createNetwork(
+  { engine, networkPools, readRoutes }: EffectsOptions,
+  { name, labels }: StepOf<'createNetwork'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const [networks, routes] = await Promise.all([engine.listNetworks({ labels: {} }, signal), readRoutes()]);
+  const taken = [...networks.flatMap(({ subnets }) => subnets), ...routes];
+  for (let tries = 0; tries < SUBNET_TRIES; tries += 1) {
+    const subnet = findFreeSubnet(networkPools, taken);
+    if (subnet === undefined) {
+      break;
+    }
+    try {
+      await engine.createNetwork(name, { labels, subnet }, signal);
+      return;
+    } catch (error) {
+      if (hasEngineReason(error, 'NameConflict')) {
+        await assertOwnNetwork(engine, { name, labels }, signal);
+        return;
+      }
+      if (!hasEngineReason(error, 'SubnetTaken')) {
+        throw error;
+      }
+      taken.push(subnet);
+    }
+  }
+  const message = `Cannot give network "${name}" a subnet as every block of the node's pools (${networkPools.join(', ')}) overlaps with another network or a route of the machine: give the agent another pool`;
+  throw new StepError('NoSubnet', message);
+}
+
+async function assertOwnNetwork(
+  engine: Engine,
+  { name, labels }: Pick<StepOf<'createNetwork'>, 'name' | 'labels'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const holder = await engine.inspectNetwork(name, signal);
+  if (holder !== undefined && !isOf(findOwner(holder.labels), labels)) {
+    const message = `Cannot create network "${name}" as a network of that name is there that is not this Project's: remove it (docker network rm ${name})`;
+    throw new StepError('NameTaken', message);
+  }
+}
+
+function isOf(owner: ReturnType<typeof findOwner>, labels: Readonly<Record<string, string>>): boolean {
+  return owner?.cluster === labels[LABEL.cluster] && owner?.projectUid === labels[LABEL.projectUid];
+}
+
+/** Lets pieces of work run one after another; one that fails does not hold up the next. */
+export class Turn {
+  #last: Promise<unknown> = Promise.resolve();
+
+  async run(act: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const turn = this.#last.then(async () => {
+      signal.throwIfAborted();
+      await act();
+    });
+    this.#last = turn.catch(() => undefined);
+    await turn;
+  }
+}

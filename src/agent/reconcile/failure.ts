@@ -1,0 +1,84 @@
+/** Why a Project or one of its services cannot be brought up: the one table of reasons, and how failures of steps become them. */
+import { EngineError, hasEngineReason, type EngineReason } from '../docker/engine-error.ts';
+import type { Step } from './steps.ts';
+
+export type FailureReason =
+  | 'ImagePullFailed'
+  | 'PortInUse'
+  | 'CreateFailed'
+  | 'StartFailed'
+  | 'StopFailed'
+  | 'RemoveFailed'
+  | 'NetworkFailed'
+  | 'NoSubnet'
+  | 'VolumeFailed'
+  | 'VolumeNotFound'
+  | 'VolumeTypeChanged'
+  | 'NameTaken'
+  | 'DiskFull'
+  | 'DependencyFailed'
+  | 'CrashLoop'
+  | 'Exited'
+  | 'Paused'
+  | 'Unhealthy'
+  | 'SecretNotFound'
+  | 'HostPathNotAllowed'
+  | 'InternalError';
+
+/** A reason for programs and a sentence for people. */
+export interface Failure {
+  readonly reason: FailureReason;
+  readonly message: string;
+}
+
+/** Thrown by an effect that knows the reason better than the engine does. */
+export class StepError extends Error {
+  readonly reason: FailureReason;
+
+  constructor(reason: FailureReason, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.name = 'StepError';
+    this.reason = reason;
+  }
+}
+
+const BY_STEP: { readonly [K in Step['kind']]: FailureReason } = {
+  pullImage: 'ImagePullFailed',
+  createNetwork: 'NetworkFailed',
+  createVolume: 'VolumeFailed',
+  createContainer: 'CreateFailed',
+  startContainer: 'StartFailed',
+  stopContainer: 'StopFailed',
+  removeContainer: 'RemoveFailed',
+  removeNetwork: 'RemoveFailed',
+  removeVolume: 'RemoveFailed',
+};
+
+const BY_ENGINE: Partial<Record<EngineReason, FailureReason>> = {
+  PortInUse: 'PortInUse',
+  NoSpace: 'DiskFull',
+  NameConflict: 'NameTaken',
+  ImageNotFound: 'ImagePullFailed',
+};
+
+/**
+ * What a failed step means for the Project.
+ * @returns undefined when it says nothing about the Project: the engine is away, or was busy with the same thing
+ */
+export function toFailure(step: Step, error: unknown): Failure | undefined {
+  if (error instanceof StepError) {
+    return { reason: error.reason, message: error.message };
+  }
+  // What someone else holds on to is named, as a teardown would hang without a word; a container in transition is not.
+  const isHeld = step.kind === 'removeNetwork' || step.kind === 'removeVolume';
+  if (hasEngineReason(error, 'EngineUnreachable', 'EngineTooOld') || (hasEngineReason(error, 'Conflict') && !isHeld)) {
+    return undefined;
+  }
+  if (error instanceof EngineError) {
+    return { reason: BY_ENGINE[error.reason] ?? BY_STEP[step.kind], message: error.message };
+  }
+  return {
+    reason: 'InternalError',
+    message: `Cannot go on as of a fault in the agent: ${error instanceof Error ? error.message : String(error)}`,
+  };
+}

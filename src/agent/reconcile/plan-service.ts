@@ -1,0 +1,243 @@
+/** Plans one service: the next step towards what the spec asks for, and what is true of it now: pure. */
+import type { ServiceState, ServiceStatus } from '../../api/project.ts';
+import type { Agenda } from './agenda.ts';
+import { isCrashLooping, stableAtMs } from './container-track.ts';
+import { dependencyFailure, type Dependency } from './dependencies.ts';
+import type { DesiredService } from './desired.ts';
+import type { Failure } from './failure.ts';
+import { isReady, judgeDependency, type Life, type OurContainer, type ServiceView, type Views } from './service-view.ts';
+import type { Step } from './steps.ts';
+
+const RECHECK_MS = 1000; // for what ends without an event that we could trust, such as a removal
+const MAX_MESSAGE = 4096; // as in the schema of ServiceStatus
+const MAX_PROBE_OUTPUT = 300;
+
+/** What the services of a Project share. */
+export interface Site {
+  readonly agenda: Agenda;
+  readonly views: Views;
+  readonly hasNetwork: boolean;
+  /** Names in the engine of the volumes that may be mounted. */
+  readonly volumes: ReadonlySet<string>;
+  /** Name in the engine -> why the volume may not be mounted. */
+  readonly volumeFailures: ReadonlyMap<string, Failure>;
+  /** Image reference or id -> digest from the registry, or else the image's id. */
+  readonly imageDigests: ReadonlyMap<string, string>;
+}
+
+export interface ServicePlan {
+  readonly status: ServiceStatus;
+  readonly failure: Failure | undefined;
+}
+
+/** What a service is doing; `failure` where it cannot be brought up as things are. */
+interface Doing {
+  readonly state: ServiceState;
+  readonly message?: string | undefined;
+  readonly failure?: Failure | undefined;
+}
+
+export function planService(view: ServiceView, site: Site): ServicePlan {
+  const doing = view.service.failure === undefined ? proceed(view, site) : { state: 'Failed' as const, failure: view.service.failure };
+  return { status: toStatus(view, doing, site), failure: doing.failure };
+}
+
+function proceed(view: ServiceView, site: Site): Doing {
+  const { service, container, life } = view;
+  if (container === undefined || life === 'missing') {
+    return create(service, site);
+  }
+  switch (life) {
+    case 'outdated':
+      return replace(view, container, site);
+    case 'created':
+    case 'down':
+      return start(view, container, site);
+    case 'removing':
+      site.agenda.wakeAt(site.agenda.nowMs + RECHECK_MS);
+      return { state: 'Stopping', message: 'Being removed' };
+    case 'dead':
+      return act(site, { kind: 'removeContainer', service: service.name, containerId: container.id, isStuck: true }, 'Stopping');
+    case 'starting':
+    case 'running':
+    case 'unhealthy':
+    case 'crash-looping':
+    case 'restarting':
+    case 'paused':
+    case 'completed':
+    case 'ended':
+      return watch(view, container, { life, site });
+    default:
+      return life satisfies never;
+  }
+}
+
+function create(service: DesiredService, site: Site): Doing {
+  const image = service.container.image;
+  const blocking = service.volumeNames.map((name) => site.volumeFailures.get(name)).find((failure) => failure !== undefined);
+  if (blocking !== undefined) {
+    return { state: 'Failed', failure: blocking };
+  }
+  if (!site.imageDigests.has(image)) {
+    return act(site, { kind: 'pullImage', image }, 'Pulling');
+  }
+  if (!site.hasNetwork || !service.volumeNames.every((name) => site.volumes.has(name))) {
+    return { state: 'Pending', message: site.hasNetwork ? 'Waiting for its volumes' : 'Waiting for its network' };
+  }
+  return act(site, { kind: 'createContainer', service: service.name, name: service.containerName, spec: service.container }, 'Creating');
+}
+
+/**
+ * Stop-first: the image is there before the old container stops, and what it depends on has been brought up to date, so that a
+ * spec that cannot work leaves the old one running. Only a host port that another service now needs is given up at once.
+ */
+function replace({ service }: ServiceView, container: OurContainer, site: Site): Doing {
+  const image = service.container.image;
+  if (!site.imageDigests.has(image)) {
+    return act(site, { kind: 'pullImage', image }, 'Pulling');
+  }
+  const obstacle = findObstacle(service, site);
+  if (obstacle !== undefined && !holdsWantedPort(container, service, site)) {
+    return obstacle;
+  }
+  const names = { service: service.name, containerId: container.id };
+  if (container.state.isRunning || container.state.status === 'restarting') {
+    return act(site, { kind: 'stopContainer', ...names, graceMs: service.stopGraceMs }, 'Stopping');
+  }
+  return act(site, { kind: 'removeContainer', ...names, isStuck: false }, 'Creating');
+}
+
+function start(view: ServiceView, container: OurContainer, site: Site): Doing {
+  const obstacle = findObstacle(view.service, site) ?? findPortHolder(view.service, site);
+  if (obstacle !== undefined) {
+    return obstacle;
+  }
+  const step: Step = { kind: 'startContainer', service: view.service.name, containerId: container.id };
+  const doing = act(site, step, view.life === 'down' ? 'Restarting' : 'Starting');
+  return view.life === 'down' && doing.message === undefined ? { ...doing, message: describeEnd(view) } : doing;
+}
+
+type SettledLife = Exclude<Life, 'missing' | 'outdated' | 'created' | 'down' | 'removing' | 'dead'>;
+
+/** A container that the engine keeps as it should: nothing to do but to tell. */
+function watch(view: ServiceView, container: OurContainer, { life, site }: { life: SettledLife; site: Site }): Doing {
+  const stableMs = stableAtMs(view.track, site.agenda.nowMs);
+  if (stableMs !== undefined) {
+    site.agenda.keep({ kind: 'startContainer', service: view.service.name, containerId: container.id });
+    site.agenda.wakeAt(stableMs); // to forget it then
+  }
+  switch (life) {
+    case 'running':
+      return { state: 'Running' };
+    case 'completed':
+      return { state: 'Completed' };
+    case 'starting':
+      return { state: 'Starting', message: 'Waiting for its health check' };
+    case 'unhealthy':
+      return failing('Unhealthy', { reason: 'Unhealthy', message: describeHealth(container) });
+    case 'paused':
+      return failing('Unhealthy', {
+        reason: 'Paused',
+        message: `Someone paused the container on the node: run "docker unpause ${container.name}" there`,
+      });
+    case 'ended':
+      return failing('Failed', { reason: 'Exited', message: `${describeEnd(view)}, and its restart policy is Never` });
+    case 'crash-looping':
+      return failing('Restarting', { reason: 'CrashLoop', message: describeLoop(view) });
+    case 'restarting':
+      return isCrashLooping(view.track)
+        ? failing('Restarting', { reason: 'CrashLoop', message: describeLoop(view) })
+        : { state: 'Restarting', message: describeEnd(view) };
+    default:
+      return life satisfies never;
+  }
+}
+
+function failing(state: ServiceState, failure: Failure): Doing {
+  return { state, failure };
+}
+
+/** Asks for a step; a step that failed before is told as failed until it succeeds, also while it is tried again. */
+function act(site: Site, step: Step, state: ServiceState): Doing {
+  const failure = site.agenda.add(step);
+  return failure === undefined ? { state } : { state: 'Failed', failure };
+}
+
+/** The first dependency that keeps a service from starting. */
+function findObstacle(service: DesiredService, site: Site): Doing | undefined {
+  for (const dependency of service.dependsOn) {
+    const view = site.views.byName.get(dependency.service);
+    const verdict = view === undefined ? 'unmet' : judgeDependency(dependency, view);
+    if (verdict === 'unmet') {
+      return { state: 'Waiting', message: `Waiting for ${dependency.service} ${CONDITION_WORDS[dependency.condition]}` };
+    }
+    if (verdict !== 'met') {
+      return failing('Failed', dependencyFailure(service.name, verdict.impossible));
+    }
+  }
+  return undefined;
+}
+
+const CONDITION_WORDS: Record<Dependency['condition'], string> = {
+  Started: 'to be started',
+  Healthy: 'to be healthy',
+  Completed: 'to complete',
+};
+
+/** A container of this Project on its way out that still holds a host port which the service needs. */
+function findPortHolder(service: DesiredService, { views }: Site): Doing | undefined {
+  const outgoing = [...views.surplus, ...[...views.byName.values()].flatMap((view) => (view.life === 'outdated' ? [view.container] : []))];
+  const holder = outgoing.find(
+    (container) => container !== undefined && heldPorts(container).some((port) => service.hostPorts.includes(port)),
+  );
+  return holder === undefined ? undefined : { state: 'Waiting', message: `Waiting for ${holder.owner.service} to give up its host port` };
+}
+
+function holdsWantedPort(container: OurContainer, service: DesiredService, { views }: Site): boolean {
+  const others = [...views.byName.values()].filter((view) => view.service.name !== service.name);
+  const wanted = new Set(others.flatMap((view) => view.service.hostPorts));
+  return heldPorts(container).some((port) => wanted.has(port));
+}
+
+function heldPorts({ ports }: OurContainer): readonly string[] {
+  return ports.map(({ hostPort, protocol }) => `${hostPort}/${protocol}`);
+}
+
+function describeEnd({ container, track }: ServiceView): string {
+  const end = track?.lastEnd ?? (container === undefined ? undefined : { ...container.state });
+  if (end === undefined) {
+    return 'The container ended';
+  }
+  const why = end.isOomKilled ? ', killed as it ran out of memory' : '';
+  return `The container ended with code ${end.exitCode}${why}`;
+}
+
+function describeLoop(view: ServiceView): string {
+  return `${describeEnd(view)}; the engine has restarted it ${view.track?.restartsInRow ?? 0} times in a row`;
+}
+
+function describeHealth({ state }: OurContainer): string {
+  const probe = state.health?.log.at(-1);
+  const output = probe?.output.trim().slice(0, MAX_PROBE_OUTPUT) ?? '';
+  const code = probe === undefined ? '' : `, last with code ${probe.exitCode}`;
+  return `Its health check fails${code}${output === '' ? '' : `: ${output}`}`;
+}
+
+function toStatus(view: ServiceView, { state, message, failure }: Doing, site: Site): ServiceStatus {
+  const { service, container, life } = view;
+  const text = (failure?.message ?? message)?.slice(0, MAX_MESSAGE);
+  const hasEnded = container?.state.status === 'exited' || container?.state.status === 'restarting';
+  const digest = container && site.imageDigests.get(container.imageId);
+  return {
+    name: service.name,
+    state,
+    ready: isReady(view) && failure === undefined,
+    ...(text !== undefined && { message: text }),
+    ...(container !== undefined && { restarts: container.restartCount, containerId: container.id }),
+    image: life === 'missing' || container === undefined ? service.container.image : container.image,
+    ...(digest !== undefined && { imageDigest: digest }),
+    ...(hasEnded && { exitCode: container.state.exitCode }),
+    ...(container?.state.startedAt !== undefined && { startedAt: container.state.startedAt }),
+    ...(service.ports !== undefined && { ports: service.ports }),
+  };
+}

@@ -1,0 +1,252 @@
+/**
+ * Project loop: brings one Project to what is asked for and keeps it there: observe, plan, report, take the next steps, again.
+ *
+ * Owns     what is remembered of the Project between two looks: back-off, tracks of its containers, steps under way. All of it
+ *          may be lost: a new loop finds its place from what the engine holds.
+ * Never    acts on a target that changed while the engine was looked at; delays another Project.
+ * Callers  reconciler.ts.
+ * Source   Kubernetes' controllers: level-triggered, one item at a time.
+ */
+import type { ProjectObject, StatusReport } from '../../api/project.ts';
+import { Backoff } from '../../base/backoff.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import { Wakeup } from '../../base/wakeup.ts';
+import type { ImageDetail, PullProgress } from '../docker/docker-types.ts';
+import { hasEngineReason } from '../docker/engine-error.ts';
+import type { ProjectReport } from './assignment.ts';
+import { canonicalJson } from './config-hash.ts';
+import { trackContainer, type ContainerTrack } from './container-track.ts';
+import { deriveDesired, type DesiredProject } from './desired.ts';
+import { createEffects, type EffectsOptions } from './effects.ts';
+import { observeProject, type ObservedProject } from './observe.ts';
+import { planProject, type Target } from './plan.ts';
+import { describePull, withPullProgress } from './pull-progress.ts';
+import { RestartBackoff } from './restart-backoff.ts';
+import { StepRunner } from './step-runner.ts';
+import { stepKey } from './steps.ts';
+
+const OBSERVE_BACKOFF = { baseMs: 500, capMs: 15_000 }; // the engine's return wakes the loop anyway
+const PROGRESS_INTERVAL_MS = 500; // of a pull, told at most so often
+
+/** What the server, or the file, says of a Project. */
+export type Order =
+  | { readonly kind: 'assigned'; readonly project: ProjectObject }
+  /** No longer ours. `project` is the last that was known of it. */
+  | { readonly kind: 'removed'; readonly uid: string; readonly project: ProjectObject | undefined };
+
+export interface ProjectLoopOptions extends EffectsOptions {
+  readonly name: string;
+  readonly clusterId: string;
+  readonly allowedHostPaths: readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly report: (report: ProjectReport) => void;
+  readonly isAuthoritative: () => boolean;
+  /** Called once when a removed Project has left nothing behind; the loop ends then. */
+  readonly onGone: () => void;
+}
+
+export class ProjectLoop {
+  readonly #options: ProjectLoopOptions;
+  readonly #wakeup = new Wakeup();
+  readonly #backoff: RestartBackoff;
+  readonly #observeBackoff: Backoff;
+  readonly #runner: StepRunner;
+  #order: Order;
+  #target: Target | undefined;
+  /** Container id -> track. */
+  #tracks: ReadonlyMap<string, ContainerTrack> = new Map();
+  #observed: ObservedProject | undefined;
+  /** Image reference -> how far its pull is. */
+  readonly #pulls = new Map<string, string>();
+  #progressToldMs = -Infinity;
+  #planned: StatusReport | undefined;
+  #told: string | undefined;
+
+  constructor(order: Order, options: ProjectLoopOptions) {
+    this.#order = order;
+    this.#options = options;
+    this.#backoff = new RestartBackoff(options.random);
+    this.#observeBackoff = new Backoff(OBSERVE_BACKOFF, options.random);
+    const effects = createEffects(options, (image, progress) => this.#recordProgress(image, progress));
+    const { clock, log } = options;
+    this.#runner = new StepRunner({ effects, backoff: this.#backoff, clock, log, onEnd: () => this.#wakeup.notify() });
+  }
+
+  get order(): Order {
+    return this.#order;
+  }
+
+  /** What the engine's lists looked like at the last look; undefined before the first, or where lists do not tell all. */
+  get fingerprint(): string | undefined {
+    const hasHealthChecks = this.#observed?.containers.some(({ state }) => state.health !== undefined) ?? false;
+    return hasHealthChecks ? undefined : this.#observed?.fingerprint; // health does not show in lists
+  }
+
+  /** Replaces what is asked for. */
+  setOrder(order: Order): void {
+    this.#order = order;
+    this.#target = undefined;
+    this.#wakeup.notify();
+  }
+
+  /** Look again. */
+  wake(): void {
+    this.#wakeup.notify();
+  }
+
+  /** Reports anew where the server has another phase, or one for another spec, than was told last: a report was lost. */
+  tellAgainUnless({ phase, observedGeneration }: { readonly phase: string; readonly observedGeneration: number }): void {
+    if (this.#planned?.phase !== phase || this.#planned.observedGeneration !== observedGeneration) {
+      this.#told = undefined;
+      this.#wakeup.notify();
+    }
+  }
+
+  /** Runs until aborted, or until a removed Project has left nothing behind. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted) {
+        const waitMs = await this.#passSafely(signal);
+        if (waitMs === 'gone') {
+          return;
+        }
+        await this.#wakeup.wait(this.#options.clock, waitMs, signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) {
+        throw error;
+      }
+    } finally {
+      await this.#runner.stop();
+    }
+  }
+
+  /** The error boundary: whatever goes wrong in a pass, the next one begins from what the engine holds. */
+  async #passSafely(signal: AbortSignal): Promise<number | 'gone'> {
+    try {
+      const waitMs = await this.#pass(signal);
+      if (this.#observeBackoff.failures > 0) {
+        this.#options.log.info({ failures: this.#observeBackoff.failures }, 'project reconciled again');
+        this.#observeBackoff.reset();
+      }
+      return waitMs;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (this.#observeBackoff.failures === 0) {
+        const isEngineAway = hasEngineReason(error, 'EngineUnreachable', 'Timeout', 'EngineFault');
+        this.#options.log[isEngineAway ? 'warn' : 'error']({ err: error }, 'project cannot be reconciled');
+      }
+      return this.#observeBackoff.nextMs();
+    }
+  }
+
+  /** One look, one plan. @returns ms until the next, unless something wakes it */
+  async #pass(signal: AbortSignal): Promise<number | 'gone'> {
+    const { clock, isAuthoritative, name, log } = this.#options;
+    const target = this.#getTarget();
+    const busy = this.#runner.busy; // what ends during the look may or may not show in it
+    const observed = await this.#observe(target, signal);
+    if (target !== this.#target) {
+      return 0;
+    }
+    const nowMs = clock.monotonicMs();
+    this.#observed = observed;
+    this.#tracks = new Map(
+      observed.containers.map((container) => [container.id, trackContainer(this.#tracks.get(container.id), container, nowMs)]),
+    );
+    const plan = planProject({
+      target,
+      observed,
+      tracks: this.#tracks,
+      backoff: this.#backoff.entries,
+      busy,
+      isAuthoritative: isAuthoritative(),
+      nowMs,
+    });
+    this.#backoff.keepOnly(plan.wanted);
+    this.#planned = plan.report;
+    this.#forgetPulls(plan.wanted);
+    this.#tell();
+    this.#runner.abortUnwantedPulls(plan.wanted);
+    for (const step of plan.steps) {
+      this.#runner.start(step);
+    }
+    if (plan.isDone && target.kind === 'remove') {
+      log.info({ project: name, uid: target.uid }, 'project removed');
+      this.#options.onGone();
+      return 'gone';
+    }
+    return plan.wakeAtMs - nowMs;
+  }
+
+  #getTarget(): Target {
+    this.#target ??= this.#deriveTarget();
+    return this.#target;
+  }
+
+  #deriveTarget(): Target {
+    const { project } = this.#order;
+    const desired = project && deriveDesired(project, this.#options);
+    if (this.#order.kind === 'removed' || desired === undefined) {
+      return { kind: 'remove', uid: this.#order.kind === 'removed' ? this.#order.uid : this.#order.project.metadata.uid, desired };
+    }
+    return { kind: this.#order.project.metadata.deletedAt === undefined ? 'run' : 'terminate', desired };
+  }
+
+  async #observe(target: Target, signal: AbortSignal): Promise<ObservedProject> {
+    return await observeProject(
+      this.#options.engine,
+      {
+        cluster: this.#options.clusterId,
+        project: this.#options.name,
+        imagesByContainer: target.kind === 'run' ? wantedImages(target.desired) : new Map(),
+        knownImages: this.#observed?.images ?? new Map<string, ImageDetail>(),
+      },
+      signal,
+    );
+  }
+
+  #recordProgress(image: string, progress: PullProgress): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#pulls.set(image, describePull(progress));
+    if (nowMs - this.#progressToldMs >= PROGRESS_INTERVAL_MS) {
+      this.#progressToldMs = nowMs;
+      this.#tell();
+    }
+  }
+
+  #forgetPulls(wanted: ReadonlySet<string>): void {
+    for (const image of this.#pulls.keys()) {
+      if (!wanted.has(stepKey({ kind: 'pullImage', image }))) {
+        this.#pulls.delete(image);
+      }
+    }
+  }
+
+  /** Hands on what is true, if it is not what was handed on last. */
+  #tell(): void {
+    if (this.#planned === undefined) {
+      return;
+    }
+    const report = withPullProgress(this.#planned, this.#pulls);
+    const text = canonicalJson(report);
+    if (text === this.#told) {
+      return;
+    }
+    const from = this.#told === undefined ? undefined : (JSON.parse(this.#told) as StatusReport).phase;
+    if (from !== report.phase) {
+      const { reason, message } = report;
+      this.#options.log.info({ from, to: report.phase, reason, reasonMessage: message }, 'project phase changed');
+    }
+    this.#told = text;
+    this.#options.report({ project: this.#options.name, uid: report.uid ?? '', report });
+  }
+}
+
+function wantedImages({ services }: DesiredProject): ReadonlyMap<string, { readonly image: string; readonly configHash: string }> {
+  return new Map(services.map(({ containerName, container, configHash }) => [containerName, { image: container.image, configHash }]));
+}

@@ -1,0 +1,258 @@
+/**
+ * Reconciler: keeps on this machine's engine what the server assigned to it, one loop a Project.
+ *
+ * Owns     the loops, and which Project is assigned, removed or an orphan.
+ * Never    acts before the first `assign`; clears anything away that only the file speaks against; touches what has not
+ *          this cluster's labels.
+ * Callers  agent/main.ts makes and runs it, agent/session hands it assignments.
+ * Source   balena-supervisor (observe, plan, step); Kubernetes' kubelet (a worker a pod, so that none waits for another).
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import { Backoff } from '../../base/backoff.ts';
+import { Stopper } from '../../base/stopper.ts';
+import { Wakeup } from '../../base/wakeup.ts';
+import { watchEngine } from '../docker/docker-events.ts';
+import type { Engine } from '../docker/engine.ts';
+import { clusterFilter, LABEL } from '../docker/names.ts';
+import type { Assignment, AssignmentSource, ProjectReport, Reconciler } from './assignment.ts';
+import { Turn } from './effects.ts';
+import { readHostRoutes } from './host-routes.ts';
+import { OrphanTable } from './orphans.ts';
+import { ProjectLoop, type Order } from './project-loop.ts';
+import { DEFAULT_NETWORK_POOLS } from './subnet-pool.ts';
+import { sweepEngine } from './sweep.ts';
+
+const SWEEP_INTERVAL_MS = 30_000; // events get lost when the engine restarts; this look is the truth, they only shorten latency
+const SWEEP_BACKOFF = { baseMs: 1000, capMs: 30_000 };
+
+export interface ReconcilerOptions {
+  readonly engine: Engine;
+  readonly clusterId: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** Called when what is true of a Project changed, with the latest; must return at once and not throw. */
+  readonly report: (report: ProjectReport) => void;
+  /** Folders below which HostPath volumes may lie; default none. */
+  readonly allowedHostPaths?: readonly string[];
+  /** CIDR blocks to take the Projects' subnets from. */
+  readonly networkPools?: readonly string[];
+  /** CIDR blocks that the machine routes somewhere; default from /proc/net/route. */
+  readonly readRoutes?: () => Promise<readonly string[]>;
+}
+
+export function createReconciler(options: ReconcilerOptions): Reconciler {
+  return new EngineReconciler(options);
+}
+
+interface Member {
+  readonly loop: ProjectLoop;
+  readonly controller: AbortController;
+}
+
+class EngineReconciler implements Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #log: Logger;
+  /** Project name -> its loop. One a name, so that an earlier Project of the name and the present one never act side by side. */
+  readonly #members = new Map<string, Member>();
+  /** Project name -> resolves when its last loop has ended; a new one waits for it. */
+  readonly #ended = new Map<string, Promise<void>>();
+  readonly #orphans = new OrphanTable();
+  readonly #sweepWakeup = new Wakeup();
+  readonly #networkTurn = new Turn();
+  #isAssigned = false;
+  #isAuthoritative = false;
+  #stopper: Stopper | undefined;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    this.#log = options.log.child({ component: 'reconciler' });
+  }
+
+  assign(assignments: readonly Assignment[], source: AssignmentSource): void {
+    const isFirst = !this.#isAssigned;
+    this.#isAssigned = true;
+    this.#isAuthoritative ||= source === 'server';
+    const names = new Set(assignments.map(({ project }) => project.metadata.name));
+    for (const [name, { loop }] of this.#members) {
+      if (!names.has(name) && loop.order.kind === 'assigned') {
+        this.#drop(name);
+      }
+    }
+    for (const { project } of assignments) {
+      const member = this.#setOrder(project.metadata.name, { kind: 'assigned', project });
+      if (source === 'server') {
+        member.loop.tellAgainUnless(project.status);
+      }
+    }
+    this.#log.info({ projects: assignments.length, source }, 'projects assigned');
+    if (isFirst) {
+      this.#startAll();
+    }
+    this.#sweepWakeup.notify();
+  }
+
+  upsert({ project }: Assignment): void {
+    this.#setOrder(project.metadata.name, { kind: 'assigned', project });
+  }
+
+  remove(project: string, uid: string): void {
+    const order = this.#members.get(project)?.loop.order;
+    const currentUid = order?.kind === 'assigned' ? order.project.metadata.uid : order?.uid;
+    if (currentUid === undefined || currentUid === uid) {
+      this.#setOrder(project, { kind: 'removed', uid, project: order?.project });
+    } // else a later Project has the name: its loop clears the earlier one away first
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { promise: crashed, reject } = Promise.withResolvers<never>();
+    const aborted = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    const stopper = new Stopper((name, error) => reject(new Error(`Cannot go on as loop "${name}" crashed`, { cause: error })));
+    this.#stopper = stopper;
+    try {
+      if (!signal.aborted) {
+        stopper.spawn('engine-events', async (inner) => await this.#followEvents(inner));
+        stopper.spawn('sweep', async (inner) => await this.#sweepAlways(inner));
+        this.#startAll();
+        await Promise.race([aborted, crashed]);
+      }
+    } finally {
+      this.#stopper = undefined;
+      await stopper.stop();
+    }
+  }
+
+  #setOrder(name: string, order: Order): Member {
+    const member = this.#members.get(name);
+    if (member !== undefined) {
+      member.loop.setOrder(order);
+      return member;
+    }
+    const added = this.#createMember(name, order);
+    this.#members.set(name, added);
+    this.#start(name, added);
+    return added;
+  }
+
+  #createMember(name: string, order: Order): Member {
+    const { report, readRoutes = readHostRoutes, networkPools = DEFAULT_NETWORK_POOLS, allowedHostPaths = [] } = this.#options;
+    const loop = new ProjectLoop(order, {
+      ...this.#options,
+      name,
+      allowedHostPaths,
+      networkPools,
+      readRoutes,
+      report,
+      log: this.#log.child({ project: name }),
+      networkTurn: this.#networkTurn,
+      isAuthoritative: () => this.#isAuthoritative,
+      onGone: () => this.#members.delete(name),
+    });
+    return { loop, controller: new AbortController() };
+  }
+
+  #startAll(): void {
+    for (const [name, member] of this.#members) {
+      this.#start(name, member);
+    }
+  }
+
+  /** Starts a loop, unless it is too early for any. */
+  #start(name: string, { loop, controller }: Member): void {
+    const stopper = this.#stopper;
+    if (stopper === undefined || !this.#isAssigned) {
+      return;
+    }
+    const before = this.#ended.get(name);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#ended.set(name, promise);
+    stopper.spawn(`project ${name}`, async (signal) => {
+      const stop = (): void => controller.abort(signal.reason);
+      signal.addEventListener('abort', stop, { once: true });
+      try {
+        await before;
+        await loop.run(controller.signal);
+      } finally {
+        signal.removeEventListener('abort', stop);
+        resolve();
+        if (this.#ended.get(name) === promise) {
+          this.#ended.delete(name);
+        }
+      }
+    });
+  }
+
+  /** Lets go of a Project without touching what runs of it: it becomes an orphan. */
+  #drop(name: string): void {
+    this.#members.get(name)?.controller.abort(new DOMException('Unassigned', 'AbortError'));
+    this.#members.delete(name);
+  }
+
+  async #followEvents(signal: AbortSignal): Promise<void> {
+    const { engine, clusterId, clock, random } = this.#options;
+    await watchEngine(
+      engine,
+      {
+        clock,
+        random,
+        log: this.#log,
+        labels: clusterFilter(clusterId),
+        onConnected: () => {
+          for (const { loop } of this.#members.values()) {
+            loop.wake();
+          }
+          this.#sweepWakeup.notify();
+        },
+        onEvent: ({ attributes }) => this.#members.get(attributes[LABEL.project] ?? '')?.loop.wake(),
+      },
+      signal,
+    );
+  }
+
+  async #sweepAlways(signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options;
+    const backoff = new Backoff(SWEEP_BACKOFF, random);
+    while (!signal.aborted) {
+      let waitMs = SWEEP_INTERVAL_MS;
+      try {
+        await this.#sweep(signal);
+        backoff.reset();
+        const dueMs = (this.#orphans.nextDueMs ?? Infinity) - clock.monotonicMs();
+        waitMs = Math.max(0, Math.min(SWEEP_INTERVAL_MS, dueMs));
+      } catch (error) {
+        signal.throwIfAborted();
+        if (backoff.failures === 0) {
+          this.#log.warn({ err: error }, 'engine cannot be swept');
+        }
+        waitMs = backoff.nextMs();
+      }
+      await this.#sweepWakeup.wait(clock, waitMs, signal);
+    }
+  }
+
+  async #sweep(signal: AbortSignal): Promise<void> {
+    if (!this.#isAssigned) {
+      return;
+    }
+    const { engine, clusterId, clock } = this.#options;
+    const { fingerprints, owners } = await sweepEngine(engine, clusterId, signal);
+    for (const [name, { loop }] of this.#members) {
+      if (loop.fingerprint !== (fingerprints.get(name) ?? '')) {
+        loop.wake();
+      }
+    }
+    if (this.#isAuthoritative) {
+      const unassigned = owners.filter(({ project }) => !this.#members.has(project));
+      for (const { project, uid } of this.#orphans.update(unassigned, clock.monotonicMs())) {
+        if (!this.#members.has(project)) {
+          this.#log.info({ project, uid }, 'orphan is being removed');
+          this.#setOrder(project, { kind: 'removed', uid, project: undefined });
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,164 @@
+/** Service view: one service's container, judged against what is asked for: pure. */
+import type { ContainerDetail } from '../docker/docker-types.ts';
+import type { ContainerOwner } from '../docker/names.ts';
+import { isCrashLooping, stableAtMs, type ContainerTrack } from './container-track.ts';
+import type { Dependency } from './dependencies.ts';
+import type { DesiredProject, DesiredService } from './desired.ts';
+import type { ObservedProject, Owned } from './observe.ts';
+
+export type OurContainer = Owned<ContainerDetail, ContainerOwner>;
+
+/**
+ * Where the container is in its life. `current` containers are what the spec asks for; of an `outdated` one only that matters.
+ * `down`: ended, and to be started again; `ended`: ended with an error, and never to be started again.
+ */
+export type Life =
+  | 'missing'
+  | 'outdated'
+  | 'created'
+  | 'starting'
+  | 'running'
+  | 'unhealthy'
+  | 'crash-looping'
+  | 'restarting'
+  | 'paused'
+  | 'completed'
+  | 'ended'
+  | 'down'
+  | 'removing'
+  | 'dead';
+
+export interface ServiceView {
+  readonly service: DesiredService;
+  readonly container: OurContainer | undefined;
+  readonly track: ContainerTrack | undefined;
+  readonly life: Life;
+}
+
+export interface Views {
+  /** Service name -> view. */
+  readonly byName: ReadonlyMap<string, ServiceView>;
+  /** Containers of ours that no service asks for. */
+  readonly surplus: readonly OurContainer[];
+}
+
+interface ViewContext {
+  readonly tracks: ReadonlyMap<string, ContainerTrack>;
+  readonly nowMs: number;
+}
+
+/** Finds each service its container. `observed` must hold this Project's own containers alone. */
+export function viewServices(desired: DesiredProject, observed: ObservedProject, context: ViewContext): Views {
+  const networkId = observed.networks.find(({ name }) => name === desired.network.name)?.id;
+  const chosen = new Set<string>();
+  const byName = new Map<string, ServiceView>();
+  for (const service of desired.services) {
+    const container = choose(observed.containers, service);
+    if (container !== undefined) {
+      chosen.add(container.id);
+    }
+    const track = context.tracks.get(container?.id ?? '');
+    byName.set(service.name, { service, container, track, life: judge({ service, container, track }, networkId, context.nowMs) });
+  }
+  return { byName, surplus: observed.containers.filter(({ id }) => !chosen.has(id)) };
+}
+
+/** Names are unique in an engine, so there is one at most, unless someone renamed one: then what is current, or runs, is preferred. */
+function choose(containers: readonly OurContainer[], service: DesiredService): OurContainer | undefined {
+  const rank = ({ owner, state, name }: OurContainer): number =>
+    (owner.configHash === service.configHash ? 4 : 0) + (state.isRunning ? 2 : 0) + (name === service.containerName ? 1 : 0);
+  return containers
+    .filter(({ owner }) => owner.service === service.name)
+    .toSorted((left, right) => rank(right) - rank(left) || (left.id < right.id ? -1 : 1))[0];
+}
+
+function judge({ service, container, track }: Omit<ServiceView, 'life'>, networkId: string | undefined, nowMs: number): Life {
+  if (container === undefined) {
+    return 'missing';
+  }
+  const { status } = container.state;
+  const isGoing = status === 'removing' || status === 'dead';
+  if (!isGoing && container.owner.configHash !== service.configHash) {
+    return 'outdated';
+  }
+  const life = judgeState(container, service, { track, nowMs });
+  const isToStart = life === 'created' || life === 'down' || life === 'restarting';
+  return isToStart && hasLostNetwork(container, service, networkId) ? 'outdated' : life;
+}
+
+function judgeState(
+  container: OurContainer,
+  service: DesiredService,
+  { track, nowMs }: { track: ContainerTrack | undefined; nowMs: number },
+): Exclude<Life, 'missing' | 'outdated'> {
+  const { status, health } = container.state;
+  switch (status) {
+    case 'created':
+    case 'paused':
+    case 'restarting':
+    case 'removing':
+    case 'dead':
+      return status;
+    case 'running':
+      if (isCrashLooping(track) && stableAtMs(track, nowMs) !== undefined) {
+        return 'crash-looping';
+      }
+      return health === undefined || health.status === 'healthy' ? 'running' : health.status;
+    case 'exited':
+      return judgeEnd(service, container);
+    default:
+      return status satisfies never;
+  }
+}
+
+function judgeEnd({ restartPolicy }: DesiredService, { state }: OurContainer): 'down' | 'completed' | 'ended' {
+  if (restartPolicy === 'Always' || state.error !== '') {
+    return 'down'; // with an error it did not run at all the last time
+  }
+  if (state.exitCode === 0) {
+    return 'completed';
+  }
+  return restartPolicy === 'OnFailure' ? 'down' : 'ended';
+}
+
+/** A container remembers its network by id and cannot start once that one is gone, even where a new one has its name. */
+function hasLostNetwork({ networks }: OurContainer, service: DesiredService, networkId: string | undefined): boolean {
+  const joinedId = networks[service.container.network?.name ?? '']?.networkId ?? '';
+  return joinedId !== '' && networkId !== undefined && joinedId !== networkId;
+}
+
+export function isReady({ life }: ServiceView): boolean {
+  return life === 'running' || life === 'completed';
+}
+
+export type DependencyVerdict = 'met' | 'unmet' | { readonly impossible: string };
+
+/** Tells whether a service that depends on `view`'s may start. */
+export function judgeDependency({ condition }: Dependency, { service, container, life }: ServiceView): DependencyVerdict {
+  if (life === 'ended' && condition !== 'Started') {
+    return {
+      impossible: `depends on "${service.name}", which ended with code ${container?.state.exitCode ?? 0} and is not to be restarted`,
+    };
+  }
+  switch (condition) {
+    case 'Started':
+      return ['starting', 'running', 'unhealthy', 'completed', 'ended'].includes(life) ? 'met' : 'unmet';
+    case 'Healthy':
+      if (life === 'running' && container?.state.health === undefined) {
+        return { impossible: `waits for "${service.name}" to be healthy, which has no health check: give it one, or depend on Started` };
+      }
+      if (life === 'completed') {
+        return { impossible: `waits for "${service.name}" to be healthy, which has completed: depend on Completed` };
+      }
+      return life === 'running' ? 'met' : 'unmet';
+    case 'Completed':
+      if (service.restartPolicy === 'Always') {
+        return {
+          impossible: `waits for "${service.name}" to complete, which is always restarted: give that one restartPolicy OnFailure or Never`,
+        };
+      }
+      return life === 'completed' ? 'met' : 'unmet';
+    default:
+      return condition satisfies never;
+  }
+}

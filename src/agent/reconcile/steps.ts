@@ -1,0 +1,77 @@
+/**
+ * Steps: what the reconciler does to the engine, as data. `plan` makes them, `effects` carries them out, tests compare them.
+ *
+ * Source   balena-supervisor's composition steps, with one effect per kind.
+ */
+import type { ContainerSpec, Labels } from '../docker/docker-types.ts';
+import { LABEL } from '../docker/names.ts';
+
+export type Step =
+  | { readonly kind: 'pullImage'; readonly image: string }
+  | { readonly kind: 'createNetwork'; readonly name: string; readonly labels: Labels }
+  | { readonly kind: 'createVolume'; readonly name: string; readonly labels: Labels }
+  | { readonly kind: 'createContainer'; readonly service: string; readonly name: string; readonly spec: ContainerSpec }
+  | { readonly kind: 'startContainer'; readonly service: string; readonly containerId: string }
+  | { readonly kind: 'stopContainer'; readonly service: string; readonly containerId: string; readonly graceMs: number }
+  /** `isStuck`: an earlier removal did not end, and only force gets rid of it. */
+  | { readonly kind: 'removeContainer'; readonly service: string; readonly containerId: string; readonly isStuck: boolean }
+  | { readonly kind: 'removeNetwork'; readonly name: string; readonly networkId: string }
+  /** Of an Ephemeral volume, never of another. */
+  | { readonly kind: 'removeVolume'; readonly name: string };
+
+export type StepOf<K extends Step['kind']> = Extract<Step, { kind: K }>;
+
+/** One function per kind: a step without an effect, or an effect without a step, does not compile. */
+export type Effects = { readonly [K in Step['kind']]: (step: StepOf<K>, signal: AbortSignal) => Promise<void> };
+
+/** Carries out a step. */
+export async function executeStep<K extends Step['kind']>(
+  effects: Effects,
+  step: StepOf<K> & { readonly kind: K },
+  signal: AbortSignal,
+): Promise<void> {
+  await effects[step.kind](step, signal);
+}
+
+/** Names a step within its Project: what back-off counts by. A changed spec makes another container, so its failures begin anew. */
+export function stepKey(step: Step): string {
+  switch (step.kind) {
+    case 'pullImage':
+      return `pullImage ${step.image}`;
+    case 'createNetwork':
+    case 'createVolume':
+    case 'removeVolume':
+      return `${step.kind} ${step.name}`;
+    case 'createContainer':
+      return `createContainer ${step.name} ${step.spec.labels[LABEL.configHash] ?? ''}`;
+    case 'startContainer':
+    case 'stopContainer':
+    case 'removeContainer':
+      return `${step.kind} ${step.containerId}`;
+    case 'removeNetwork':
+      return `removeNetwork ${step.networkId}`;
+    default:
+      return step satisfies never;
+  }
+}
+
+/** What a step works on: no two steps on the same thing run at once. */
+export function stepTarget(step: Step): string {
+  switch (step.kind) {
+    case 'pullImage':
+      return `image ${step.image}`;
+    case 'createNetwork':
+    case 'removeNetwork':
+      return `network ${step.name}`;
+    case 'createVolume':
+    case 'removeVolume':
+      return `volume ${step.name}`;
+    case 'createContainer':
+    case 'startContainer':
+    case 'stopContainer':
+    case 'removeContainer':
+      return `service ${step.service}`;
+    default:
+      return step satisfies never;
+  }
+}

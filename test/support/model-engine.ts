@@ -1,0 +1,437 @@
+/**
+ * Model engine: the Engine port in memory, with the engine's rules as far as the reconciler lives by them, and no I/O.
+ * For laws and crashes; whether the real client understands a real engine is tested elsewhere.
+ *
+ * Owns     containers, networks, volumes, images; an open event stream per listener.
+ * Never    reads a clock: instants are counted, one per change.
+ */
+import type {
+  ContainerDetail,
+  ContainerSpec,
+  ContainerState,
+  EngineEvent,
+  ImageDetail,
+  Labels,
+  NetworkDetail,
+  VolumeSummary,
+} from '../../src/agent/docker/docker-types.ts';
+import { EngineError, type EngineReason } from '../../src/agent/docker/engine-error.ts';
+import type { Engine } from '../../src/agent/docker/engine.ts';
+import { parseCidr } from '../../src/agent/reconcile/subnet-pool.ts';
+
+export interface ModelContainer {
+  readonly id: string;
+  name: string;
+  readonly spec: ContainerSpec;
+  state: ContainerState;
+  restartCount: number;
+  /** of the network it joined at its last start; "" before */
+  networkId: string;
+}
+
+/** Calls that change something. */
+export const CHANGES = [
+  'createContainer',
+  'startContainer',
+  'stopContainer',
+  'removeContainer',
+  'createNetwork',
+  'removeNetwork',
+  'createVolume',
+  'removeVolume',
+  'pullImage',
+] as const;
+export type Change = (typeof CHANGES)[number];
+
+export interface ModelFault {
+  readonly on: Change;
+  readonly reason: EngineReason;
+  /** does it all the same, and then fails */
+  readonly isDoneAnyway?: boolean;
+}
+
+const FRESH: ContainerState = {
+  status: 'created',
+  isRunning: false,
+  exitCode: 0,
+  isOomKilled: false,
+  error: '',
+  startedAt: undefined,
+  finishedAt: undefined,
+  health: undefined,
+};
+
+export class ModelEngine {
+  readonly containers = new Map<string, ModelContainer>();
+  /** id -> network */
+  readonly networks = new Map<string, NetworkDetail>();
+  readonly volumes = new Map<string, VolumeSummary>();
+  /** reference -> image on the engine */
+  readonly images = new Map<string, ImageDetail>();
+  /** references that can be pulled */
+  readonly registry = new Set<string>();
+  /** image reference -> code with which its containers end at once */
+  readonly exitCodes = new Map<string, number>();
+  /** Changes in order, such as `createContainer cara_shop_web`. */
+  readonly changes: string[] = [];
+  /** Called after each change was made, before its call returns. */
+  onChange: ((change: Change, subject: string) => void | Promise<void>) | undefined;
+  /** Held back while it is set: changes of these kinds wait for it. */
+  readonly held = new Map<Change, Promise<void>>();
+  #faults: ModelFault[] = [];
+  #instant = 0;
+  readonly #listeners = new Set<(event: EngineEvent) => void>();
+
+  addImage(reference: string): void {
+    this.images.set(reference, { id: `sha256:${reference}`, digest: undefined, repoTags: [reference], repoDigests: [] });
+  }
+
+  fail(fault: ModelFault): void {
+    this.#faults.push(fault);
+  }
+
+  byName(name: string): ModelContainer | undefined {
+    return [...this.containers.values()].find((container) => container.name === name);
+  }
+
+  /** Ends a container's run as if by itself or by someone's hand; the engine's own restarting is left out unless `restarts` says so. */
+  exit(name: string, exitCode: number, { restarts = 0 }: { readonly restarts?: number } = {}): void {
+    const container = this.#get(name);
+    this.#end(container, exitCode);
+    for (let n = 0; n < restarts; n += 1) {
+      container.restartCount += 1;
+      this.#run(container);
+    }
+  }
+
+  setState(name: string, state: Partial<ContainerState>): void {
+    const container = this.#get(name);
+    container.state = { ...container.state, ...state };
+    this.#emit(container, 'health_status');
+  }
+
+  /** Takes a container away by someone's hand. */
+  destroy(name: string): void {
+    const container = this.#get(name);
+    this.containers.delete(container.id);
+    this.#emit(container, 'destroy');
+  }
+
+  /** Puts something there that is not ours, or not made by the reconciler. */
+  plantContainer(name: string, spec: ContainerSpec): ModelContainer {
+    const container = { id: this.#newId('c'), name, spec, state: FRESH, restartCount: 0, networkId: '' };
+    this.containers.set(container.id, container);
+    return container;
+  }
+
+  plantNetwork(name: string, subnet: string, labels: Labels): void {
+    const id = this.#newId('n');
+    this.networks.set(id, { id, name, driver: 'bridge', labels, subnets: [subnet], containerIds: [] });
+  }
+
+  plantVolume(name: string, labels: Labels): void {
+    this.volumes.set(name, { name, driver: 'local', mountpoint: `/volumes/${name}`, labels });
+  }
+
+  /** The port. Calls take a turn of the event loop each, as I/O does. */
+  get engine(): Engine {
+    const asked = { ...this.#reads(), ...this.#containerChanges(), ...this.#otherChanges() };
+    return {
+      ...asked,
+      ...this.#unused(),
+      events: async (_options, signal) => await Promise.resolve(this.#events(signal)),
+      close: () => undefined,
+    };
+  }
+
+  #reads(): Pick<
+    Engine,
+    'listContainers' | 'inspectContainer' | 'listNetworks' | 'inspectNetwork' | 'listVolumes' | 'inspectVolume' | 'inspectImage'
+  > {
+    return {
+      listContainers: async ({ labels }, signal) => {
+        await turn(signal);
+        return [...this.containers.values()]
+          .filter(({ spec }) => hasLabels(spec.labels, labels))
+          .map(({ id, name, spec, state }) => ({
+            id,
+            names: [name],
+            image: spec.image,
+            imageId: `sha256:${spec.image}`,
+            state: state.status,
+            labels: spec.labels,
+            createdAtMs: 0,
+          }));
+      },
+      inspectContainer: async (idOrName, signal) => {
+        await turn(signal);
+        const container = this.#find(idOrName);
+        return container && this.#detail(container);
+      },
+      listNetworks: async ({ labels }, signal) => {
+        await turn(signal);
+        return [...this.networks.values()].filter((network) => hasLabels(network.labels, labels));
+      },
+      inspectNetwork: async (idOrName, signal) => {
+        await turn(signal);
+        return [...this.networks.values()].find(({ id, name }) => id === idOrName || name === idOrName);
+      },
+      listVolumes: async ({ labels }, signal) => {
+        await turn(signal);
+        return [...this.volumes.values()].filter((volume) => hasLabels(volume.labels, labels));
+      },
+      inspectVolume: async (name, signal) => {
+        await turn(signal);
+        return this.volumes.get(name);
+      },
+      inspectImage: async (reference, signal) => {
+        await turn(signal);
+        return this.images.get(reference) ?? [...this.images.values()].find(({ id }) => id === reference);
+      },
+    };
+  }
+
+  #containerChanges(): Pick<Engine, 'createContainer' | 'startContainer' | 'stopContainer' | 'killContainer' | 'removeContainer'> {
+    return {
+      createContainer: async (name, spec, signal) =>
+        await this.#change('createContainer', name, signal, () => {
+          if (!this.images.has(spec.image)) {
+            throw refusal('ImageNotFound', spec.image);
+          }
+          if (this.byName(name) !== undefined) {
+            throw refusal('NameConflict', name);
+          }
+          const container = this.plantContainer(name, spec);
+          this.#emit(container, 'create');
+          return container.id;
+        }),
+      startContainer: async (id, signal) =>
+        await this.#change('startContainer', this.#get(id).name, signal, () => {
+          this.#start(this.#get(id));
+        }),
+      stopContainer: async (id, _graceMs, signal) =>
+        await this.#change('stopContainer', this.#find(id)?.name ?? id, signal, () => {
+          const container = this.#find(id);
+          if (container?.state.isRunning === true) {
+            this.#end(container, 143);
+          }
+        }),
+      killContainer: async (_id, signal) => await turn(signal),
+      removeContainer: async (id, { force }, signal) =>
+        await this.#change('removeContainer', this.#find(id)?.name ?? id, signal, () => {
+          const container = this.#find(id);
+          if (container?.state.isRunning === true && !force) {
+            throw refusal('Conflict', container.name);
+          }
+          this.containers.delete(id);
+          if (container !== undefined) {
+            this.#emit(container, 'destroy');
+          }
+        }),
+    };
+  }
+
+  #otherChanges(): Pick<Engine, 'createNetwork' | 'removeNetwork' | 'createVolume' | 'removeVolume' | 'pullImage'> {
+    return {
+      createNetwork: async (name, { labels, subnet = '172.17.0.0/16' }, signal) =>
+        await this.#change('createNetwork', name, signal, () => {
+          const taken = [...this.networks.values()];
+          if (taken.some((network) => network.name === name)) {
+            throw refusal('NameConflict', name);
+          }
+          if (taken.some((network) => network.subnets.some((other) => overlap(other, subnet)))) {
+            throw refusal('SubnetTaken', subnet);
+          }
+          this.plantNetwork(name, subnet, labels);
+          return name;
+        }),
+      removeNetwork: async (id, signal) =>
+        await this.#change('removeNetwork', this.networks.get(id)?.name ?? id, signal, () => {
+          if ([...this.containers.values()].some(({ state, networkId }) => state.isRunning && networkId === id)) {
+            throw refusal('Conflict', id);
+          }
+          this.networks.delete(id);
+        }),
+      createVolume: async (name, labels, signal) =>
+        await this.#change('createVolume', name, signal, () => {
+          const volume = this.volumes.get(name) ?? { name, driver: 'local', mountpoint: `/volumes/${name}`, labels };
+          this.volumes.set(name, volume);
+          return volume;
+        }),
+      removeVolume: async (name, signal) =>
+        await this.#change('removeVolume', name, signal, () => {
+          if ([...this.containers.values()].some(({ spec }) => spec.mounts?.some(({ source }) => source === name))) {
+            throw refusal('Conflict', name);
+          }
+          this.volumes.delete(name);
+        }),
+      pullImage: async (reference, { onProgress }, signal) =>
+        await this.#change('pullImage', reference, signal, () => {
+          onProgress?.({ status: 'Downloading', layersDone: 1, layersTotal: 3, downloadedBytes: 2 ** 20, totalBytes: 2 ** 22 });
+          if (!this.registry.has(reference)) {
+            throw refusal('ImageNotFound', reference);
+          }
+          this.addImage(reference);
+        }),
+    };
+  }
+
+  #unused(): Pick<Engine, 'ping' | 'version' | 'info' | 'containerLogs'> {
+    const refuse = async (): Promise<never> => await Promise.reject(refusal('Invalid', 'not part of the model'));
+    return { ping: turn, version: refuse, info: refuse, containerLogs: refuse };
+  }
+
+  async #change<Result>(change: Change, subject: string, signal: AbortSignal, act: () => Result): Promise<Result> {
+    await turn(signal);
+    await Promise.race([this.held.get(change), aborted(signal, this.held.has(change))]);
+    const index = this.#faults.findIndex(({ on }) => on === change);
+    const fault = this.#faults[index];
+    if (fault !== undefined) {
+      this.#faults = this.#faults.toSpliced(index, 1);
+      if (fault.isDoneAnyway === true) {
+        act();
+        this.changes.push(`${change} ${subject}`);
+      }
+      throw refusal(fault.reason, subject);
+    }
+    const result = act();
+    this.changes.push(`${change} ${subject}`);
+    await this.onChange?.(change, subject);
+    signal.throwIfAborted();
+    return result;
+  }
+
+  #start(container: ModelContainer): void {
+    if (container.state.isRunning) {
+      return;
+    }
+    const network = [...this.networks.values()].find(({ name }) => name === container.spec.network?.name);
+    if (container.spec.network !== undefined && network === undefined) {
+      throw refusal('NotFound', container.spec.network.name);
+    }
+    const ports = (container.spec.ports ?? []).map(({ hostPort }) => hostPort);
+    const others = [...this.containers.values()].filter(({ id, state }) => id !== container.id && state.isRunning);
+    if (others.some(({ spec }) => spec.ports?.some(({ hostPort }) => ports.includes(hostPort)))) {
+      container.state = { ...container.state, error: 'port is already allocated', exitCode: 128 };
+      throw refusal('PortInUse', container.name);
+    }
+    container.networkId = network?.id ?? '';
+    container.restartCount = 0;
+    this.#run(container);
+    const exitCode = this.exitCodes.get(container.spec.image);
+    if (exitCode !== undefined) {
+      this.#end(container, exitCode);
+    }
+  }
+
+  #run(container: ModelContainer): void {
+    const health = container.spec.healthCheck === undefined ? undefined : ({ status: 'healthy', failingStreak: 0, log: [] } as const);
+    container.state = { ...FRESH, status: 'running', isRunning: true, startedAt: this.#nextInstant(), health };
+    this.#emit(container, 'start');
+  }
+
+  #end(container: ModelContainer, exitCode: number): void {
+    container.state = {
+      ...container.state,
+      status: 'exited',
+      isRunning: false,
+      exitCode,
+      health: undefined,
+      finishedAt: this.#nextInstant(),
+    };
+    this.#emit(container, 'die');
+  }
+
+  #detail({ id, name, spec, state, restartCount, networkId }: ModelContainer): ContainerDetail {
+    const { network } = spec;
+    return {
+      id,
+      name,
+      createdAt: '2026-01-01T00:00:00Z',
+      image: spec.image,
+      imageId: `sha256:${spec.image}`,
+      labels: spec.labels,
+      state,
+      restartCount,
+      ports: state.isRunning ? (spec.ports ?? []) : [],
+      mounts: spec.mounts ?? [],
+      networks: network === undefined ? {} : { [network.name]: { networkId, ipAddress: '', aliases: network.aliases } },
+      hasTty: false,
+    };
+  }
+
+  async *#events(signal: AbortSignal): AsyncGenerator<EngineEvent> {
+    const queue: EngineEvent[] = [];
+    let wake: () => void = () => undefined;
+    const listener = (event: EngineEvent): void => {
+      queue.push(event);
+      wake();
+    };
+    this.#listeners.add(listener);
+    signal.addEventListener('abort', () => wake(), { once: true });
+    try {
+      while (!signal.aborted) {
+        yield* queue.splice(0);
+        if (queue.length === 0 && !signal.aborted) {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          wake = resolve;
+          await promise;
+        }
+      }
+    } finally {
+      this.#listeners.delete(listener);
+    }
+  }
+
+  #emit({ id, spec }: ModelContainer, action: string): void {
+    for (const listener of this.#listeners) {
+      listener({ timeNs: BigInt(this.#instant), type: 'container', action, id, attributes: spec.labels });
+    }
+  }
+
+  #find(idOrName: string): ModelContainer | undefined {
+    return this.containers.get(idOrName) ?? this.byName(idOrName);
+  }
+
+  #get(idOrName: string): ModelContainer {
+    const container = this.#find(idOrName);
+    if (container === undefined) {
+      throw refusal('NotFound', idOrName);
+    }
+    return container;
+  }
+
+  #newId(prefix: string): string {
+    return `${prefix}${(this.#instant += 1)}`;
+  }
+
+  #nextInstant(): string {
+    return new Date(Date.UTC(2026, 0, 1) + (this.#instant += 1)).toISOString();
+  }
+}
+
+function hasLabels(labels: Labels, wanted: Labels): boolean {
+  return Object.entries(wanted).every(([key, value]) => labels[key] === value);
+}
+
+function refusal(reason: EngineReason, subject: string): EngineError {
+  return new EngineError(reason, `Cannot go on with ${subject}: the model says ${reason}`);
+}
+
+function overlap(left: string, right: string): boolean {
+  const [a, b] = [parseCidr(left), parseCidr(right)];
+  return a !== undefined && b !== undefined && a.first <= b.last && b.first <= a.last;
+}
+
+async function turn(signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  await Promise.resolve();
+}
+
+async function aborted(signal: AbortSignal, isHeld: boolean): Promise<void> {
+  if (isHeld) {
+    const { promise, reject } = Promise.withResolvers<void>();
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    await promise;
+  }
+}
