@@ -19,7 +19,7 @@ if [ -z "$node" ]; then
   if [ "${major:-0}" -ge 26 ] 2>/dev/null; then
     node=node
   else
-    echo "error: Cannot start as Node 26 or newer is not installed: found ${found:-none}; to install it, run: npm --prefix $root run setup" >&2
+    echo "error: Cannot start as Node 26 or newer is not installed: found ${found:-none}; to install it, run: npm --prefix \"$root\" run setup" >&2
     exit 1
   fi
 fi

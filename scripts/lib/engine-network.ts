@@ -5,7 +5,9 @@
  * Never    touches a rule, chain or link that was there before, or that does not look like Docker's.
  * Source   libnetwork sets these up and leaves them in place when the engine stops.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { argumentsOf, listProcesses, type ProcessRecord } from './process.ts';
 import { run } from './run.ts';
 
 const COMMANDS = ['iptables', 'ip6tables'] as const;
@@ -27,7 +29,7 @@ export async function takeNetworkSnapshot(): Promise<NetworkSnapshot> {
     // -save lists the tables in use; `iptables -S` would load the others' kernel modules
     rules[command] = (await run(`${command}-save`, [], { timeoutMs: 10_000 })).stdout;
   }
-  const sysctls = Object.fromEntries(SYSCTLS.flatMap((path) => (readIfThere(path) === undefined ? [] : [[path, readIfThere(path) ?? '']])));
+  const sysctls = Object.fromEntries(SYSCTLS.map((file) => [file, readIfThere(file)]).filter(([, content]) => content !== undefined));
   return { links: readdirSync('/sys/class/net'), sysctls, rules };
 }
 
@@ -42,9 +44,9 @@ export async function restoreNetwork(before: NetworkSnapshot): Promise<void> {
       await run(command, ['-w', '10', ...args], { timeoutMs: 20_000 });
     }
   }
-  for (const [path, content] of Object.entries(before.sysctls)) {
-    if (readIfThere(path) !== content) {
-      writeFileSync(path, content);
+  for (const [file, content] of Object.entries(before.sysctls)) {
+    if (readIfThere(file) !== content) {
+      writeFileSync(file, content);
     }
   }
 }
@@ -110,10 +112,24 @@ function splitRule(rule: string): readonly string[] {
   return [...rule.matchAll(/"([^"]*)"|(\S+)/gu)].map(([, quoted, plain]) => quoted ?? plain ?? '');
 }
 
-function readIfThere(path: string): string | undefined {
+function readIfThere(file: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch {
     return undefined; // no IPv6
+  }
+}
+
+/** Engines in this network namespace: they live off the same chains and the same docker0. */
+export function listOtherEngines(): readonly ProcessRecord[] {
+  const ours = netnsOf(process.pid);
+  return listProcesses((pid) => path.basename(argumentsOf(pid)[0] ?? '') === 'dockerd' && netnsOf(pid) === ours);
+}
+
+function netnsOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return ''; // gone
   }
 }

@@ -1,7 +1,7 @@
 /** Undoes a private engine from its record, in the run that started it or in a later one. */
-import { existsSync, globSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { type NetworkSnapshot, restoreNetwork } from './engine-network.ts';
+import { listOtherEngines, type NetworkSnapshot, restoreNetwork } from './engine-network.ts';
 import { unmountBelow } from './mounts.ts';
 import { removeNetns } from './netns.ts';
 import { argumentsOf, listProcesses, listProcessesInCgroup, type ProcessRecord, stopProcesses } from './process.ts';
@@ -36,7 +36,7 @@ export async function removeEngine(dir: string): Promise<void> {
   await unmountBelow(record.runDir);
   await unmountBelow(path.resolve(dir));
   removeCgroups(record.name);
-  if (record.network !== undefined && !hasOtherEngine()) {
+  if (record.network !== undefined && listOtherEngines().length === 0) {
     await restoreNetwork(record.network);
   }
   record.madeFolders.forEach(removeEmptyFolders);
@@ -62,19 +62,6 @@ function listHelpers({ runDir }: EngineRecord): readonly ProcessRecord[] {
     return path.basename(program).startsWith('containerd') && args.some((argument) => argument.startsWith(`${runDir}/exec/`));
   };
   return listProcesses(isHelper);
-}
-
-/** Another engine in this network namespace lives off the same chains: then they stay. */
-function hasOtherEngine(): boolean {
-  return listProcesses((pid) => path.basename(argumentsOf(pid)[0] ?? '') === 'dockerd' && netnsOf(pid) === netnsOf(process.pid)).length > 0;
-}
-
-function netnsOf(pid: number): string {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/net`);
-  } catch {
-    return ''; // gone
-  }
 }
 
 /** cgroup v1 has one tree a controller, v2 one in all; an empty group is removed by rmdir(2), its children first. */

@@ -13,7 +13,7 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { isEngineAt } from './engine-http.ts';
 import { type EngineRecord, removeEngine } from './engine-remove.ts';
-import { takeNetworkSnapshot } from './engine-network.ts';
+import { listOtherEngines, takeNetworkSnapshot } from './engine-network.ts';
 import { addNetns, inNetns } from './netns.ts';
 import { findProcess, isRunning, sendSignal } from './process.ts';
 import { lastLines, withSystemPath } from './run.ts';
@@ -63,6 +63,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   if (existsSync(path.join(options.dir, 'engine.json'))) {
     await removeEngine(options.dir); // what a killed run has left
   }
+  refuseBesideSystemEngine(options.netns);
   mkdirSync(options.dir, { recursive: true });
   const record = await prepare(options);
   const logFile = options.logFile ?? path.join(options.dir, 'engine.log');
@@ -74,6 +75,16 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   } catch (error) {
     await removeEngine(options.dir);
     throw error;
+  }
+}
+
+/** An engine without docker0, as ours is, removes that link at its start: fatal for one that uses it in the same namespace. */
+function refuseBesideSystemEngine(netns: string | undefined): void {
+  const [other] = netns === undefined && existsSync('/sys/class/net/docker0') ? listOtherEngines() : [];
+  if (other !== undefined) {
+    throw new Error(
+      `Cannot start a Docker engine as another runs here (dockerd, pid ${other.pid}) and does not answer where we asked: set DOCKER_HOST to its address`,
+    );
   }
 }
 

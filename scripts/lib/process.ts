@@ -3,6 +3,7 @@
  *
  * Source   proc(5): field 22 of /proc/PID/stat is the start time in clock ticks since boot.
  */
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { until } from './wait.ts';
 
@@ -29,6 +30,11 @@ export function isRunning(record: ProcessRecord): boolean {
 
 /** The arguments of a process; empty when it is gone. */
 export function argumentsOf(pid: number): readonly string[] {
+  if (process.platform !== 'linux') {
+    return spawnSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8' })
+      .stdout.trim()
+      .split(/\s+/u);
+  }
   return (readProc(pid, 'cmdline') ?? '').split('\0').filter((argument) => argument !== '');
 }
 

@@ -7,7 +7,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -74,8 +74,25 @@ async function installUnlessDone(root, wanted) {
   if (!isInstalled(readJson(path.join(root, 'package-lock.json')), readJson(path.join(root, 'node_modules/.package-lock.json')))) {
     await installPackages(root);
   }
+  linkNode(root);
   findNode(root, { check: true });
   writeFileSync(markerPath(root), wanted);
+}
+
+/**
+ * Several packages of ours have a program `node`, one a system, of which npm installs the one that fits. npm 10 then takes the link
+ * away again with the ones that do not.
+ */
+function linkNode(root) {
+  const packages = path.join(root, 'node_modules');
+  const link = path.join(packages, '.bin/node');
+  const fitting = readdirSync(packages).find(
+    (name) => /^node-(?:bin-)?[a-z]+-[a-z0-9]+$/u.test(name) && existsSync(path.join(packages, name, 'bin/node')),
+  );
+  if (fitting !== undefined && !existsSync(link)) {
+    rmSync(link, { force: true }); // a link to nowhere
+    symlinkSync(path.join('..', fitting, 'bin/node'), link);
+  }
 }
 
 async function installPackages(root) {

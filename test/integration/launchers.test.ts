@@ -1,0 +1,65 @@
+/** bin/: each launcher finds its own folder and a Node, or says what to do. The Node is a script that prints its arguments. */
+import assert from 'node:assert/strict';
+import { chmodSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { run } from '../../scripts/lib/run.ts';
+import { makeScratch } from '../support/scratch.ts';
+
+const BIN = path.join(import.meta.dirname, '../../bin');
+const SYSTEM_PATH = '/usr/bin:/bin';
+
+/** A copy of bin/ in a folder whose name has a blank. */
+function makeCopy(root: string): string {
+  const copy = path.join(root, 'my copy');
+  cpSync(BIN, path.join(copy, 'bin'), { recursive: true });
+  return copy;
+}
+
+function writeFakeNode(file: string, version: string): void {
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, `#!/bin/sh\nif [ "$1" = --version ]; then echo ${version}; exit; fi\nprintf '%s|' "${version}" "$@"\n`);
+  chmodSync(file, 0o755);
+}
+
+test('every launcher runs its main.ts with the Node of the packages, from any folder and through symbolic links', async () => {
+  using scratch = makeScratch();
+  const copy = makeCopy(scratch.path);
+  writeFakeNode(path.join(copy, 'node_modules/.bin/node'), 'v26.0.0');
+  const programs = readdirSync(path.join(copy, 'bin')).filter((name) => name !== 'lib');
+  assert.deepEqual(programs.toSorted(), ['cara-agent', 'cara-server', 'caractrl']);
+  for (const name of programs) {
+    const link = path.join(scratch.path, `${name}-link`);
+    symlinkSync(path.join('my copy/bin', name), link);
+    const main = path.join(copy, 'src', name.replace(/^cara-/u, '').replace('caractrl', 'ctl'), 'main.ts');
+    const expected = `v26.0.0|--disable-warning=ExperimentalWarning|${main}|get|a b|`;
+    for (const [command, cwd] of [
+      [path.join(copy, 'bin', name), '/'],
+      [link, '/'],
+      [`./${name}`, path.join(copy, 'bin')],
+    ] as const) {
+      const { stdout, stderr } = await run(command, ['get', 'a b'], { cwd, env: { PATH: SYSTEM_PATH, HOME: scratch.path } });
+      assert.deepEqual({ stdout, stderr }, { stdout: expected, stderr: '' });
+    }
+  }
+});
+
+test('a launcher takes the Node on PATH when it is new enough', async () => {
+  using scratch = makeScratch();
+  const copy = makeCopy(scratch.path);
+  writeFakeNode(path.join(scratch.path, 'new/node'), 'v27.1.0');
+  const { stdout } = await run(path.join(copy, 'bin/caractrl'), [], { env: { PATH: `${scratch.path}/new:${SYSTEM_PATH}` } });
+  assert.match(stdout, /^v27\.1\.0\|/u);
+});
+
+test('a launcher without a Node that is new enough says how to get one', async () => {
+  using scratch = makeScratch();
+  const copy = makeCopy(scratch.path);
+  writeFakeNode(path.join(scratch.path, 'old/node'), 'v18.20.0');
+  const { code, stdout, stderr } = await run(path.join(copy, 'bin/caractrl'), [], { env: { PATH: `${scratch.path}/old:${SYSTEM_PATH}` } });
+  assert.deepEqual({ code, stdout }, { code: 1, stdout: '' });
+  assert.match(
+    stderr,
+    /^error: Cannot start as Node 26 or newer is not installed: found v18\.20\.0; .* npm --prefix ".*my copy" run setup\n$/u,
+  );
+});
