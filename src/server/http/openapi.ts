@@ -1,7 +1,9 @@
 /** The OpenAPI document, made from the route table. Pure. Source: OpenAPI 3.1.1 */
 import Type, { type TSchema } from 'typebox';
-import { Closed, OneOf } from '../../api/meta.ts';
 import { REASONS, type Reason } from '../../api/errors.ts';
+import { Closed, OneOf } from '../../api/meta.ts';
+import { Heartbeat, NodeApply, NodeManifest, NodeSchema, Registration } from '../../api/node.ts';
+import { ProjectApply, ProjectManifest, ProjectSchema, ProjectSpec, StatusReport } from '../../api/project.ts';
 import { VERSION } from '../../base/version.ts';
 import { PROBLEM_TYPE } from './problem-reply.ts';
 import type { Answer, Route } from './route.ts';
@@ -20,6 +22,21 @@ const ProblemSchema = Closed(
   'RFC 9457',
 );
 
+/** Schemas that have a name in the document: written once, referred to from wherever they stand. */
+const NAMED: ReadonlyMap<unknown, string> = new Map<unknown, string>([
+  [NodeSchema, 'Node'],
+  [NodeManifest, 'NodeManifest'],
+  [NodeApply, 'NodeApply'],
+  [Heartbeat, 'Heartbeat'],
+  [Registration, 'Registration'],
+  [ProjectSchema, 'Project'],
+  [ProjectManifest, 'ProjectManifest'],
+  [ProjectApply, 'ProjectApply'],
+  [ProjectSpec, 'ProjectSpec'],
+  [StatusReport, 'StatusReport'],
+  [ProblemSchema, 'Problem'],
+]);
+
 /** Describes `routes`. */
 export function describeApi(routes: readonly Route[]): object {
   const paths: Record<string, Record<string, object>> = {};
@@ -36,7 +53,8 @@ export function describeApi(routes: readonly Route[]): object {
     },
     paths,
     components: {
-      responses: { Problem: { description: 'What went wrong', content: { [PROBLEM_TYPE]: { schema: toJsonSchema(ProblemSchema) } } } },
+      schemas: Object.fromEntries([...NAMED].map(([schema, name]) => [name, toJsonSchema(schema as TSchema, NAMED)])),
+      responses: { Problem: { description: 'What went wrong', content: describeContent({ [PROBLEM_TYPE]: ProblemSchema }) } },
     },
   };
 }
@@ -73,14 +91,30 @@ function describeAnswer({ description, schema, mediaType = 'application/json' }:
 }
 
 function describeContent(schemas: Readonly<Record<string, TSchema>>): object {
-  return Object.fromEntries(Object.entries(schemas).map(([mediaType, schema]) => [mediaType, { schema: toJsonSchema(schema) }]));
+  return Object.fromEntries(
+    Object.entries(schemas).map(([mediaType, schema]) => {
+      const name = NAMED.get(schema);
+      return [mediaType, { schema: name === undefined ? toJsonSchema(schema, NAMED) : referTo(name) }];
+    }),
+  );
 }
 
 type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** The schema as plain JSON Schema: our own words for what is expected become the description where there is none. */
-export function toJsonSchema(schema: TSchema): JsonSchema {
-  return plain(JSON.parse(JSON.stringify(schema))) as JsonSchema;
+/**
+ * The schema as plain JSON Schema: our own words for what is expected become the description where there is none.
+ * @param named schema -> name; these become references wherever they stand inside of `schema`
+ */
+export function toJsonSchema(schema: TSchema, named: ReadonlyMap<unknown, string> = new Map()): JsonSchema {
+  const text = JSON.stringify(schema, (_key, value: unknown) => {
+    const name = value === schema ? undefined : named.get(value);
+    return name === undefined ? value : referTo(name);
+  });
+  return plain(JSON.parse(text)) as JsonSchema;
+}
+
+function referTo(name: string): { readonly $ref: string } {
+  return { $ref: `#/components/schemas/${name}` };
 }
 
 function plain(value: unknown): unknown {

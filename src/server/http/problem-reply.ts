@@ -92,14 +92,13 @@ export function replyToBrokenRequest(error: Error & { readonly code?: string }, 
 }
 
 function describeBrokenRequest(code: string | undefined): ApiError {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return new ApiError('HeadersTooLarge', 'Cannot read the request as its headers are larger than 16 KiB');
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new ApiError('Invalid', 'Cannot read the request as it did not arrive in time');
-    default:
-      return new ApiError('Invalid', 'Cannot read the request as it is no HTTP/1.1 (is https meant?)');
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    return new ApiError('HeadersTooLarge', 'Cannot read the request as its headers are larger than 16 KiB');
   }
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return new ApiError('Invalid', 'Cannot read the request as it did not arrive in time');
+  }
+  return new ApiError('Invalid', 'Cannot read the request as it is no HTTP/1.1 (is https meant?)');
 }
 
 /** Tells whether a failure is one that the client brought about. */
