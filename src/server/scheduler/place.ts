@@ -18,10 +18,10 @@ export interface RefusalCount {
 export type Placement = { readonly node: NodeView } | { readonly node: undefined; readonly refusals: readonly RefusalCount[] };
 
 /** The best node that passes every filter. The order of `nodes` does not matter. */
-export function place(nodes: Iterable<NodeView>, demand: Demand): Placement {
+export function place(nodes: ReadonlyMap<string, NodeView>, demand: Demand): Placement {
   let best: NodeView | undefined;
   let bestScore = 0;
-  for (const view of nodes) {
+  for (const view of nodes.values()) {
     if (findRefusal(view, demand) === undefined) {
       const score = scoreLeastAllocated(view, demand);
       if (best === undefined || compareCandidates(view, score, best, bestScore) < 0) {
@@ -35,9 +35,9 @@ export function place(nodes: Iterable<NodeView>, demand: Demand): Placement {
 }
 
 /** Counts each node that refuses once, under its first reason. */
-export function countRefusals(nodes: Iterable<NodeView>, demand: Demand): readonly RefusalCount[] {
+export function countRefusals(nodes: ReadonlyMap<string, NodeView>, demand: Demand): readonly RefusalCount[] {
   const counts = new Map<string, RefusalCount>();
-  for (const view of nodes) {
+  for (const view of nodes.values()) {
     const refusal = findRefusal(view, demand);
     if (refusal !== undefined) {
       const counted = countOne(refusal, view, demand);

@@ -43,7 +43,7 @@ export class SchedulingRound {
   async run(signal: AbortSignal): Promise<WriteOutcome['kind']> {
     const { view, clock } = this.#deps;
     const due = view.pending.listDue(view.snapshot.roomEpoch);
-    const perTurn = Math.max(1, Math.min(PROJECTS_PER_TURN, Math.floor(NODES_PER_TURN / Math.max(1, view.snapshot.nodeCount))));
+    const perTurn = Math.max(1, Math.min(PROJECTS_PER_TURN, Math.floor(NODES_PER_TURN / Math.max(1, view.snapshot.nodes.size))));
     try {
       for (let begin = 0; begin < due.length; begin += perTurn) {
         if (begin > 0) {
@@ -98,7 +98,7 @@ export class SchedulingRound {
     if (known !== undefined) {
       return { node: undefined, message: known };
     }
-    const placement = place(snapshot.nodes(), demand);
+    const placement = place(snapshot.nodes, demand);
     if (placement.node !== undefined) {
       return { node: placement.node.node };
     }

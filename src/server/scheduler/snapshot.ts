@@ -104,12 +104,9 @@ export class Snapshot {
     return this.#roomEpoch;
   }
 
-  get nodeCount(): number {
-    return this.#views.size;
-  }
-
-  nodes(): Iterable<NodeView> {
-    return this.#views.values();
+  /** name -> node; a live view */
+  get nodes(): ReadonlyMap<string, NodeView> {
+    return this.#views;
   }
 
   setNode(node: NodeObject): void {

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  type ControlLoops,
+  NODE_TIMEOUT_MS,
+  TERMINATION_TIMEOUT_MS,
+  manifestOf,
+  startControlLoops,
+} from '../../../test/support/control-loops.ts';
+import type { ProjectOptions } from '../../../test/support/resources.ts';
+import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { findCondition } from '../../api/condition.ts';
+import { createMemoryStore } from '../../store/memory-store.ts';
+
+const MINUTE_MS = 60_000;
+const SILENT = { state: 'NotReady', isSilent: true } as const;
+const KEEP = { spec: { onNodeLost: { action: 'Keep' } } } as const satisfies ProjectOptions;
+
+/** A Project Running on n1. */
+async function runShop(world: ControlLoops, options: ProjectOptions = {}): Promise<void> {
+  await world.setNode('n1');
+  await world.service.create(manifestOf('shop', options));
+  await world.until('shop', 'Scheduled');
+  await world.service.reportStatus('shop', { phase: 'Running', assignment: 1 });
+}
+
+async function reachability(world: ControlLoops): Promise<string | undefined> {
+  return findCondition((await world.project('shop'))?.status.conditions ?? [], 'NodeReachable')?.reason;
+}
+
+test('a Project keeps its phase while its node is NotReady, shows that, and no more when the node is back', async () => {
+  await using world = startControlLoops();
+  await runShop(world, KEEP);
+  await world.setNode('n1', SILENT);
+  await world.settleUntil(async () => (await reachability(world)) === 'NodeNotReady');
+  await world.clock.advance(60 * MINUTE_MS);
+  assert.equal((await world.project('shop'))?.status.phase, 'Running');
+  await world.setNode('n1');
+  await world.settleUntil(async () => (await reachability(world)) === undefined);
+});
+
+test('a Project moves to another node when its own is lost for the time, as a new assignment', async () => {
+  await using world = startControlLoops();
+  await runShop(world);
+  await world.setNode('n2');
+  await world.setNode('n1', SILENT);
+  await world.clock.advance(3 * MINUTE_MS - 1);
+  assert.equal((await world.project('shop'))?.status.nodeRef, 'n1');
+  await world.clock.advance(1);
+  const { status } = await world.until('shop', 'Scheduled');
+  assert.deepEqual([status.nodeRef, status.assignment], ['n2', 2]);
+  await assert.rejects(world.service.reportStatus('shop', { phase: 'Running', assignment: 1 }), /Cannot take the report/u);
+});
+
+test('a Project that nowhere could take stays where it is until another node is there', async () => {
+  await using world = startControlLoops();
+  await runShop(world);
+  await world.setNode('n1', SILENT);
+  await world.clock.advance(30 * MINUTE_MS);
+  assert.equal((await world.project('shop'))?.status.nodeRef, 'n1');
+  await world.setNode('n2');
+  await world.clock.advance(5_000);
+  assert.equal((await world.until('shop', 'Scheduled')).status.nodeRef, 'n2');
+});
+
+test('a Project on a deleted node fails after the heartbeat timeout, and runs again when the node returns and its agent reports', async () => {
+  await using world = startControlLoops();
+  await runShop(world, KEEP);
+  await world.deleteNode('n1');
+  await world.clock.advance(NODE_TIMEOUT_MS - 1);
+  assert.equal((await world.project('shop'))?.status.phase, 'Running');
+  assert.equal(await reachability(world), 'NodeDeleted');
+  await world.clock.advance(1);
+  assert.equal((await world.until('shop', 'Failed')).status.reason, 'NodeLost');
+  await world.service.reportStatus('shop', { phase: 'Running', assignment: 1 });
+  assert.equal((await world.project('shop'))?.status.phase, 'Failed', 'the node has no record yet');
+  await world.setNode('n1');
+  await world.service.reportStatus('shop', { phase: 'Running', assignment: 1 });
+  await world.settleUntil(async () => (await reachability(world)) === undefined);
+  const { status } = await world.until('shop', 'Running');
+  assert.deepEqual([status.nodeRef, status.assignment], ['n1', 1]);
+});
+
+test('a server that has just started waits the full time anew', async () => {
+  const clock = new VirtualClock();
+  const store = createMemoryStore({ clock });
+  {
+    await using world = startControlLoops({ clock, store });
+    await runShop(world);
+    await world.setNode('n2');
+    await world.setNode('n1', SILENT);
+    await clock.advance(2 * MINUTE_MS);
+  }
+  clock.stall(60 * MINUTE_MS);
+  await using world = startControlLoops({ clock, store });
+  await clock.advance(3 * MINUTE_MS - 1);
+  assert.equal((await world.project('shop'))?.status.nodeRef, 'n1');
+  await clock.advance(1);
+  assert.equal((await world.until('shop', 'Scheduled')).status.nodeRef, 'n2');
+});
+
+test('a Terminating Project on a lost node is let go after the timeout, also when the node has no record', async () => {
+  await using world = startControlLoops();
+  await runShop(world);
+  await world.service.delete('shop', { force: false });
+  await world.clock.advance(2 * TERMINATION_TIMEOUT_MS);
+  assert.equal((await world.project('shop'))?.status.phase, 'Terminating', 'its node is there: the agent has the word');
+  await world.deleteNode('n1');
+  await world.clock.advance(TERMINATION_TIMEOUT_MS - 1);
+  assert.equal((await world.project('shop'))?.status.phase, 'Terminating');
+  await world.clock.advance(1);
+  await world.until('shop', 'gone');
+});
+
+test('a Project expires on time, bound or not', async () => {
+  await using world = startControlLoops();
+  await runShop(world, { spec: { ttl: '2h' } });
+  await world.service.create(manifestOf('waiting', { requests: { cpu: '100' }, spec: { expireAt: '2026-01-01T02:00:00Z' } }));
+  await world.clock.advance(120 * MINUTE_MS - 1);
+  assert.equal((await world.project('shop'))?.status.phase, 'Running');
+  assert.equal((await world.project('waiting'))?.status.phase, 'Pending');
+  await world.clock.advance(1);
+  assert.equal((await world.until('shop', 'Terminating')).status.reason, 'Expired');
+  await world.until('waiting', 'gone');
+});
+
+test('a Project expires within a minute when the wall clock jumps past its end', async () => {
+  await using world = startControlLoops();
+  await runShop(world, { spec: { ttl: '2h' } });
+  await world.clock.settle();
+  world.clock.jumpWall(24 * 60 * MINUTE_MS);
+  await world.clock.advance(MINUTE_MS);
+  await world.until('shop', 'Terminating');
+});
