@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ContainerDetail, ContainerStatus } from '../docker/docker-types.ts';
+import { isCrashLooping, stableAtMs, trackContainer, type ContainerTrack } from './container-track.ts';
+
+function look(status: ContainerStatus, restartCount: number, startedAt = 'first'): ContainerDetail {
+  const isRunning = status === 'running';
+  const state = {
+    status,
+    isRunning,
+    exitCode: isRunning ? 0 : 7,
+    isOomKilled: false,
+    error: '',
+    startedAt,
+    finishedAt: undefined,
+    health: undefined,
+  };
+  const names = { id: 'c', name: 'c', createdAt: '', image: 'i', imageId: 'i' };
+  return { ...names, labels: {}, state, restartCount, ports: [], mounts: [], networks: {}, hasTty: false };
+}
+
+function trackAll(looks: readonly (readonly [number, ContainerDetail])[]): ContainerTrack | undefined {
+  return looks.reduce<ContainerTrack | undefined>((track, [atMs, detail]) => trackContainer(track, detail, atMs), undefined);
+}
+
+test('trackContainer() counts restarts in a row until the container has been up for 10 s', () => {
+  const crashed = trackAll([
+    [0, look('running', 0)],
+    [500, look('restarting', 2)],
+    [900, look('running', 3, 'second')],
+  ]);
+  assert.equal(crashed?.restartsInRow, 3);
+  assert.equal(isCrashLooping(crashed), true);
+  assert.equal(stableAtMs(crashed, 900), 10_900);
+  assert.equal(crashed?.lastEnd?.exitCode, 7, 'the engine forgets it, we do not');
+  const stable = trackContainer(crashed, look('running', 3, 'second'), 10_900);
+  assert.equal(isCrashLooping(stable), false);
+});
+
+test('trackContainer() begins to count anew at a crash after a stable run that nobody looked at', () => {
+  const track = trackAll([
+    [0, look('running', 2)],
+    [3_600_000, look('running', 3, 'second')],
+  ]);
+  assert.equal(track?.restartsInRow, 1);
+});
+
+test('trackContainer() takes a long life of restarts for no loop when it first sees a container run', () => {
+  assert.equal(isCrashLooping(trackAll([[0, look('running', 40)]])), false);
+  assert.equal(isCrashLooping(trackAll([[0, look('restarting', 40)]])), true);
+});
+
+test('trackContainer() survives a count that someone set back by a start of his own', () => {
+  const track = trackAll([
+    [0, look('restarting', 2)],
+    [100, look('running', 0, 'second')],
+  ]);
+  assert.equal(track?.restartsInRow, 2);
+});
