@@ -121,6 +121,7 @@ export class NodeRegistry {
 
   /** Ends the leases that have run out. @returns the nodes that fell silent; they are marked for flushing */
   expire(nowMs: number): readonly string[] {
+    this.noticeTime(nowMs);
     const expired = this.#leases.takeExpired(nowMs);
     for (const name of expired) {
       const entry = this.#entries.get(name);

@@ -152,13 +152,13 @@ export function checkName(pathName: string, bodyName: unknown): void {
 }
 
 /** How often a write is tried again when somebody else wrote in between; each failure means that another write went through. */
-const MAX_ATTEMPTS = 16;
+const MAX_ATTEMPTS = 64;
 
 /**
  * Runs a read-decide-commit until no other write came between read and commit.
  * A version that the caller's manifest names only gets older, so trying that again gives the same Conflict, a little later.
  * @param reasons what `attempt` throws when another write came first: AlreadyExists too where it creates what it did not find
- * @throws {ApiError} the last failure after 16 attempts, and everything else `attempt` throws
+ * @throws {ApiError} the last failure after 64 attempts, and everything else `attempt` throws
  */
 export async function retryOnConflict<Result>(attempt: () => Promise<Result>, reasons: readonly Reason[] = ['Conflict']): Promise<Result> {
   for (let count = 1; ; count += 1) {
