@@ -12,7 +12,7 @@ import { type ProjectService, createProjectService } from '../../src/server/proj
 import { createScheduler } from '../../src/server/scheduler/scheduler.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
 import { type Mirror, createMirror } from '../../src/store/mirror.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { Store, Write } from '../../src/store/store.ts';
 import { type NodeOptions, type ProjectOptions, nodeOf, projectOf } from './resources.ts';
 import { silentLog } from './store-backends.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -88,6 +88,23 @@ export function startControlLoops(options: LoopOptions = {}): ControlLoops {
       if (crashes.length > 0) {
         throw new AggregateError(crashes, 'Loops crashed');
       }
+    },
+  };
+}
+
+/** A memory store in which the test steps in before each commit: between a loop's decision and its write. */
+export function intercepted(clock: VirtualClock, before: (writes: readonly Write[], store: Store) => Promise<void>): Store {
+  const store = createMemoryStore({ clock });
+  return {
+    get: (kind, name) => store.get(kind, name),
+    list: (kind, page) => store.list(kind, page),
+    watch: (kind, since, signal) => store.watch(kind, since, signal),
+    version: () => store.version(),
+    ping: () => store.ping(),
+    close: () => store.close(),
+    commit: async (writes) => {
+      await before(writes, store);
+      return store.commit(writes);
     },
   };
 }

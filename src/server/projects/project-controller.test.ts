@@ -4,12 +4,15 @@ import {
   type ControlLoops,
   NODE_TIMEOUT_MS,
   TERMINATION_TIMEOUT_MS,
+  intercepted,
   manifestOf,
   startControlLoops,
 } from '../../../test/support/control-loops.ts';
-import type { ProjectOptions } from '../../../test/support/resources.ts';
+import { type ProjectOptions, boundOf } from '../../../test/support/resources.ts';
 import { VirtualClock } from '../../../test/support/virtual-clock.ts';
 import { findCondition } from '../../api/condition.ts';
+import type { NodeObject } from '../../api/node.ts';
+import type { ProjectObject } from '../../api/project.ts';
 import { createMemoryStore } from '../../store/memory-store.ts';
 
 const MINUTE_MS = 60_000;
@@ -79,6 +82,42 @@ test('a Project on a deleted node fails after the heartbeat timeout, and runs ag
   await world.settleUntil(async () => (await reachability(world)) === undefined);
   const { status } = await world.until('shop', 'Running');
   assert.deepEqual([status.nodeRef, status.assignment], ['n1', 1]);
+});
+
+test('a Project does not move when its node comes back between the decision and the commit', async () => {
+  const clock = new VirtualClock();
+  let hasReturned = false;
+  const store = intercepted(clock, async (writes, inner) => {
+    if (!hasReturned && writes.some((write) => write.op === 'update' && isGivenUp(write.object))) {
+      hasReturned = true;
+      const node = await inner.get<NodeObject>('Node', 'n1');
+      await inner.commit([{ op: 'update', object: { ...node, status: { ...node?.status, state: 'Ready' } } as NodeObject }]);
+    }
+  });
+  await using world = startControlLoops({ clock, store });
+  await runShop(world);
+  await world.setNode('n2');
+  await world.setNode('n1', SILENT);
+  await clock.advance(10 * MINUTE_MS);
+  assert.ok(hasReturned);
+  const project = await world.project('shop');
+  assert.deepEqual([project?.status.phase, project?.status.nodeRef, project?.status.assignment], ['Running', 'n1', 1]);
+});
+
+function isGivenUp(object: object): boolean {
+  const { status } = object as Partial<ProjectObject>;
+  return status?.phase === 'Pending' && status.reason === 'NodeLost';
+}
+
+test('a Project whose node had gone before the server started fails after the timeout too', async () => {
+  const clock = new VirtualClock();
+  const store = createMemoryStore({ clock });
+  await store.commit([{ op: 'create', object: boundOf('shop', 'n1', KEEP) }]);
+  await using world = startControlLoops({ clock, store });
+  await clock.advance(NODE_TIMEOUT_MS - 1);
+  assert.equal((await world.project('shop'))?.status.phase, 'Running');
+  await clock.advance(1);
+  assert.equal((await world.until('shop', 'Failed')).status.reason, 'NodeLost');
 });
 
 test('a server that has just started waits the full time anew', async () => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { manifestOf, startControlLoops } from '../../../test/support/control-loops.ts';
+import { intercepted, manifestOf, startControlLoops } from '../../../test/support/control-loops.ts';
 import { VirtualClock } from '../../../test/support/virtual-clock.ts';
 import { findCondition } from '../../api/condition.ts';
 import { ApiError } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { createMemoryStore } from '../../store/memory-store.ts';
-import type { Store, Write } from '../../store/store.ts';
+import type { Write } from '../../store/store.ts';
 
 test('the scheduler binds a Pending Project to the best node, as assignment 1', async () => {
   await using world = startControlLoops();
@@ -62,23 +62,6 @@ test('the scheduler places the oldest first', async () => {
   assert.equal((await world.project('a'))?.status.phase, 'Pending');
 });
 
-/** A store in which a test steps between the scheduler's decision and its commit. */
-function intercepted(clock: VirtualClock, before: (writes: readonly Write[], store: Store) => Promise<void>): Store {
-  const store = createMemoryStore({ clock });
-  return {
-    get: (kind, name) => store.get(kind, name),
-    list: (kind, page) => store.list(kind, page),
-    watch: (kind, since, signal) => store.watch(kind, since, signal),
-    version: () => store.version(),
-    ping: () => store.ping(),
-    close: () => store.close(),
-    commit: async (writes) => {
-      await before(writes, store);
-      return store.commit(writes);
-    },
-  };
-}
-
 function isBinding(writes: readonly Write[], name?: string): boolean {
   return writes.some(
     (write) =>
@@ -124,6 +107,22 @@ test('the scheduler goes on with the others when one Project cannot be written, 
   isBroken = false;
   await clock.advance(1000);
   await world.until('bad', 'Scheduled');
+});
+
+test('the scheduler says why no node takes a Project also when the first try at writing it fails', async () => {
+  const clock = new VirtualClock();
+  let failures = 0;
+  const store = intercepted(clock, async (writes) => {
+    if (writes[0]?.op === 'update' && failures === 0) {
+      failures += 1;
+      throw new ApiError('Unavailable', 'Cannot write as the disk is full');
+    }
+  });
+  await using world = startControlLoops({ clock, store });
+  await world.service.create(manifestOf('shop'));
+  await world.settleUntil(() => failures === 1);
+  await clock.advance(1000);
+  await world.settleUntil(async () => (await world.project('shop'))?.status.reason === 'Unschedulable');
 });
 
 test('the scheduler places many Projects without overfilling any node', async () => {
