@@ -52,7 +52,7 @@ async function act(world: ReconcileWorld, { project, phase }: (typeof ACTS)[numb
 function endOf(model: ModelEngine): unknown {
   return {
     containers: [...model.containers.values()]
-      .map(({ name, spec, state }) => [name, spec.labels[LABEL.configHash], state.status])
+      .map(({ name, spec, state }) => `${name} ${spec.labels[LABEL.configHash]} ${state.status}`)
       .toSorted(),
     networks: [...model.networks.values()].map(({ name }) => name),
     volumes: [...model.volumes.keys()].toSorted(),

@@ -140,8 +140,8 @@ test('planProject() converges from any half-done, harmed state to any spec, then
       assert.equal(last.report?.phase, 'Running', JSON.stringify(last.report));
       const ours = [...model.containers.values()].filter(({ spec }) => spec.labels[LABEL.cluster] === CLUSTER);
       assert.deepEqual(
-        ours.map(({ name, state, spec }) => [name, state.status, spec.labels[LABEL.configHash]]).toSorted(),
-        (target.desired?.services ?? []).map(({ containerName, configHash }) => [containerName, 'running', configHash]).toSorted(),
+        ours.map(({ name, state, spec }) => `${name} ${state.status} ${spec.labels[LABEL.configHash]}`).toSorted(),
+        (target.desired?.services ?? []).map(({ containerName, configHash }) => `${containerName} running ${configHash}`).toSorted(),
       );
       const changes = model.changes.length;
       assert.deepEqual((await driver.drive(target)).steps, []);
