@@ -29,6 +29,7 @@ export interface RunningProgram {
   readonly logFile: string;
   /** rejects when it ends, whatever the cause; never resolves */
   readonly ended: Promise<never>;
+  hasEnded(): boolean;
 }
 
 /** A failure whose cause is in a log: its last lines are shown with it. */
@@ -64,7 +65,8 @@ export async function startProgram({ name, logFile, env, readyMessage, onPid, si
   const record = await Promise.race([isUp, ended]).catch((error: unknown) => {
     throw error instanceof ProgramFailure || signal.aborted ? error : new ProgramFailure(String(error), logFile);
   });
-  return { name, logFile, ended, url: String(record['url']) };
+  const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  return { name, logFile, ended, hasEnded, url: String(record['url']) };
 }
 
 /** Runs caractrl against a server. */
