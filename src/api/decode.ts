@@ -10,6 +10,10 @@ import { ApiError, type FieldError } from './errors.ts';
 
 /** A user who sent 300 mistakes wants to see them, not 8 of them; beyond this the answer itself becomes the problem. */
 const MAX_ERRORS = 100;
+
+/** Longer than any legal key: whose key is longer need not read all of it back. */
+const MAX_POINTER_KEY = 400;
+
 Settings.Set({ maxErrors: 4 * MAX_ERRORS });
 
 export type Decoded<Value> = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly errors: readonly FieldError[] };
@@ -71,7 +75,7 @@ function describe(schema: SchemaNode, error: SchemaError, input: unknown): reado
   if (error.keyword === 'additionalProperties') {
     const node = resolve(schema, error.schemaPath);
     return stringsOf(params['additionalProperties']).map((name) => ({
-      pointer: `${pointer}/${escape(name)}`,
+      pointer: `${pointer}/${escape(shorten(name, MAX_POINTER_KEY))}`,
       detail: describeUnknownField(node, name),
     }));
   }
@@ -184,6 +188,9 @@ function unescape(token: string): string {
 }
 
 function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'missing';
-  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+  return shorten(JSON.stringify(value) ?? 'missing', 80);
+}
+
+function shorten(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length - 3)}…` : text;
 }

@@ -32,7 +32,8 @@ export const DNS_LABEL = {
 const QUALIFIED = '[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?';
 
 export const LABEL_KEY = {
-  pattern: `^(${LABEL}(\\.${LABEL})*/)?${QUALIFIED}$`,
+  // the lookaheads bound both parts: a map's keys have no maxLength
+  pattern: `^((?=[^/]{1,253}/)${LABEL}(\\.${LABEL})*/)?(?=[^/]{1,63}$)${QUALIFIED}$`,
   expects:
     'a label key: up to 63 letters, digits, "-", "_" and ".", optionally after a DNS subdomain and "/" (for example caravanserai.io/zone)',
   maxLength: 317, // 253 of the prefix, the slash, 63 of the name

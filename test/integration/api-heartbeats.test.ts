@@ -267,7 +267,10 @@ describe('registration', () => {
   test('keeps labels, annotations and spec of a pre-created record, and fills hostname only where empty', async () => {
     await using api = await startApi();
     const labels = { 'caravanserai.io/zone': 'ed312' };
-    await api.apply('Node', 'worker-01', { metadata: { labels, annotations: { a: 'b' } }, spec: { hostname: 'mine', unschedulable: true } });
+    await api.apply('Node', 'worker-01', {
+      metadata: { labels, annotations: { a: 'b' } },
+      spec: { hostname: 'mine', unschedulable: true },
+    });
     const first = await register(api, 'worker-01', 'a', { info: { agentVersion: '0.1.0' } });
     assert.deepEqual(first.body.spec, { hostname: 'mine', unschedulable: true });
     assert.deepEqual([first.body.metadata.labels, first.body.metadata.annotations], [labels, { a: 'b' }]);

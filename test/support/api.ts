@@ -88,8 +88,7 @@ export async function startApiOn<C extends Clock>(options: ApiServerOptions<C>):
     store,
     server,
     call,
-    apply: (kind, name, rest = {}) =>
-      call('PATCH', `/${kind.toLowerCase()}s/${name}`, { body: manifestOf(kind, name, rest), type: APPLY }),
+    apply: (kind, name, rest = {}) => call('PATCH', `/${kind.toLowerCase()}s/${name}`, { body: manifestOf(kind, name, rest), type: APPLY }),
     beat: async (name, heartbeat = {}) => (await call('POST', `/nodes/${name}/heartbeat`, { body: heartbeat })).status,
     node: async (name) => (await call('GET', `/nodes/${name}`)).body as NodeObject,
     stop,
