@@ -1,0 +1,185 @@
+/**
+ * Assignment file: the Projects last assigned to this node, so that they are kept up while the server is away.
+ *
+ * Owns     DATA_DIR/assignments.json and its latest content in memory. A file that cannot be read is set aside and counts as unknown:
+ *          then nothing is cleared away until the server answers.
+ * Never    blocks who changes it: a loop writes, and only when something that matters changed (steady state writes nothing).
+ * Callers  session/assignment-watcher.ts changes it; main.ts reads it at start.
+ */
+import { readFile, rename } from 'node:fs/promises';
+import type { ProjectObject } from '../api/project.ts';
+import { writeFileAtomically } from '../base/atomic-file.ts';
+import { Backoff } from '../base/backoff.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { Wakeup } from '../base/wakeup.ts';
+import { Outage } from './session/outage.ts';
+
+export interface AssignmentFileOptions {
+  readonly path: string;
+  readonly nodeName: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+interface Content {
+  readonly format: 1;
+  readonly clusterId: string;
+  readonly node: string;
+  readonly projects: readonly ProjectObject[];
+}
+
+export class AssignmentFile {
+  readonly #options: AssignmentFileOptions;
+  readonly #wakeup = new Wakeup();
+  #clusterId: string | undefined;
+  /** project name -> the Project, slimmed to what supervision needs */
+  #projects = new Map<string, ProjectObject>();
+  /** content that matters, as on disk; undefined: unknown */
+  #written: string | undefined;
+
+  constructor(options: AssignmentFileOptions) {
+    this.#options = options;
+  }
+
+  /** @returns the Projects as last assigned by this cluster to this node; undefined when that is not known */
+  async read(clusterId: string): Promise<readonly ProjectObject[] | undefined> {
+    const content = await this.#readContent();
+    if (content?.clusterId !== clusterId || content.node !== this.#options.nodeName) {
+      return undefined;
+    }
+    this.#clusterId = clusterId;
+    this.#projects = new Map(content.projects.map((project) => [project.metadata.name, project]));
+    this.#written = this.#fingerprint();
+    return content.projects;
+  }
+
+  /** Takes the complete set, as just listed. */
+  replaceAll(clusterId: string, projects: readonly ProjectObject[]): void {
+    this.#clusterId = clusterId;
+    this.#projects = new Map(projects.map((project) => [project.metadata.name, slim(project)]));
+    this.#wakeup.notify();
+  }
+
+  /** The Project of that name, as last assigned. */
+  find(project: string): ProjectObject | undefined {
+    return this.#projects.get(project);
+  }
+
+  put(project: ProjectObject): void {
+    this.#projects.set(project.metadata.name, slim(project));
+    this.#wakeup.notify();
+  }
+
+  /** Forgets the Project unless another one has taken its name. */
+  delete(project: string, uid: string): void {
+    if (this.#projects.get(project)?.metadata.uid === uid) {
+      this.#projects.delete(project);
+      this.#wakeup.notify();
+    }
+  }
+
+  /** Writes what changes until aborted, and once more then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, random, log } = this.#options;
+    const backoff = new Backoff({ baseMs: 1000, capMs: 30_000 }, random);
+    const outage = new Outage(log, clock, 'assignment file');
+    let waitMs = Infinity;
+    while (!signal.aborted) {
+      await this.#wakeup.wait(clock, waitMs, signal).catch(() => undefined); // aborted: the last change is still to be written
+      try {
+        await this.#flush();
+        outage.recovered();
+        backoff.reset();
+        waitMs = Infinity;
+      } catch (error) {
+        outage.failed(error);
+        waitMs = backoff.nextMs();
+      }
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const fingerprint = this.#fingerprint();
+    if (this.#clusterId === undefined || fingerprint === this.#written) {
+      return;
+    }
+    const content: Content = {
+      format: 1,
+      clusterId: this.#clusterId,
+      node: this.#options.nodeName,
+      projects: [...this.#projects.values()],
+    };
+    await writeFileAtomically(this.#options.path, `${JSON.stringify(content)}\n`);
+    this.#written = fingerprint;
+  }
+
+  /** What makes an assignment another one; status and versions move with each report and matter to nobody who reads the file. */
+  #fingerprint(): string {
+    const projects = [...this.#projects.values()].map(({ metadata, spec, status }) => [
+      metadata.uid,
+      metadata.generation,
+      metadata.deletedAt,
+      metadata.labels,
+      status.assignment,
+      spec,
+    ]);
+    return JSON.stringify([this.#clusterId, projects]);
+  }
+
+  async #readContent(): Promise<Content | undefined> {
+    const { path, log } = this.#options;
+    let text: string;
+    try {
+      text = await readFile(path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+        log.warn({ path, detail: String(error) }, 'assignment file cannot be read: nothing is cleared away until the server answers');
+      }
+      return undefined;
+    }
+    const content = parse(text);
+    if (content === undefined) {
+      await this.#setAside();
+    }
+    return content;
+  }
+
+  async #setAside(): Promise<void> {
+    const { path, clock, log } = this.#options;
+    const aside = `${path}.corrupt-${new Date(clock.wallMs()).toISOString().replaceAll(/[:.]/gu, '')}`;
+    log.warn({ path, aside }, 'assignment file is corrupt and set aside: nothing is cleared away until the server answers');
+    await rename(path, aside).catch((error: unknown) => log.warn({ path, detail: String(error) }, 'assignment file cannot be set aside'));
+  }
+}
+
+function slim(project: ProjectObject): ProjectObject {
+  return { ...project, status: { ...project.status, services: [], conditions: [] } };
+}
+
+function parse(text: string): Content | undefined {
+  try {
+    const content = JSON.parse(text) as Partial<Content> | null;
+    const isContent =
+      content?.format === 1 &&
+      typeof content.clusterId === 'string' &&
+      typeof content.node === 'string' &&
+      Array.isArray(content.projects) &&
+      content.projects.every(isProject);
+    return isContent ? (content as Content) : undefined;
+  } catch {
+    return undefined; // no JSON
+  }
+}
+
+/** Enough to be supervised: this program wrote it, so only damage is looked for. */
+function isProject(value: Partial<ProjectObject> | null): boolean {
+  return (
+    typeof value?.metadata?.name === 'string' &&
+    typeof value.metadata.uid === 'string' &&
+    Array.isArray(value.spec?.services) &&
+    typeof value.status?.assignment === 'number'
+  );
+}

@@ -1,0 +1,269 @@
+/**
+ * The agent's parts, put together: called once by main.ts, which owns their lifetime.
+ *
+ *   session (registrar, heartbeater) ── what monitors of the machine know ──> server
+ *   assignment-watcher ──> supervision (reconciler), assignment-file;  reconciler ──> status-reporter ──> server
+ */
+import { join } from 'node:path';
+import type { ProjectObject } from '../api/project.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { Stopper } from '../base/stopper.ts';
+import { VERSION } from '../base/version.ts';
+import { Wakeup } from '../base/wakeup.ts';
+import { createCaraClient, type CaraClient } from '../client/cara-client.ts';
+import { createTransport, type FetchFunction } from '../client/transport.ts';
+import { AssignmentFile } from './assignment-file.ts';
+import type { AgentConfig } from './config.ts';
+import type { Engine } from './docker/engine.ts';
+import { createEngineMonitor } from './host/engine-monitor.ts';
+import { createHostProbe, type HostProbe } from './host/host-probe.ts';
+import { createHostSampler } from './host/host-sampler.ts';
+import { createNetworkMonitor, type FindAddress } from './host/network-monitor.ts';
+import { findRouteAddress } from './host/route-address.ts';
+import { startAgentServer, type AgentServer } from './http/agent-server.ts';
+import { healthRoute } from './http/health.ts';
+import type { Identity } from './identity.ts';
+import { createReconciler } from './reconcile/reconciler.ts';
+import { createAssignmentWatcher, type AssignmentSink } from './session/assignment-watcher.ts';
+import { buildHeartbeat } from './session/heartbeat-body.ts';
+import { createHeartbeater, heartbeatTimeLimitMs } from './session/heartbeater.ts';
+import { createRegistrar } from './session/registrar.ts';
+import { runSession, type StandingCell } from './session/session.ts';
+import { createStatusReporter, type StatusReporter } from './session/status-reporter.ts';
+import { createSupervision, type Supervision } from './session/supervision.ts';
+
+export interface AgentPorts {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** without it, the one that DOCKER_HOST names; ended with the agent */
+  readonly engine?: Engine;
+  /** the network to the server */
+  readonly fetch?: FetchFunction;
+  readonly hostProbe?: HostProbe;
+  readonly findAddress?: FindAddress;
+}
+
+export interface Parts extends AgentPorts {
+  readonly engine: Engine;
+  readonly identity: Identity;
+  readonly stopper: Stopper;
+}
+
+/** Listens, resumes what was assigned last, and spawns every loop. @throws {StartError} */
+export async function startParts(parts: Parts): Promise<{ readonly server: AgentServer; readonly standing: StandingCell }> {
+  const { config, stopper, identity } = parts;
+  const standing: StandingCell = { current: 'joining' };
+  const host = watchHost(parts);
+  const server = await startAgentServer({
+    host: config.AGENT_HOST,
+    port: config.AGENT_PORT,
+    routes: [
+      healthRoute({
+        nodeName: config.NODE_NAME,
+        serverUrl: config.SERVER_URL,
+        standing: () => standing.current,
+        engine: () => host.engine.state(),
+      }),
+    ],
+    onBug: (err, path) => parts.log.error({ err, path }, 'request failed'),
+  });
+  const client = connect(parts);
+  const { supervision, reporter, file } = supervise(parts, client);
+  await resume(identity, supervision, file);
+  const watcher = createAssignmentWatcher({
+    ...timed(parts, 'assignment-watcher'),
+    client,
+    nodeName: config.NODE_NAME,
+    clusterId: () => supervision.clusterId(),
+    sink: toSink(supervision, reporter, file),
+  });
+  runLink({ ...parts, client, host, standing, server, supervision, relist: () => watcher.relist() });
+  stopper.spawn('host-sampler', (signal) => host.sampler.run(signal));
+  stopper.spawn('engine-monitor', (signal) => host.engine.run(signal));
+  stopper.spawn('network-monitor', (signal) => host.network.run(signal));
+  stopper.spawn('assignment-file', (signal) => file.run(signal));
+  stopper.spawn('assignment-watcher', (signal) => watcher.run(signal));
+  stopper.spawn('status-reporter', (signal) => reporter.run(signal));
+  return { server, standing };
+}
+
+/** The parts that look at this machine. */
+function watchHost(parts: Parts) {
+  const { config } = parts;
+  const probe = parts.hostProbe ?? createHostProbe();
+  const firstSample = new Wakeup();
+  const changed = new Wakeup(); // something that the server should hear of before the next beat is due
+  const engine = createEngineMonitor({
+    ...timed(parts, 'engine-monitor'),
+    engine: parts.engine,
+    dockerHost: config.DOCKER_HOST,
+    onChange: () => {
+      sampler.sampleSoon();
+      changed.notify();
+    },
+  });
+  const sampler = createHostSampler({
+    ...timed(parts, 'host-sampler'),
+    probe,
+    reserved: config.SYSTEM_RESERVED,
+    dataDir: () => engine.state().info?.dataDir,
+    onChange: () => {
+      firstSample.notify();
+      changed.notify();
+    },
+  });
+  const network = createNetworkMonitor({
+    ...timed(parts, 'network-monitor'),
+    serverUrl: config.SERVER_URL,
+    nodeIp: config.NODE_IP,
+    findAddress: parts.findAddress ?? findRouteAddress,
+    onChange: () => changed.notify(),
+  });
+  return { engine, sampler, network, firstSample, changed, info: probe.info() };
+}
+
+/** What runs here, and what is said of it. */
+function supervise(parts: Parts, client: CaraClient) {
+  const { config, engine, stopper } = parts;
+  const file = new AssignmentFile({
+    ...timed(parts, 'assignment-file'),
+    path: join(config.DATA_DIR, 'assignments.json'),
+    nodeName: config.NODE_NAME,
+  });
+  const reporter = createStatusReporter({
+    ...timed(parts, 'status-reporter'),
+    client,
+    onStale: (project, uid, assignment) => {
+      const current = file.find(project);
+      if (current?.metadata.uid === uid && current.status.assignment > assignment) {
+        return; // a newer binding to this node has been told already; its own report follows
+      }
+      supervision.remove(project, uid);
+      file.delete(project, uid);
+    },
+  });
+  const supervision: Supervision = createSupervision({
+    log: parts.log.child({ component: 'supervision' }),
+    spawn: (name, loop) => stopper.spawn(name, loop),
+    createReconciler: (clusterId) =>
+      createReconciler({
+        ...timed(parts, 'reconciler'),
+        engine,
+        clusterId,
+        report: (report) => reporter.report(report),
+        allowedHostPaths: config.ALLOWED_HOST_PATHS ?? [],
+      }),
+  });
+  return { supervision, reporter, file };
+}
+
+/** Keeps up what was assigned when the agent last ran, before anyone has been asked. */
+async function resume(identity: Identity, supervision: Supervision, file: AssignmentFile): Promise<void> {
+  const clusterId = identity.clusterId();
+  if (clusterId === undefined) {
+    return;
+  }
+  supervision.adopt(clusterId);
+  const projects = await file.read(clusterId);
+  if (projects !== undefined) {
+    supervision.assign(
+      projects.map((project) => ({ project })),
+      'file',
+    );
+  }
+}
+
+function toSink(supervision: Supervision, reporter: StatusReporter, file: AssignmentFile): AssignmentSink {
+  return {
+    replaceAll: (clusterId: string, projects: readonly ProjectObject[]) => {
+      supervision.assign(
+        projects.map((project) => ({ project })),
+        'server',
+      );
+      file.replaceAll(clusterId, projects);
+      projects.forEach((project) => reporter.compare(project));
+    },
+    put: (project) => {
+      supervision.upsert({ project });
+      file.put(project);
+      reporter.compare(project);
+    },
+    remove: (project, uid) => {
+      reporter.forget(uid);
+      supervision.remove(project, uid);
+      file.delete(project, uid);
+    },
+  };
+}
+
+interface Link extends Parts {
+  readonly client: CaraClient;
+  readonly host: ReturnType<typeof watchHost>;
+  readonly standing: StandingCell;
+  readonly server: AgentServer;
+  readonly supervision: Supervision;
+  readonly relist: () => void;
+}
+
+/** Registration and heartbeats. */
+function runLink(parts: Link): void {
+  const { config, identity, host, standing, server, stopper, clock, log } = parts;
+  const { hostname, ...hostInfo } = host.info;
+  const info = { ...hostInfo, agentVersion: VERSION };
+  const heartbeater = createHeartbeater({
+    ...timed(parts, 'heartbeater'),
+    client: connect(parts, heartbeatTimeLimitMs(config.HEARTBEAT_INTERVAL)),
+    nodeName: config.NODE_NAME,
+    intervalMs: config.HEARTBEAT_INTERVAL,
+    body: () =>
+      buildHeartbeat({
+        engine: host.engine.state(),
+        host: host.sampler.latest(),
+        network: host.network.latest(),
+        agentPort: server.port,
+        info,
+      }),
+    onAccepted: (isReturn) => {
+      registrar.confirm();
+      standing.current = 'registered';
+      if (isReturn) {
+        parts.relist();
+      }
+    },
+    onDeleted: () => (standing.current = 'deleted'),
+    changed: host.changed,
+  });
+  const registrar = createRegistrar({
+    ...timed(parts, 'registrar'),
+    client: parts.client,
+    nodeName: config.NODE_NAME,
+    registration: () => ({ hostname, info, identity: { id: identity.id, bootId: identity.bootId } }),
+    hasJoined: () => identity.clusterId() !== undefined,
+    onCluster: async (clusterId) => {
+      await identity.rememberCluster(clusterId);
+      parts.supervision.adopt(clusterId);
+    },
+  });
+  const session = { registrar, heartbeater, onRegistered: parts.relist, standing, firstSample: host.firstSample, clock, log };
+  stopper.spawn('session', (signal) => runSession(session, signal));
+}
+
+function connect({ config, clock, fetch }: AgentPorts, timeoutMs?: number): CaraClient {
+  const transport = createTransport({
+    serverUrl: config.SERVER_URL,
+    userAgent: `cara-agent/${VERSION}`,
+    clock,
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(fetch !== undefined && { fetch }),
+  });
+  return createCaraClient(transport);
+}
+
+/** What every part with a loop takes. */
+function timed({ clock, random, log }: AgentPorts, component: string) {
+  return { clock, random, log: log.child({ component }) };
+}

@@ -1,0 +1,119 @@
+/** The agent's settings, and what they are when nobody says. */
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { durationSetting } from '../api/duration.ts';
+import { DNS_SUBDOMAIN, matches, toNodeName } from '../api/names.ts';
+import { isQuantity, QUANTITY, quantityToMillis, quantityToUnits } from '../api/quantity.ts';
+import { oneOf, text, wholeNumber, type ValuesOf } from '../base/config.ts';
+import { defaultDataDir } from '../base/data-dir.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '../base/log.ts';
+import type { Resources } from './host/capacity.ts';
+
+/** What the defaults depend on. */
+export interface HostFacts {
+  readonly hostname: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly isRoot: boolean;
+}
+
+const LONGEST_INTERVAL_MS = 3_600_000; // beyond an hour no timeout would make sense
+
+/** The agent's settings with their defaults on this machine. */
+export function agentSettings(host: HostFacts) {
+  return {
+    SERVER_URL: { read: httpUrl, default: 'http://127.0.0.1:8080', help: 'Where cara-server listens.' },
+    NODE_NAME: { read: nodeName, default: toNodeName(host.hostname), help: 'Name under which this machine registers.' },
+    HEARTBEAT_INTERVAL: {
+      read: durationSetting(100, LONGEST_INTERVAL_MS),
+      default: '30s',
+      help: 'Time between heartbeats, each jittered by up to 10 %; the server waits for three of them by default.',
+    },
+    DOCKER_HOST: {
+      read: text,
+      default: 'unix:///var/run/docker.sock',
+      help: 'The container engine, unix:///PATH or tcp://HOST:PORT; Docker Engine API 1.41 or newer.',
+    },
+    AGENT_HOST: { read: text, default: '127.0.0.1', help: "Address that the agent's own HTTP server listens on." },
+    AGENT_PORT: { read: wholeNumber(0, 65_535), default: '9090', help: 'Its port; 0 takes a free one and logs it.' },
+    NODE_IP: {
+      read: ipAddress,
+      default: undefined,
+      help: 'Address reported as status.network.ip; without it, that of the route to the server.',
+    },
+    SYSTEM_RESERVED: {
+      read: resources,
+      default: 'cpu=200m,memory=256Mi,disk=1Gi',
+      help: 'Kept back for the system: capacity - reserved = allocatable; what is left out reserves nothing.',
+    },
+    ALLOWED_HOST_PATHS: {
+      read: pathList,
+      default: undefined,
+      help: 'Folders below which HostPath volumes may lie, separated by commas; without it, none may.',
+    },
+    DATA_DIR: { read: folder, default: defaultDataDir(host), help: 'Folder of the identity and the last assignments.' },
+    LOG_LEVEL: { read: oneOf(LOG_LEVELS), default: 'info', help: `One of ${LOG_LEVELS.join(', ')}.` },
+    LOG_FORMAT: { read: oneOf(LOG_FORMATS), default: 'auto', help: 'json or pretty; auto is pretty on a terminal.' },
+  } as const;
+}
+
+type Values = ValuesOf<ReturnType<typeof agentSettings>>;
+/** As read; intervals are milliseconds. NODE_IP and ALLOWED_HOST_PATHS are undefined where nobody set them. */
+export type AgentConfig = Omit<Values, 'NODE_IP' | 'ALLOWED_HOST_PATHS'> & {
+  readonly NODE_IP: string | undefined;
+  readonly ALLOWED_HOST_PATHS: readonly string[] | undefined;
+};
+
+function httpUrl(value: string): string {
+  const url = URL.parse(value);
+  const isPlain = url !== null && url.pathname === '/' && url.search === '' && url.hash === '' && url.username === '';
+  if (!isPlain || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new RangeError('an http:// or https:// URL without a path, such as http://cara-server:8080');
+  }
+  return url.origin;
+}
+
+function nodeName(value: string): string {
+  if (!matches(DNS_SUBDOMAIN, value)) {
+    throw new RangeError(DNS_SUBDOMAIN.expects);
+  }
+  return value;
+}
+
+function ipAddress(value: string): string {
+  if (isIP(value) === 0) {
+    throw new RangeError('an IP address such as 100.64.0.5');
+  }
+  return value;
+}
+
+function folder(value: string): string {
+  return resolve(value);
+}
+
+function pathList(value: string): readonly string[] {
+  const paths = value.split(',').map((path) => path.trim());
+  if (!paths.every((path) => path.startsWith('/'))) {
+    throw new RangeError('absolute paths separated by commas, such as /srv/data,/mnt/media');
+  }
+  return paths.map((path) => resolve(path));
+}
+
+function resources(value: string): Resources {
+  const amounts = new Map(value.split(',').map((part) => toPair(part.trim())));
+  return {
+    cpuMillis: quantityToMillis(amounts.get('cpu') ?? '0'),
+    memoryBytes: quantityToUnits(amounts.get('memory') ?? '0'),
+    diskBytes: quantityToUnits(amounts.get('disk') ?? '0'),
+  };
+}
+
+function toPair(part: string): [string, string] {
+  const [name = '', amount = '', ...rest] = part.split('=');
+  if (!['cpu', 'memory', 'disk'].includes(name) || rest.length > 0) {
+    throw new RangeError('pairs of cpu, memory and disk such as cpu=200m,memory=256Mi,disk=1Gi');
+  }
+  if (!isQuantity(amount)) {
+    throw new RangeError(`pairs such as cpu=200m,memory=256Mi,disk=1Gi, where ${name} is ${QUANTITY.expects}`);
+  }
+  return [name, amount];
+}

@@ -1,0 +1,90 @@
+/**
+ * Identity: who this agent is to the server, whatever its node is called.
+ *
+ * Owns     DATA_DIR/identity.json: an id made at the first start, and the cluster that it last joined. Without the latter the agent
+ *          could not tell its own containers from others' while the server is away.
+ * Never    makes a new identity where an old one cannot be read: the server would take the machine for another one.
+ * Callers  main.ts loads it; session/registrar.ts sends it and remembers the cluster.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomically } from '../base/atomic-file.ts';
+import { StartError } from '../base/program.ts';
+import type { Random } from '../base/random.ts';
+
+export interface Identity {
+  readonly id: string;
+  /** made anew at each start of the agent */
+  readonly bootId: string;
+  /** of the control plane that it last joined; undefined before the first time */
+  clusterId(): string | undefined;
+  /** Resolves when it is on disk. */
+  rememberCluster(clusterId: string): Promise<void>;
+}
+
+interface Stored {
+  readonly id: string;
+  readonly clusterId?: string;
+}
+
+/** Reads the identity, or makes it at the first start. @throws {StartError} when the folder or the file cannot be used */
+export async function loadIdentity(dataDir: string, random: Random): Promise<Identity> {
+  const path = join(dataDir, 'identity.json');
+  let stored = (await read(path)) ?? (await write(path, { id: random.uuid() }));
+  return {
+    id: stored.id,
+    bootId: random.uuid(),
+    clusterId: () => stored.clusterId,
+    rememberCluster: async (clusterId) => {
+      if (stored.clusterId !== clusterId) {
+        stored = await write(path, { ...stored, clusterId });
+      }
+    },
+  };
+}
+
+async function read(path: string): Promise<Stored | undefined> {
+  let content: string;
+  try {
+    content = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return undefined;
+    }
+    throw unusable(path, error);
+  }
+  const stored = parse(content);
+  if (stored === undefined) {
+    throw new StartError(
+      `Cannot read identity file ${path} as it holds no identity: restore it from a backup, or remove it to let this machine join as a new one`,
+    );
+  }
+  return stored;
+}
+
+function parse(content: string): Stored | undefined {
+  try {
+    const { id, clusterId } = JSON.parse(content) as Partial<Record<keyof Stored, unknown>>;
+    if (typeof id === 'string' && id.length >= 8 && (clusterId === undefined || typeof clusterId === 'string')) {
+      return { id, ...(clusterId !== undefined && { clusterId }) };
+    }
+  } catch {
+    // no JSON, or no object
+  }
+  return undefined;
+}
+
+async function write(path: string, stored: Stored): Promise<Stored> {
+  try {
+    await writeFileAtomically(path, `${JSON.stringify(stored)}\n`);
+  } catch (error) {
+    throw unusable(path, error);
+  }
+  return stored;
+}
+
+/** What is said of a path that cannot be used. */
+export function unusable(path: string, error: unknown): StartError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new StartError(`Cannot use ${path}: ${why}; set DATA_DIR to a folder that this user can write`, { cause: error });
+}

@@ -1,0 +1,23 @@
+/** What a heartbeat says: the latest that each part of the agent knows. Pure. */
+import type { Heartbeat, NetworkStatus, NodeInfo } from '../../api/node.ts';
+import { toRuntimeCondition, type EngineState } from '../host/engine-monitor.ts';
+import type { HostSample } from '../host/host-sampler.ts';
+
+export interface HeartbeatParts {
+  readonly engine: EngineState;
+  /** undefined until the machine was measured */
+  readonly host: HostSample | undefined;
+  readonly network: NetworkStatus;
+  /** really bound */
+  readonly agentPort: number;
+  readonly info: NodeInfo;
+}
+
+export function buildHeartbeat({ engine, host, network, agentPort, info }: HeartbeatParts): Heartbeat {
+  return {
+    network: { ...network, agentPort },
+    ...(host !== undefined && { capacity: host.capacity, allocatable: host.allocatable }),
+    info: { ...info, ...(engine.info !== undefined && { containerRuntimeVersion: `docker://${engine.info.serverVersion}` }) },
+    conditions: [toRuntimeCondition(engine), ...(host?.conditions ?? [])],
+  };
+}

@@ -1,0 +1,115 @@
+/**
+ * Heartbeater: renews this node's lease on a timer of its own.
+ *
+ * Owns     the timer and at most one request at a time, whose time limit is below the interval.
+ * Never    waits for the engine, a disk or a Project: it sends what is known (heartbeat-body.ts).
+ * Callers  session.ts runs it; the monitors of this machine wake it when a condition changes.
+ * Source   The node guide: a deleted node's agent registers again only at its next start.
+ */
+import { ApiError } from '../../api/errors.ts';
+import type { Heartbeat } from '../../api/node.ts';
+import { Backoff } from '../../base/backoff.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import { jitter, type Random } from '../../base/random.ts';
+import type { Wakeup } from '../../base/wakeup.ts';
+import type { CaraClient } from '../../client/cara-client.ts';
+import { Outage } from './outage.ts';
+
+const JITTER = 0.1;
+const LEAST_GAP_MS = 1000; // between beats, however often something changes
+const LONGEST_RETRY_AFTER_MS = 300_000; // a server that asks for more is asking to lose its fleet
+
+/** How long one heartbeat may take. */
+export function heartbeatTimeLimitMs(intervalMs: number): number {
+  return Math.min(10_000, intervalMs / 2);
+}
+
+export interface Heartbeater {
+  /** Beats at once and then at its interval; returns when the server does not know the node. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface HeartbeaterOptions {
+  /** whose transport has `heartbeatTimeLimitMs` */
+  readonly client: Pick<CaraClient, 'sendHeartbeat'>;
+  readonly nodeName: string;
+  readonly intervalMs: number;
+  readonly body: () => Heartbeat;
+  /** called after each accepted beat; `isReturn`: the node's record had been deleted and is there again */
+  readonly onAccepted: (isReturn: boolean) => void;
+  readonly onDeleted: () => void;
+  /** beats ahead of time when notified: something changed that the server should know */
+  readonly changed: Wakeup;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+type Outcome = 'accepted' | 'unknown' | 'deleted' | { readonly failed: unknown };
+
+export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
+  const { client, nodeName, intervalMs, body, onAccepted, onDeleted, changed, clock, random, log } = options;
+  const outage = new Outage(log, clock, 'heartbeats');
+  const backoff = new Backoff({ baseMs: Math.min(1000, intervalMs / 4), capMs: intervalMs / 2 }, random);
+  let isDeleted = false;
+
+  /** @returns how long after its start the next beat is due, in milliseconds */
+  function settle(outcome: Exclude<Outcome, 'unknown'>): number {
+    if (typeof outcome === 'object') {
+      outage.failed(outcome.failed);
+      return waitAfter(outcome.failed);
+    }
+    outage.recovered();
+    backoff.reset();
+    if (outcome === 'accepted') {
+      if (isDeleted) {
+        log.info({ node: nodeName }, 'node record is back');
+      }
+      onAccepted(isDeleted);
+    } else if (!isDeleted) {
+      log.warn({ node: nodeName }, 'node record was deleted: keeps supervising; restart cara-agent to register again');
+      onDeleted();
+    }
+    isDeleted = outcome === 'deleted';
+    return jitter(random, intervalMs, JITTER);
+  }
+
+  function waitAfter(error: unknown): number {
+    const retryAfterMs = error instanceof ApiError ? error.retryAfterMs : undefined;
+    return retryAfterMs === undefined ? backoff.nextMs() : Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS);
+  }
+
+  async function beat(signal: AbortSignal): Promise<Outcome> {
+    try {
+      await client.sendHeartbeat(nodeName, body(), signal);
+      return 'accepted';
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof ApiError)) {
+        throw error;
+      }
+      if (error.reason === 'NotFound') {
+        return 'unknown';
+      }
+      return error.status === 410 ? 'deleted' : { failed: error };
+    }
+  }
+
+  return {
+    run: async (signal) => {
+      for (;;) {
+        const startedAtMs = clock.monotonicMs();
+        const outcome = await beat(signal);
+        if (outcome === 'unknown') {
+          isDeleted = false;
+          return;
+        }
+        const dueMs = startedAtMs + settle(outcome);
+        const leastMs = Math.min(startedAtMs + LEAST_GAP_MS, dueMs);
+        await clock.sleep(Math.max(0, leastMs - clock.monotonicMs()), signal);
+        await changed.wait(clock, Math.max(0, dueMs - clock.monotonicMs()), signal);
+      }
+    },
+  };
+}
