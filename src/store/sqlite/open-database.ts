@@ -6,7 +6,7 @@
  * but through SQLite (https://www.sqlite.org/howtocorrupt.html, 2.2). A backup goes through this very connection (`backup()` of
  * node:sqlite), which the lock does not hinder.
  */
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ApiError } from '../../api/errors.ts';
@@ -21,7 +21,7 @@ import { createSqliteMigrationTarget } from './sqlite-migration-target.ts';
 const APPLICATION_ID = 0x43415241;
 
 /** ms; how long to wait for a predecessor that is just closing the file. */
-const BUSY_TIMEOUT_MS = 1_000;
+const BUSY_TIMEOUT_MS = 500;
 
 export interface OpenDatabaseOptions {
   /** a file, or `:memory:` */
@@ -62,10 +62,25 @@ function createFileIfMissing(path: string): void {
   if (found?.isDirectory() === true) {
     throw new ApiError('Invalid', `Cannot open database ${path} as it is a folder: name a file in it, such as ${path}/cara.db`);
   }
-  if (found === undefined) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (found !== undefined) {
+    return;
+  }
+  createFolder(folder);
+  try {
     closeSync(openSync(path, 'wx', 0o600)); // fails on a file that is there, so that this never closes one in use
-    syncFolder(folder);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) {
+      throw error;
+    } // else another server was first, just now: the lock decides
+  }
+  syncFolder(folder);
+}
+
+/** As `mkdir -p`. Not mkdirSync's `recursive`: it never returns where mkdir(2) says ENOENT under a folder that exists (/proc; Node 26.10). */
+function createFolder(path: string): void {
+  if (!existsSync(path)) {
+    createFolder(dirname(path));
+    mkdirSync(path, { mode: 0o700 });
   }
 }
 
@@ -119,9 +134,12 @@ function configure(database: DatabaseSync): void {
 function requireWhole(database: DatabaseSync, path: string): void {
   const problem = Object.values(database.prepare('PRAGMA quick_check(1)').get() ?? {})[0];
   if (problem !== 'ok') {
+    const found = String(problem)
+      .replaceAll(/\*\*\*.*\*\*\*\n/gu, '')
+      .replaceAll('\n', ', ');
     throw new ApiError(
       'Invalid',
-      `Cannot open database ${path} as it is damaged, restore a backup or save what is left with "sqlite3 FILE .recover": ${String(problem)}`,
+      `Cannot open database ${path} as it is damaged, restore a backup or save what is left with "sqlite3 FILE .recover": ${found}`,
     );
   }
 }

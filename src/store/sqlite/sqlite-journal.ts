@@ -76,7 +76,7 @@ export function createSqliteJournal(options: {
 export function loadDatabase(database: DatabaseSync, documents: Documents): History {
   const changes = readRows(database, 'SELECT version, kind, name, type, document FROM changes ORDER BY version');
   const floor = readFloor(database);
-  const version = floor + changes.length;
+  const version = Number(changes.at(-1)?.[0] ?? 0);
   documents.load(iterateDocuments(database), version);
   const latest = new Map<string, StoredObject>();
   return {
