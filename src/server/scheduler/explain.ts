@@ -1,13 +1,13 @@
 /** Explain: why no node takes a Project, as one sentence for a person; pure. */
 import { formatBytes, formatMillis } from '../../api/quantity.ts';
 import type { Demand } from './demand.ts';
-import { type Refusal, REFUSALS } from './filters.ts';
+import type { Refusal } from './filters.ts';
 import type { RefusalCount } from './place.ts';
 
 /**
  * The message of `Scheduled=False`, as in
- * `0/12 nodes are available: 5 lack memory (512Mi asked, 300Mi free at most), 4 do not match nodeSelector, 3 are Draining`.
- * The most common reason comes first; equally common ones in the order of the filters, so that equal fleets give equal words.
+ * `0/12 nodes are available: 3 are Draining, 5 lack memory (512Mi asked, 300Mi free at most), 4 do not match nodeSelector`.
+ * The order is fixed, so that a growing count moves no words about: what may pass by itself first, what the Project asks for last.
  */
 export function explain(refusals: readonly RefusalCount[], demand: Demand): string {
   const total = refusals.reduce((sum, { count }) => sum + count, 0);
@@ -18,9 +18,23 @@ export function explain(refusals: readonly RefusalCount[], demand: Demand): stri
   return `0/${total} nodes are available: ${parts.join(', ')}`;
 }
 
+const ORDER: readonly Refusal[] = [
+  'NotReady',
+  'Draining',
+  'CpuUnreported',
+  'CpuLacking',
+  'MemoryUnreported',
+  'MemoryLacking',
+  'DiskUnreported',
+  'DiskLacking',
+  'HostPortTaken',
+  'SelectorMismatch',
+  'FailedBefore',
+];
+
 function compareRefusals(left: RefusalCount, right: RefusalCount): number {
-  const byFilter = REFUSALS.indexOf(left.refusal) - REFUSALS.indexOf(right.refusal);
-  return right.count - left.count || byFilter || ((left.port ?? '') < (right.port ?? '') ? -1 : 1);
+  const byReason = ORDER.indexOf(left.refusal) - ORDER.indexOf(right.refusal);
+  return byReason || right.count - left.count || ((left.port ?? '') < (right.port ?? '') ? -1 : 1);
 }
 
 function wordsOf({ refusal, count, freeAtMost = 0, port, holder }: RefusalCount, { written }: Demand): string {
