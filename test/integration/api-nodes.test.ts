@@ -140,7 +140,11 @@ for (const { name: backendName, create } of BACKENDS) {
     test('concurrent applies of one new node create it once', () =>
       withApi(async (api) => {
         const answers = await Promise.all(Array.from({ length: 6 }, () => api.apply('Node', 'worker-01')));
-        assert.deepEqual(answers.map(({ headers }) => headers['cara-result']).toSorted(), ['created', ...Array(5).fill('unchanged')]);
+        const results = answers.map(({ headers }) => headers['cara-result']);
+        assert.deepEqual(
+          results.filter((result) => result !== 'unchanged'),
+          ['created'],
+        );
       }));
 
     test('lists are sorted, selected by labels, and paged stably while nodes come and go', () =>
