@@ -7,8 +7,8 @@
  *
  * Why in memory, with SQLite as the durable copy only: the server's controllers hold every object anyway (mirror.ts) and share these very
  * objects, so this costs no second copy; a get is two Map lookups, and a list of 100,000 is a slice instead of 100,000 parses.
- * What comes from disk stays JSON text until somebody first asks for it, as reading 200,000 documents of 1.3 KB takes 0.6 s and parsing
- * and freezing them 1.3 s more. Measured per object: 1.5 KB as text, 1.7 KB decoded.
+ * What comes from disk stays JSON text until somebody first asks for it, as opening a file with 200,000 documents of 1.3 KB takes 1.2 s of
+ * CPU and parsing and freezing them 1.5 s more. Measured per object: 1.5 KB as text, 1.7 KB decoded.
  */
 import { deepFreeze } from './frozen.ts';
 import type { Change, Listing, StoredObject } from './store.ts';
