@@ -60,8 +60,11 @@ export function createMetrics() {
   };
 }
 
+const SAMPLE_MS = 20; // of the event loop; the histogram counts it as delay, so it is taken off again
+
 function createEventLoopGauge(registers: Registry[]): ReturnType<typeof monitorEventLoopDelay> {
-  const histogram = monitorEventLoopDelay({ resolution: 20 });
+  const histogram = monitorEventLoopDelay({ resolution: SAMPLE_MS });
+  const toSeconds = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e9 - SAMPLE_MS / 1000);
   histogram.enable();
   new Gauge({
     name: 'cara_event_loop_delay_seconds',
@@ -69,9 +72,9 @@ function createEventLoopGauge(registers: Registry[]): ReturnType<typeof monitorE
     labelNames: ['quantile'],
     registers,
     collect() {
-      this.set({ quantile: '0.5' }, histogram.percentile(50) / 1e9);
-      this.set({ quantile: '0.99' }, histogram.percentile(99) / 1e9);
-      this.set({ quantile: '1' }, histogram.max / 1e9);
+      this.set({ quantile: '0.5' }, toSeconds(histogram.percentile(50)));
+      this.set({ quantile: '0.99' }, toSeconds(histogram.percentile(99)));
+      this.set({ quantile: '1' }, toSeconds(histogram.max));
       histogram.reset();
     },
   });

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hasReason } from '../../api/errors.ts';
+import type { Heartbeat, NodeObject } from '../../api/node.ts';
+import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { nodeOf } from '../../../test/support/resources.ts';
+import { NodeRegistry } from './node-registry.ts';
+
+const TIMEOUT_MS = 90_000;
+
+function createRegistry(): { readonly clock: VirtualClock; readonly registry: NodeRegistry; readonly stalls: number[] } {
+  const clock = new VirtualClock();
+  const stalls: number[] = [];
+  const registry = new NodeRegistry({ clock, heartbeatTimeoutMs: TIMEOUT_MS, onDirty: () => undefined, onStall: (ms) => stalls.push(ms) });
+  return { clock, registry, stalls };
+}
+
+function node(version: number, uid = 'u1'): NodeObject {
+  const plain = nodeOf('a', { version });
+  return { ...plain, metadata: { ...plain.metadata, uid } };
+}
+
+const decode = (text: string): Heartbeat => JSON.parse(text) as Heartbeat;
+
+test('recordHeartbeat() looks at a text once, and again after a silence', () => {
+  const { registry, clock } = createRegistry();
+  registry.observe(node(1));
+  let decoded = 0;
+  const counting = (text: string): Heartbeat => {
+    decoded += 1;
+    return decode(text);
+  };
+  registry.recordHeartbeat('a', '{}', counting);
+  registry.recordHeartbeat('a', '{}', counting);
+  assert.equal(decoded, 1);
+  for (let elapsedMs = 0; elapsedMs <= TIMEOUT_MS; elapsedMs += 250) {
+    clock.stall(250);
+    registry.noticeTime(clock.monotonicMs());
+  }
+  assert.deepEqual(registry.expire(clock.monotonicMs()), ['a']);
+  registry.recordHeartbeat('a', '{}', counting);
+  assert.equal(decoded, 2);
+});
+
+test('recordHeartbeat() renews nothing when the body is refused', () => {
+  const { registry } = createRegistry();
+  registry.observe(node(1));
+  assert.throws(() => registry.recordHeartbeat('a', '{', decode), SyntaxError);
+  assert.equal(registry.presence('a').lease, 'Never');
+});
+
+test('news may come in any order: what is older than what is known is ignored', () => {
+  const { registry } = createRegistry();
+  registry.observe(node(5));
+  registry.observe(node(3));
+  assert.equal(registry.find('a')?.metadata.resourceVersion, '5');
+  registry.forget('a', 6);
+  registry.observe(node(5)); // a watch that lags behind the deletion
+  assert.equal(registry.find('a'), undefined);
+  registry.observe(node(8, 'u2'));
+  registry.forget('a', 6); // a watch that lags behind the creation
+  assert.equal(registry.find('a')?.metadata.uid, 'u2');
+  registry.recordHeartbeat('a', '{}', decode);
+});
+
+test('a node made anew inherits neither lease nor reports', () => {
+  const { registry } = createRegistry();
+  registry.observe(node(1));
+  registry.recordHeartbeat('a', '{"state":"Ready"}', decode);
+  registry.observe(node(2, 'u2')); // deleted and made anew; the watch shows the last alone
+  assert.deepEqual(registry.presence('a'), { lease: 'Never', lastHeartbeat: undefined, report: undefined });
+});
+
+test('settle() keeps what was reported while the flush was under way', () => {
+  const { registry } = createRegistry();
+  registry.observe(node(1));
+  registry.recordHeartbeat('a', '{"capacity":{"cpu":"1"}}', decode);
+  const flushed = registry.presence('a').report;
+  registry.recordHeartbeat('a', '{"capacity":{"cpu":"2"}}', decode);
+  registry.settle('a', flushed);
+  assert.deepEqual(registry.presence('a').report, { capacity: { cpu: '2' } });
+  registry.settle('a', registry.presence('a').report);
+  assert.equal(registry.presence('a').report, undefined);
+});
+
+test('noticeTime() credits a stall once, and no ordinary gap', () => {
+  const { registry, clock, stalls } = createRegistry();
+  registry.observe(node(1));
+  registry.recordHeartbeat('a', '{}', decode);
+  clock.stall(700);
+  registry.noticeTime(clock.monotonicMs());
+  assert.deepEqual(stalls, []);
+  clock.stall(10_000);
+  registry.noticeTime(clock.monotonicMs());
+  registry.noticeTime(clock.monotonicMs());
+  assert.deepEqual(stalls, [10_000]);
+  assert.equal(registry.nextDeadlineMs(), TIMEOUT_MS + 10_000 - 250);
+});
+
+test('strangers get NotFound, the deleted NodeDeleted', () => {
+  const { registry } = createRegistry();
+  assert.throws(
+    () => registry.recordHeartbeat('a', '{}', decode),
+    (error) => hasReason(error, 'NotFound'),
+  );
+  registry.observe(node(1));
+  registry.forget('a', 2);
+  assert.throws(
+    () => registry.recordHeartbeat('a', '{}', decode),
+    (error) => hasReason(error, 'NodeDeleted'),
+  );
+});
