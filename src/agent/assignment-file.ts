@@ -86,19 +86,23 @@ export class AssignmentFile {
     const { clock, random, log } = this.#options;
     const backoff = new Backoff({ baseMs: 1000, capMs: 30_000 }, random);
     const outage = new Outage(log, clock, 'assignment file');
-    let waitMs = Infinity;
-    while (!signal.aborted) {
-      await this.#wakeup.wait(clock, waitMs, signal).catch(() => undefined); // aborted: the last change is still to be written
+    const flush = async (): Promise<number> => {
       try {
         await this.#flush();
         outage.recovered();
         backoff.reset();
-        waitMs = Infinity;
+        return Infinity;
       } catch (error) {
         outage.failed(error);
-        waitMs = backoff.nextMs();
+        return backoff.nextMs();
       }
+    };
+    let waitMs = Infinity;
+    while (!signal.aborted) {
+      await this.#wakeup.wait(clock, waitMs, signal).catch(() => undefined); // aborted: the last change is still to be written
+      waitMs = await flush();
     }
+    await flush();
   }
 
   async #flush(): Promise<void> {

@@ -13,6 +13,7 @@ import type { Stopper } from '../base/stopper.ts';
 import { VERSION } from '../base/version.ts';
 import { Wakeup } from '../base/wakeup.ts';
 import { createCaraClient, type CaraClient } from '../client/cara-client.ts';
+import { httpFetch } from '../client/http-fetch.ts';
 import { createTransport, type FetchFunction } from '../client/transport.ts';
 import { AssignmentFile } from './assignment-file.ts';
 import type { AgentConfig } from './config.ts';
@@ -258,7 +259,7 @@ function connect({ config, clock, fetch }: AgentPorts, timeoutMs?: number): Cara
     userAgent: `cara-agent/${VERSION}`,
     clock,
     ...(timeoutMs !== undefined && { timeoutMs }),
-    ...(fetch !== undefined && { fetch }),
+    fetch: fetch ?? httpFetch,
   });
   return createCaraClient(transport);
 }

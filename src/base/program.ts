@@ -6,7 +6,6 @@
  * Callers  server/main.ts and agent/main.ts.
  */
 import { readFileSync } from 'node:fs';
-import { parseDocument } from 'yaml';
 import { ConfigError, describeSettings, loadConfig, redactConfig, takeConfigPath, type Settings, type ValuesOf } from './config.ts';
 import { VERSION } from './version.ts';
 
@@ -39,7 +38,7 @@ export interface ProgramSources {
 /** Runs `program` until a signal or a failure ends it, then exits the process. A second signal does not wait for the graceful end. */
 export async function runProgram<S extends Settings>(program: Program<S>, sources: ProgramSources): Promise<void> {
   try {
-    const config = readCommandLine(program, sources);
+    const config = await readCommandLine(program, sources);
     if (config !== undefined) {
       process.exit(await runUntilEnd(await program.start(config)));
     }
@@ -50,7 +49,7 @@ export async function runProgram<S extends Settings>(program: Program<S>, source
 }
 
 /** @returns undefined when the flags asked for words alone, which are then written */
-function readCommandLine<S extends Settings>(program: Program<S>, { argv, env }: ProgramSources): ValuesOf<S> | undefined {
+async function readCommandLine<S extends Settings>(program: Program<S>, { argv, env }: ProgramSources): Promise<ValuesOf<S> | undefined> {
   if (argv.includes('--help') || argv.includes('-h')) {
     process.stdout.write(usageOf(program));
     return undefined;
@@ -59,7 +58,7 @@ function readCommandLine<S extends Settings>(program: Program<S>, { argv, env }:
     process.stdout.write(`${program.name} ${VERSION}\n`);
     return undefined;
   }
-  const config = readConfig(
+  const config = await readConfig(
     program.settings,
     argv.filter((argument) => argument !== '--print-config'),
     env,
@@ -71,17 +70,17 @@ function readCommandLine<S extends Settings>(program: Program<S>, { argv, env }:
   return config;
 }
 
-function readConfig<S extends Settings>(settings: S, argv: readonly string[], env: ProgramSources['env']): ValuesOf<S> {
+async function readConfig<S extends Settings>(settings: S, argv: readonly string[], env: ProgramSources['env']): Promise<ValuesOf<S>> {
   const taken = takeConfigPath(argv, env);
   const path = taken.path === '' ? undefined : taken.path;
   return loadConfig(settings, {
     argv: taken.argv,
     env,
-    ...(path !== undefined && { file: { path, values: readYaml(path) } }),
+    ...(path !== undefined && { file: { path, values: await readYaml(path) } }),
   });
 }
 
-function readYaml(path: string): unknown {
+async function readYaml(path: string): Promise<unknown> {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -90,6 +89,7 @@ function readYaml(path: string): unknown {
       cause: error,
     });
   }
+  const { parseDocument } = await import('yaml'); // 5 MB that a program without a file need not carry
   const document = parseDocument(text, { prettyErrors: true });
   const [first] = document.errors;
   if (first !== undefined) {

@@ -6,8 +6,9 @@
  * Never    knows what a container is, or repeats what may have had an effect.
  * Callers  docker-containers.ts, docker-networks.ts, docker-volumes.ts, docker-images.ts, docker-system.ts.
  */
-import http, { type IncomingMessage } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import { withDeadline, type Clock } from '../../base/clock.ts';
+import { http } from '../../base/node-http.ts';
 import { chooseApiVersion } from './api-version.ts';
 import type { EngineAddress } from './docker-host.ts';
 import { decodeVersion } from './docker-wire.ts';
@@ -133,7 +134,7 @@ interface Outgoing {
   readonly call: EngineCall;
   readonly prefix: string;
   /** false opens a connection of its own */
-  readonly agent: http.Agent | false;
+  readonly agent: Agent | false;
 }
 
 /** Sends a request and waits for the head of the answer. The signal ends the request, and its answer, at any time. */

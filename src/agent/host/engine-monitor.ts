@@ -35,7 +35,7 @@ export interface EngineMonitor {
 }
 
 export interface EngineMonitorOptions {
-  readonly engine: Engine;
+  readonly engine: Pick<Engine, 'ping' | 'info'>;
   /** as configured, for messages */
   readonly dockerHost: string;
   /** called after the first answer or failure, and when `isAvailable`, `reason` or `info` change */

@@ -5,9 +5,10 @@
  * Never    changes anything.
  * Callers  main.ts starts and stops it; its port is reported as status.network.agentPort.
  */
-import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ApiError, toProblem } from '../../api/errors.ts';
+import { http } from '../../base/node-http.ts';
 import { StartError } from '../../base/program.ts';
 
 /** Answers one request. @throws {ApiError} for what it refuses */
@@ -56,7 +57,7 @@ export async function startAgentServer(options: AgentServerOptions): Promise<Age
   };
 }
 
-async function listen(server: http.Server, { host, port }: AgentServerOptions): Promise<void> {
+async function listen(server: Server, { host, port }: AgentServerOptions): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
   server.listen({ host, port }, resolve);
