@@ -306,7 +306,9 @@ export class ModelEngine {
       return;
     }
     const network = [...this.networks.values()].find(({ name }) => name === container.spec.network?.name);
-    if (container.spec.network !== undefined && network === undefined) {
+    // As Docker 20.10: a container looks for its network by the id it had at its last start.
+    const isNetworkLost = container.networkId !== '' && !this.networks.has(container.networkId);
+    if (container.spec.network !== undefined && (network === undefined || isNetworkLost)) {
       throw refusal('NotFound', container.spec.network.name);
     }
     const ports = (container.spec.ports ?? []).map(({ hostPort }) => hostPort);

@@ -39,8 +39,9 @@ test('trackContainer() counts restarts in a row until the container has been up 
 
 test('trackContainer() begins to count anew at a crash after a stable run that nobody looked at', () => {
   const track = trackAll([
-    [0, look('running', 2)],
-    [3_600_000, look('running', 3, 'second')],
+    [0, look('running', 0)],
+    [500, look('running', 2, 'second')],
+    [3_600_000, look('running', 3, 'third')],
   ]);
   assert.equal(track?.restartsInRow, 1);
 });

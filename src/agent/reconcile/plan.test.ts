@@ -218,6 +218,52 @@ test('planProject() never asks for two steps on the same thing, nor for one that
   assert.deepEqual([plan.report?.phase, plan.report?.reason], ['Failed', 'ImagePullFailed']);
 });
 
+test('planProject() asks once for an image that two services need, and never to remove a volume labelled Managed', async () => {
+  const model = newModel();
+  const services = ['a', 'b'].map((name) => ({ name, image: 'three:1' }));
+  const plan = await new Driver(model).plan(run(makeProject({ services })));
+  assert.deepEqual(
+    plan.steps.map(({ kind }) => kind),
+    ['createNetwork', 'pullImage'],
+  );
+  const driver = new Driver(model);
+  await driver.drive(run(toProject([{ name: 'a', image: 'one:1' }], 1)));
+  const desired = deriveDesired(makeProject({ services: [{ name: 'a', image: 'one:1' }], volumes: [{ name: 'y' }] }), CONTEXT);
+  for (const kind of ['run', 'terminate'] as const) {
+    const removed: string[] = [];
+    for (let plans = 0; plans < 8; plans += 1) {
+      const next = await driver.plan({ kind, desired });
+      removed.push(...next.steps.filter((step) => step.kind === 'removeVolume').map(({ name }) => name));
+      await driver.drive({ kind, desired }, 1);
+    }
+    assert.ok(!removed.includes('cara_shop_y'));
+  }
+});
+
+test('planProject() clears an earlier Project of the name away only on the word of the server', async () => {
+  const model = newModel();
+  await new Driver(model).drive(run(makeProject({ uid: 'u0', services: [{ name: 'a', image: 'one:1' }] })));
+  const desired = deriveDesired(makeProject({ uid: 'u1', services: [{ name: 'a', image: 'one:1' }] }), CONTEXT);
+  const request = { cluster: CLUSTER, project: 'shop', imagesByContainer: new Map(), knownImages: new Map() };
+  const observed = await observeProject(model.engine, request, signal);
+  const plan = (isAuthoritative: boolean): Plan =>
+    planProject({
+      target: { kind: 'run', desired },
+      observed,
+      tracks: new Map(),
+      backoff: new Map(),
+      busy: new Set(),
+      nowMs: 0,
+      isAuthoritative,
+    });
+  assert.deepEqual(plan(false).steps, []);
+  assert.match(plan(false).report?.services?.[0]?.message ?? '', /Waiting for the server/u);
+  assert.deepEqual(
+    plan(true).steps.map(({ kind }) => kind),
+    ['stopContainer'],
+  );
+});
+
 test('planProject() names what a service waits for, and what makes its wait hopeless', async () => {
   const waiting = async (services: readonly Service[], exitCode?: number): Promise<Plan> => {
     const model = newModel();

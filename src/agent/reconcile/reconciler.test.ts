@@ -226,6 +226,7 @@ test('run() never touches a foreign container, network or volume that has the na
   await world.clock.advance(600_000);
   assert.equal(world.service('web')?.state, 'Failed');
   assert.equal(world.latest()?.reason, 'NameTaken');
+  assert.match(world.latest()?.message ?? '', /volume "cara_shop_data".*; web: .*container "cara_shop_web"/u);
   assert.equal(model.byName('cara_shop_web')?.spec.image, 'other');
   assert.deepEqual(model.volumes.get('cara_shop_data')?.labels, {});
   assert.ok(!model.changes.includes('removeContainer cara_shop_web'));
@@ -253,7 +254,9 @@ test('remove() takes away what runs without a report, and leaves a later Project
   await using world = await runningWorld();
   world.reconciler.remove('shop', 'u0');
   await world.clock.advance(60_000);
-  assert.equal(world.model.containers.size, 2);
+  world.model.exit('cara_shop_web', 1);
+  await world.clock.advance(1000);
+  assert.equal(world.model.byName('cara_shop_web')?.state.isRunning, true, 'it must still be looked after');
   const reports = world.reports.length;
   world.reconciler.remove('shop', 'u1');
   await world.until(() => world.model.containers.size === 0 && world.model.networks.size === 0 && world.model.volumes.size === 0);
