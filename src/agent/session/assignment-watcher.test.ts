@@ -15,7 +15,7 @@ import { createAssignmentWatcher } from './assignment-watcher.ts';
 class Stream {
   readonly since: string | undefined;
   readonly #queue: WatchEvent<ProjectObject>[] = [];
-  #end: { readonly error?: unknown } | undefined;
+  #end: { readonly error?: Error } | undefined;
   #wake: () => void = () => undefined;
 
   constructor(since: string | undefined) {
@@ -32,7 +32,7 @@ class Stream {
     this.#wake();
   }
 
-  end(error?: unknown): void {
+  end(error?: Error): void {
     this.#end = error === undefined ? {} : { error };
     this.#wake();
   }
@@ -66,8 +66,8 @@ function setUp() {
     items: [] as ProjectObject[],
     isNodeKnown: true,
     clusterId: 'c1',
-    listError: undefined as unknown,
-    watchError: undefined as unknown,
+    listError: undefined as Error | undefined,
+    watchError: undefined as Error | undefined,
   };
   const client = {
     version: async () => ({ version: '1', apiVersion: 'caravanserai/v1', clusterId: server.clusterId }),

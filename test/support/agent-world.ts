@@ -1,0 +1,118 @@
+/**
+ * A real server and a real agent in this process, over HTTP on loopback, with a fake engine on its socket.
+ *
+ * Owns     all three, their folders and the agent's log; `await using` ends everything.
+ */
+import path from 'node:path';
+import { pino } from 'pino';
+import { until } from '../../scripts/lib/wait.ts';
+import { agentSettings } from '../../src/agent/config.ts';
+import { startAgent, type RunningAgent } from '../../src/agent/main.ts';
+import { systemClock, type Clock } from '../../src/base/clock.ts';
+import { loadConfig } from '../../src/base/config.ts';
+import { systemRandom } from '../../src/base/random.ts';
+import { createCaraClient, type CaraClient } from '../../src/client/cara-client.ts';
+import { createTransport } from '../../src/client/transport.ts';
+import { serverSettings } from '../../src/server/config.ts';
+import { startServer, type RunningServer } from '../../src/server/main.ts';
+import { startFakeDocker, type FakeDocker } from './fake-docker.ts';
+import { makeScratch } from './scratch.ts';
+
+export interface AgentWorldOptions {
+  readonly heartbeatInterval?: string;
+  /** the server's; default 2s, the least */
+  readonly heartbeatTimeout?: string;
+  /** how many times faster than ours the agent's time runs; default 1 */
+  readonly agentSpeed?: number;
+}
+
+export interface AgentWorld extends AsyncDisposable {
+  readonly engine: FakeDocker;
+  readonly client: CaraClient;
+  readonly dataDir: string;
+  readonly agentLog: readonly Readonly<Record<string, unknown>>[];
+  agent(): RunningAgent;
+  startAgent(nodeName?: string): Promise<RunningAgent>;
+  stopAgent(): Promise<void>;
+  /** On the port that it had before. `isFresh`: on an empty database, as after a loss. */
+  startServer(options?: { readonly isFresh?: boolean }): Promise<void>;
+  stopServer(): Promise<void>;
+  until<T>(what: string, probe: () => T | undefined | false | Promise<T | undefined | false>): Promise<T>;
+}
+
+/** For calls whose end is bounded by the transport alone. */
+export const FOREVER = new AbortController().signal;
+const ports = { clock: systemClock, random: systemRandom };
+
+/** Starts engine and server; the agent is for the test to start. */
+export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<AgentWorld> {
+  const scratch = makeScratch();
+  const engine = await startFakeDocker();
+  const agentLog: Readonly<Record<string, unknown>>[] = [];
+  const log = pino({ level: 'debug' }, { write: (line) => void agentLog.push(JSON.parse(line)) });
+  const dataDir = path.join(scratch.path, 'agent');
+  let server: RunningServer | undefined;
+  let agent: RunningAgent | undefined;
+  let port = '0';
+  let database = 0;
+
+  const world: Omit<AgentWorld, 'client'> = {
+    engine,
+    dataDir,
+    agentLog,
+    agent: () => agent ?? missing('agent'),
+    startAgent: async (nodeName = 'worker-01') => {
+      const env = {
+        SERVER_URL: `http://127.0.0.1:${port}`,
+        NODE_NAME: nodeName,
+        HEARTBEAT_INTERVAL: options.heartbeatInterval ?? '500ms',
+        DOCKER_HOST: engine.host,
+        AGENT_PORT: '0',
+        DATA_DIR: dataDir,
+      };
+      const config = loadConfig(agentSettings({ hostname: 'test', env: {}, isRoot: false }), { argv: [], env });
+      return (agent = await startAgent({ ...ports, clock: fastClock(options.agentSpeed ?? 1), config, log }));
+    },
+    stopAgent: async () => {
+      await agent?.stop();
+      agent = undefined;
+    },
+    startServer: async ({ isFresh = false } = {}) => {
+      database += isFresh ? 1 : 0;
+      const env = {
+        PORT: port,
+        DATA_DIR: path.join(scratch.path, `server-${database}`),
+        NODE_HEARTBEAT_TIMEOUT: options.heartbeatTimeout ?? '2s',
+      };
+      const config = loadConfig(serverSettings({ env: {}, isRoot: false }), { argv: [], env });
+      server = await startServer({ ...ports, config, log: pino({ level: 'silent' }) });
+      port = new URL(server.url).port;
+    },
+    stopServer: async () => {
+      await server?.stop();
+      server = undefined;
+    },
+    until: async (what, probe) => await until(probe, { what, timeoutMs: 15_000, intervalMs: 20 }),
+    [Symbol.asyncDispose]: async () => {
+      await world.stopAgent();
+      await world.stopServer();
+      await engine[Symbol.asyncDispose]();
+      scratch[Symbol.dispose]();
+    },
+  };
+  await world.startServer();
+  const transport = createTransport({ serverUrl: `http://127.0.0.1:${port}`, userAgent: 'test', clock: systemClock });
+  return { ...world, client: createCaraClient(transport) };
+}
+
+function fastClock(speed: number): Clock {
+  return {
+    monotonicMs: () => systemClock.monotonicMs() * speed,
+    wallMs: () => systemClock.wallMs(),
+    sleep: async (ms, signal) => await systemClock.sleep(ms / speed, signal),
+  };
+}
+
+function missing(what: string): never {
+  throw new Error(`Cannot use the ${what} as it is not running`);
+}
