@@ -19,7 +19,7 @@ import { EngineError, type EngineReason } from '../../src/agent/docker/engine-er
 import type { Engine } from '../../src/agent/docker/engine.ts';
 import { parseCidr } from '../../src/agent/reconcile/subnet-pool.ts';
 
-export interface ModelContainer {
+interface ModelContainer {
   readonly id: string;
   name: string;
   readonly spec: ContainerSpec;
@@ -43,7 +43,7 @@ export const CHANGES = [
 ] as const;
 export type Change = (typeof CHANGES)[number];
 
-export interface ModelFault {
+interface ModelFault {
   readonly on: Change;
   readonly reason: EngineReason;
   /** does it all the same, and then fails */

@@ -11,7 +11,7 @@ import type { ProjectObject, StatusReport } from '../../src/api/project.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
 
-export interface LiveOptions extends Partial<ReconcilerOptions> {
+interface LiveOptions extends Partial<ReconcilerOptions> {
   /** As in DOCKER_HOST. */
   readonly host: string;
 }

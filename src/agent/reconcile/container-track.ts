@@ -7,10 +7,10 @@
 import type { ContainerDetail } from '../docker/docker-types.ts';
 
 /** ms; up for so long, a container counts as stable. Docker's own threshold for resetting its pauses between restarts. */
-export const STABLE_MS = 10_000;
+const STABLE_MS = 10_000;
 
 /** Restarts in a row that make a crash loop: with the engine's pauses, about a second after the first crash. */
-export const CRASH_LOOP_RESTARTS = 3;
+const CRASH_LOOP_RESTARTS = 3;
 
 export interface ContainerTrack {
   readonly restartCount: number;

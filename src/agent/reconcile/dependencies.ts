@@ -7,7 +7,7 @@ export interface Dependency {
   readonly condition: (typeof DEPENDENCY_CONDITIONS)[number];
 }
 
-export interface ServiceOrder {
+interface ServiceOrder {
   /** What a service depends on comes before it; otherwise as in the spec. */
   readonly ordered: readonly Service[];
   /** Name -> why its place could not be found. The server refuses such specs; this keeps an old one from hanging. */

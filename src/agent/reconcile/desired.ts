@@ -38,7 +38,7 @@ export interface DesiredService {
 
 export type RestartPolicy = NonNullable<Service['restartPolicy']>;
 
-export interface DesiredVolume {
+interface DesiredVolume {
   /** As in the spec. */
   readonly name: string;
   /** In the engine. */
@@ -60,7 +60,7 @@ export interface DesiredProject {
   readonly volumes: readonly DesiredVolume[];
 }
 
-export interface DesiredContext {
+interface DesiredContext {
   readonly clusterId: string;
   /** Folders below which a HostPath volume may lie. */
   readonly allowedHostPaths: readonly string[];

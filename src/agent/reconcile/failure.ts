@@ -2,7 +2,7 @@
 import { EngineError, hasEngineReason, type EngineReason } from '../docker/engine-error.ts';
 import type { Step } from './steps.ts';
 
-export type FailureReason =
+type FailureReason =
   | 'ImagePullFailed'
   | 'PortInUse'
   | 'CreateFailed'

@@ -28,7 +28,7 @@ export interface ObservedProject {
   readonly fingerprint: string;
 }
 
-export interface ObserveRequest {
+interface ObserveRequest {
   readonly cluster: string;
   readonly project: string;
   /** Container name -> image reference and config hash: looked at unless a container of that name and hash runs. */

@@ -7,7 +7,7 @@
  */
 
 /** ms, monotonic; contract: gone after three minutes of being unassigned. Long enough for a server that was restored from a copy to hear of what runs. */
-export const ORPHAN_AFTER_MS = 180_000;
+const ORPHAN_AFTER_MS = 180_000;
 
 export interface OwnerKey {
   readonly project: string;

@@ -9,7 +9,7 @@ const DEFAULT_GRACE_MS = 10_000; // Docker's own; for services of which no spec 
 const RECHECK_MS = 1000;
 
 /** What is to go. */
-export type Leftovers = Pick<ObservedProject, 'containers' | 'networks' | 'volumes'>;
+type Leftovers = Pick<ObservedProject, 'containers' | 'networks' | 'volumes'>;
 
 /** Tells whether a volume may go by itself: it says so on its own label, and no spec we know says otherwise. */
 export function isRemovable({ name, owner }: Leftovers['volumes'][number], desired: DesiredProject | undefined): boolean {

@@ -36,7 +36,7 @@ export type Order =
   /** No longer ours. `project` is the last that was known of it. */
   | { readonly kind: 'removed'; readonly uid: string; readonly project: ProjectObject | undefined };
 
-export interface ProjectLoopOptions extends EffectsOptions {
+interface ProjectLoopOptions extends EffectsOptions {
   readonly name: string;
   readonly clusterId: string;
   readonly allowedHostPaths: readonly string[];

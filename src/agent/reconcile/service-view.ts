@@ -131,7 +131,7 @@ export function isReady({ life }: ServiceView): boolean {
   return life === 'running' || life === 'completed';
 }
 
-export type DependencyVerdict = 'met' | 'unmet' | { readonly impossible: string };
+type DependencyVerdict = 'met' | 'unmet' | { readonly impossible: string };
 
 /** Tells whether a service that depends on `view`'s may start. */
 export function judgeDependency({ condition }: Dependency, { service, container, life }: ServiceView): DependencyVerdict {

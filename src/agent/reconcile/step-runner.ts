@@ -11,7 +11,7 @@ import { toFailure } from './failure.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
 import { executeStep, stepKey, stepTarget, type Effects, type Step } from './steps.ts';
 
-export interface StepRunnerOptions {
+interface StepRunnerOptions {
   readonly effects: Effects;
   readonly backoff: RestartBackoff;
   readonly clock: Clock;

@@ -5,7 +5,7 @@ import { clusterFilter, findContainerOwner, findOwner, findVolumeOwner, LABEL, t
 import { fingerprintOf } from './observe.ts';
 import type { OwnerKey } from './orphans.ts';
 
-export interface Sweep {
+interface Sweep {
   /** Project name -> what its part of the lists looks like; see `fingerprintOf`. */
   readonly fingerprints: ReadonlyMap<string, string>;
   /** Whose things there are, but for volumes that stay by themselves. */
