@@ -314,6 +314,8 @@ describe('registration', () => {
     await register(api, 'worker-01', 'first');
     await api.beat('worker-01', REPORT);
     await api.call('DELETE', '/nodes/worker-01');
+    await api.apply('Node', 'worker-01');
+    await api.beat('worker-01', REPORT); // alive, but the record made anew is held by nobody
     assert.equal((await register(api, 'worker-01', 'second')).status, 200);
   });
 
