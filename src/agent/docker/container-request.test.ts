@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { toContainerRequest, toWholeSeconds } from './container-request.ts';
 
+const ROTATED = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } };
+
 /** As the engine gets it. */
 function written(spec: Parameters<typeof toContainerRequest>[0]): unknown {
   return JSON.parse(JSON.stringify(toContainerRequest(spec)));
@@ -12,7 +14,7 @@ test('toContainerRequest() leaves to image and engine what the spec does not say
     Image: 'a',
     Labels: {},
     ExposedPorts: {},
-    HostConfig: { PortBindings: {}, RestartPolicy: { Name: 'no', MaximumRetryCount: 0 } },
+    HostConfig: { PortBindings: {}, LogConfig: ROTATED, RestartPolicy: { Name: 'no', MaximumRetryCount: 0 } },
   });
 });
 
@@ -69,6 +71,7 @@ test('toContainerRequest() writes every field in the units of the engine', () =>
         { Type: 'volume', Source: 'v', Target: '/v', ReadOnly: false },
         { Type: 'tmpfs', Target: '/t', ReadOnly: false },
       ],
+      LogConfig: ROTATED,
       RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 3 },
       Memory: 512,
       MemoryReservation: 256,

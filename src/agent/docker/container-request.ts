@@ -3,6 +3,9 @@ import type { ContainerSpec, HealthCheckSpec, PublishedPort } from './docker-typ
 
 const NS_PER_MS = 1_000_000;
 
+/** Without a bound a chatty service fills the disk; 30 MB are some 200,000 lines. Not part of the spec, so that no config hash depends on it. */
+const LOG_CONFIG = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } };
+
 /** The request's body; `undefined` fields are left out when it is written as JSON, so that the image's or engine's defaults stand. */
 export function toContainerRequest(spec: ContainerSpec): object {
   return {
@@ -37,6 +40,7 @@ function toHostConfig(spec: ContainerSpec): object {
       Target: target,
       ReadOnly: isReadOnly,
     })),
+    LogConfig: LOG_CONFIG,
     RestartPolicy: { Name: spec.restart?.name ?? 'no', MaximumRetryCount: spec.restart?.maxRetries ?? 0 },
     Memory: spec.memoryLimitBytes,
     MemoryReservation: spec.memoryReservationBytes,
