@@ -4,7 +4,7 @@ import type { Heartbeat, NodeObject, Registration } from '../api/node.ts';
 import type { ProjectObject, ProjectPhase, StatusReport } from '../api/project.ts';
 import type { WatchEvent } from '../api/watch-event.ts';
 import { hasReason } from '../api/errors.ts';
-import type { ApiAnswer, ApiRequest, Transport } from './transport.ts';
+import { toFailure, type ApiAnswer, type ApiRequest, type Transport } from './transport.ts';
 import { readWatchStream } from './watch-stream.ts';
 
 export interface ListQuery {
@@ -145,7 +145,11 @@ function createResourceClient<Item>(transport: Transport, plural: 'nodes' | 'pro
         parameters.set('resourceVersion', query.since);
       }
       const stream = await transport.stream({ method: 'GET', path: `${API}/${plural}?${parameters.toString()}` }, signal);
-      yield* readWatchStream<Item>(stream);
+      try {
+        yield* readWatchStream<Item>(stream);
+      } catch (error) {
+        throw toFailure(error, { serverUrl: transport.serverUrl, timeoutMs: 0, signal }); // a connection that is cut fails in the reading
+      }
     },
   };
 }
@@ -165,7 +169,7 @@ function toParameters(query: ListQuery): URLSearchParams {
 }
 
 /** `Warning: 299 - "text"` headers, their texts. Source: RFC 7234 section 5.5 */
-function readWarnings(headers: Headers): readonly string[] {
+function readWarnings(headers: ApiAnswer['headers']): readonly string[] {
   return [...(headers.get('warning') ?? '').matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/gu)].map(([, text]) =>
     (text ?? '').replaceAll(/\\(.)/gu, '$1'),
   );

@@ -12,7 +12,7 @@ export interface Transport {
   /** One request, its answer's body read to the end. @throws {ApiError} Unavailable when the server cannot be reached or does not answer in time */
   request(request: ApiRequest, signal: AbortSignal): Promise<ApiAnswer>;
   /** One request whose answer is read as it comes. @throws as `request`, before the first byte */
-  stream(request: ApiRequest, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
+  stream(request: ApiRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
 }
 
 export interface ApiRequest {
@@ -26,7 +26,7 @@ export interface ApiRequest {
 
 export interface ApiAnswer {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: Pick<Headers, 'get'>;
   /** parsed JSON; undefined when there was none */
   readonly body: unknown;
 }
@@ -39,8 +39,27 @@ export interface TransportOptions {
   readonly userAgent: string;
   readonly token?: string;
   readonly clock: Clock;
-  /** the network; replaced by the simulation */
-  readonly fetch?: typeof globalThis.fetch;
+  /** the network; replaced by the simulation, and by http-fetch.ts where a program must start fast */
+  readonly fetch?: FetchFunction;
+}
+
+/** What of `fetch` we use. */
+export type FetchFunction = (url: string, request: FetchRequest) => Promise<FetchAnswer>;
+
+export interface FetchRequest {
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string;
+  readonly redirect: 'error';
+  readonly signal: AbortSignal;
+}
+
+export interface FetchAnswer {
+  readonly ok: boolean;
+  readonly status: number;
+  readonly headers: Pick<Headers, 'get'>;
+  readonly body: AsyncIterable<Uint8Array> | null;
+  text(): Promise<string>;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000; // longer than any answer of a healthy server, shorter than a person's patience
@@ -50,7 +69,7 @@ export function createTransport(options: TransportOptions): Transport {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const serverUrl = options.serverUrl.replace(/\/+$/u, '');
 
-  async function send(request: ApiRequest, signal: AbortSignal): Promise<Response> {
+  async function send(request: ApiRequest, signal: AbortSignal): Promise<FetchAnswer> {
     const response = await fetchFn(`${serverUrl}${request.path}`, {
       method: request.method,
       headers: {
@@ -76,7 +95,12 @@ export function createTransport(options: TransportOptions): Transport {
       using deadline = withDeadline(options.clock, timeoutMs, signal);
       try {
         const response = await send(request, deadline.signal);
-        return { status: response.status, headers: response.headers, body: parseJson(await response.text()) };
+        const text = await response.text();
+        const body = parseJson(text);
+        if (body === undefined && text !== '') {
+          throw new ApiError('Unavailable', `Cannot use the answer of ${serverUrl} as it is no JSON: another program may listen there`);
+        }
+        return { status: response.status, headers: response.headers, body };
       } catch (error) {
         throw toFailure(error, { serverUrl, timeoutMs, signal });
       }
@@ -89,7 +113,7 @@ export function createTransport(options: TransportOptions): Transport {
       deadline.signal.addEventListener('abort', onDeadline);
       try {
         const response = await send(request, AbortSignal.any([signal, ended.signal]));
-        return response.body ?? new ReadableStream({ start: (controller) => controller.close() });
+        return response.body ?? noBytes();
       } catch (error) {
         throw toFailure(error, { serverUrl, timeoutMs, signal });
       } finally {
@@ -100,10 +124,12 @@ export function createTransport(options: TransportOptions): Transport {
 }
 
 /** `Retry-After` in seconds; its other form, a date, would need the two clocks to agree. Source: RFC 9110 section 10.2.3 */
-function readRetryAfterMs(headers: Headers): number | undefined {
+function readRetryAfterMs(headers: FetchAnswer['headers']): number | undefined {
   const text = headers.get('retry-after')?.trim();
   return text !== undefined && /^[0-9]{1,9}$/u.test(text) ? Number(text) * 1000 : undefined;
 }
+
+async function* noBytes(): AsyncGenerator<Uint8Array> {}
 
 function parseJson(text: string): unknown {
   if (text === '') {

@@ -9,7 +9,7 @@ const MAX_LINE_CHARACTERS = 8 * 1024 * 1024;
  * Gives each event as it comes; returns when the server ends the stream.
  * @throws {ApiError} Expired and the like when the server says so in the stream; Unavailable when a line is no event
  */
-export async function* readWatchStream<Item>(stream: ReadableStream<Uint8Array>): AsyncGenerator<WatchEvent<Item>> {
+export async function* readWatchStream<Item>(stream: AsyncIterable<Uint8Array>): AsyncGenerator<WatchEvent<Item>> {
   for await (const line of readLines(stream)) {
     const event = parseEvent(line) as WatchEvent<Item> | { readonly type: 'ERROR'; readonly object: { readonly status?: number } };
     if (event.type === 'ERROR') {
@@ -19,7 +19,7 @@ export async function* readWatchStream<Item>(stream: ReadableStream<Uint8Array>)
   }
 }
 
-async function* readLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = '';
   for await (const chunk of stream) {

@@ -1,0 +1,25 @@
+/** All verbs, each loaded when it is needed: one module costs half a millisecond at start, and most verbs bring ten. */
+import type { AnyCommand } from './command.ts';
+
+/** verb -> its definition, in the order of the help */
+const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
+  get: async () => (await import('./commands/get.ts')).getCommand,
+  describe: async () => (await import('./commands/describe.ts')).describeCommand,
+  apply: async () => (await import('./commands/apply.ts')).applyCommand,
+  delete: async () => (await import('./commands/delete.ts')).deleteCommand,
+  cordon: async () => (await import('./commands/cordon.ts')).cordonCommand,
+  uncordon: async () => (await import('./commands/uncordon.ts')).uncordonCommand,
+  label: async () => (await import('./commands/label.ts')).labelCommand,
+  annotate: async () => (await import('./commands/annotate.ts')).annotateCommand,
+  version: async () => (await import('./commands/version.ts')).versionCommand,
+};
+
+export function loadCommands(): Promise<readonly AnyCommand[]> {
+  return Promise.all(Object.values(LOADERS).map((load) => load()));
+}
+
+/** The verb that the arguments probably name: a guess, as the value of an option may look like one. */
+export async function loadLikelyCommand(argv: readonly string[]): Promise<AnyCommand | undefined> {
+  const verb = argv.find((arg) => Object.hasOwn(LOADERS, arg));
+  return verb === undefined ? undefined : LOADERS[verb]?.();
+}

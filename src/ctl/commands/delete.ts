@@ -1,0 +1,156 @@
+/** caractrl delete: removes objects, and waits until Projects are really gone. */
+import { ApiError, hasReason } from '../../api/errors.ts';
+import type { NodeObject } from '../../api/node.ts';
+import type { ProjectObject } from '../../api/project.ts';
+import { defineCommand, duration, flag, list, type CommandContext } from '../command.ts';
+import { UsageError } from '../ctl-error.ts';
+import { reportFailure } from '../report-failure.ts';
+import { readNamedSelections, type ResourceType } from '../resource-type.ts';
+import { notFound, resourceOf } from '../resource-view.ts';
+
+interface DeleteOptions {
+  readonly filename: readonly string[];
+  readonly recursive: boolean;
+  readonly wait: boolean;
+  readonly timeout: number;
+  readonly force: boolean;
+  readonly ignoreNotFound: boolean;
+}
+
+interface Target {
+  readonly type: ResourceType;
+  readonly name: string;
+}
+
+export const deleteCommand = defineCommand({
+  name: 'delete',
+  summary: 'Remove Nodes or Projects; waits until they are gone',
+  args: 'TYPE NAME... | TYPE/NAME... | -f FILE',
+  options: {
+    filename: list('file', 'what the manifests in this file, folder or - describe', 'f'),
+    recursive: flag('look into the folders of folders too', { short: 'R' }),
+    wait: flag('wait until Projects are gone from their nodes', { default: true }),
+    timeout: duration('how long to wait at most; 0s: no limit', '15m'),
+    force: flag('drop the record at once; containers that still run are removed when their node comes back'),
+    ignoreNotFound: flag('what is not there is no failure'),
+  },
+  examples: [
+    { command: 'caractrl delete project shop', does: 'stop and remove a Project, and wait until it is gone' },
+    { command: 'caractrl delete project shop --wait=false', does: 'only ask for it' },
+    { command: 'caractrl delete node worker-01', does: 'forget a machine; what runs there is not touched' },
+    { command: 'caractrl delete -f shop/', does: 'all that a folder describes' },
+    { command: 'caractrl delete project shop --force', does: 'where the node never comes back' },
+  ],
+  run: runDelete,
+});
+
+async function runDelete(context: CommandContext, args: readonly string[], options: DeleteOptions): Promise<number> {
+  const targets = await readTargets(context, args, options);
+  const going: ProjectObject[] = [];
+  let failures = 0;
+  for (const target of targets) {
+    try {
+      const project = await deleteOne(context, target, options);
+      if (project !== undefined) {
+        going.push(project);
+      }
+    } catch (error) {
+      if (!hasReason(error, 'NotFound', 'Conflict', 'Forbidden', 'Invalid')) {
+        throw error;
+      }
+      failures += 1;
+      reportFailure(error, { stderr: context.io.stderr, output: context.output, env: {} });
+    }
+  }
+  if (going.length > 0) {
+    const { waitUntilGone } = await import('../wait-gone.ts');
+    await waitUntilGone(context, {
+      projects: going,
+      timeoutMs: options.timeout === 0 ? Infinity : options.timeout,
+      onGone: (name) => printResult(context, { type: 'project', name }, 'deleted'),
+    });
+  }
+  return failures === 0 ? 0 : 1;
+}
+
+async function readTargets(context: CommandContext, args: readonly string[], options: DeleteOptions): Promise<readonly Target[]> {
+  if (options.filename.length === 0) {
+    return readNamedSelections(args, 'delete').flatMap(({ type, names }) => names.map((name) => ({ type, name })));
+  }
+  if (args.length > 0) {
+    throw new UsageError('Cannot take both names and -f: leave out one of them');
+  }
+  const { readSources } = await import('../manifest-source.ts');
+  const sources = await readSources(options.filename, { isRecursive: options.recursive, io: context.io }, context.signal);
+  const { readManifests } = await import('../manifest-file.ts');
+  // Projects first: their nodes are needed to stop them
+  return readManifests(sources).toSorted((left, right) => Number(left.type === 'node') - Number(right.type === 'node'));
+}
+
+/** @returns the Project while it is still going and is to be waited for */
+async function deleteOne(context: CommandContext, target: Target, options: DeleteOptions): Promise<ProjectObject | undefined> {
+  const { type, name } = target;
+  const client = await context.connect();
+  const resource = resourceOf(client, type);
+  try {
+    if (type === 'node') {
+      await warnOfProjects(context, name);
+    }
+    const { isGone, object } = await resource.delete(name, { force: options.force }, context.signal);
+    if (isGone) {
+      printResult(context, target, options.force ? 'deleted by force' : 'deleted');
+      return undefined;
+    }
+    if (!options.wait) {
+      printResult(context, target, 'is being deleted');
+      return undefined;
+    }
+    const current = object ?? (await resource.find(name, context.signal));
+    if (current === undefined) {
+      printResult(context, target, 'deleted');
+    }
+    return current?.kind === 'Project' ? current : undefined;
+  } catch (error) {
+    if (!hasReason(error, 'NotFound')) {
+      throw error;
+    }
+    if (!options.ignoreNotFound) {
+      throw notFound(type, name);
+    }
+    return undefined;
+  }
+}
+
+/** Says on stderr which Projects are on a node that goes, and what becomes of them. Says nothing where that cannot be told. */
+async function warnOfProjects({ connect, io, signal }: CommandContext, name: string): Promise<void> {
+  const client = await connect();
+  let node: NodeObject | undefined;
+  let projects: readonly ProjectObject[];
+  try {
+    node = await client.nodes.find(name, signal);
+    projects = (await client.projects.list({ nodeRef: name }, signal)).items;
+  } catch (error) {
+    if (error instanceof ApiError && error.reason !== 'Unavailable') {
+      return; // deleting always works, so a list that is refused must not stop it
+    }
+    throw error;
+  }
+  if (node === undefined || projects.length === 0) {
+    return;
+  }
+  const count = projects.length === 1 ? 'a Project' : `${projects.length} Projects`;
+  const names = projects.map(({ metadata, status }) => `${metadata.name} (${status.phase})`).join(', ');
+  io.stderr.write(
+    `warning: node/${name} still has ${count}: ${names}\n` +
+      'warning: what runs there is not touched; once the heartbeats have been gone for the timeout, such Projects become Failed (NodeLost),\n' +
+      'warning: and Running again when the node comes back with their containers\n',
+  );
+}
+
+function printResult({ io, output = 'table' }: CommandContext, { type, name }: Target, words: string): void {
+  if (output === 'name') {
+    io.stdout.write(`${type}/${name}\n`);
+  } else if (output !== 'json' && output !== 'yaml') {
+    io.stdout.write(`${type}/${name} ${words}\n`);
+  }
+}

@@ -1,0 +1,71 @@
+/** caractrl describe: one object, whole, for people. */
+import type { ProjectObject } from '../../api/project.ts';
+import { defineCommand, text, type CommandContext } from '../command.ts';
+import { UsageError } from '../ctl-error.ts';
+import { describeNode } from '../output/describe-node.ts';
+import { describeProject } from '../output/describe-project.ts';
+import { renderDocument, toDocument } from '../output/document.ts';
+import { kindOf, readNamedSelections, readSelections, type ResourceType } from '../resource-type.ts';
+import { notFound, resourceOf, type AnyObject } from '../resource-view.ts';
+
+export const describeCommand = defineCommand({
+  name: 'describe',
+  summary: 'Show everything about a Node or a Project',
+  args: 'TYPE NAME... | TYPE/NAME...',
+  options: { selector: text('selector', 'those with these labels instead of names', 'l') },
+  examples: [
+    { command: 'caractrl describe node worker-01', does: 'state, conditions with ages, resources, the Projects on it' },
+    { command: 'caractrl describe project shop', does: 'phase and why, services, ports, conditions' },
+    { command: 'caractrl describe projects -l team=web', does: 'by label' },
+  ],
+  run: async (context, args, { selector }) => {
+    const objects = await readObjects(context, args, selector);
+    const { io, output, clock } = context;
+    if (output === 'json' || output === 'yaml') {
+      io.stdout.write(await renderDocument(output, toDocument(objects, { isSingle: true, listKind: 'List' })));
+      return 0;
+    }
+    const view = { screen: io.stdout, nowMs: clock.wallMs() };
+    const texts = await Promise.all(
+      objects.map(async (object) =>
+        object.kind === 'Node' ? describeNode(object, await projectsOn(context, object), view) : describeProject(object, view),
+      ),
+    );
+    io.stdout.write(texts.join('\n\n'));
+    return 0;
+  },
+});
+
+async function readObjects(context: CommandContext, args: readonly string[], selector: string | undefined): Promise<readonly AnyObject[]> {
+  const { connect, io, signal } = context;
+  const selections = selector === undefined ? readNamedSelections(args, 'describe') : readSelections(args, 'describe');
+  if (selector !== undefined && selections.some(({ names }) => names.length > 0)) {
+    throw new UsageError('Cannot both name resources and select them: leave out the names or --selector');
+  }
+  const client = await connect();
+  const objects: AnyObject[] = [];
+  for (const { type, names } of selections) {
+    if (selector !== undefined) {
+      const { items } = await resourceOf(client, type).list({ labelSelector: selector }, signal);
+      objects.push(...items);
+      io.stderr.write(items.length === 0 ? `No ${kindOf(type)} matches ${selector}\n` : '');
+    }
+    for (const name of names) {
+      objects.push(await find(context, type, name));
+    }
+  }
+  return objects;
+}
+
+async function find({ connect, signal }: CommandContext, type: ResourceType, name: string): Promise<AnyObject> {
+  const object = await resourceOf(await connect(), type).find(name, signal);
+  if (object === undefined) {
+    throw notFound(type, name);
+  }
+  return object;
+}
+
+async function projectsOn({ connect, signal }: CommandContext, node: AnyObject): Promise<readonly ProjectObject[]> {
+  const client = await connect();
+  return (await client.projects.list({ nodeRef: node.metadata.name }, signal)).items;
+}

@@ -1,0 +1,102 @@
+/**
+ * caractrl: the command line.
+ *
+ * Owns     the process's streams, signals and exit code; nothing else touches them.
+ * Never    logs; results go to stdout, everything else to stderr.
+ */
+import type { Clock } from '../base/clock.ts';
+import { systemClock } from '../base/clock.ts';
+import { systemRandom, type Random } from '../base/random.ts';
+import { VERSION } from '../base/version.ts';
+import { createCaraClient, type CaraClient } from '../client/cara-client.ts';
+import { createTransport, type FetchFunction } from '../client/transport.ts';
+import type { CommandContext } from './command.ts';
+import { loadCommands, loadLikelyCommand } from './commands.ts';
+import { withoutColor, type Environment, type Io } from './io.ts';
+import { parseArguments, type GlobalOptions, type Parsed } from './program.ts';
+import { resolveTarget } from './target.ts';
+
+export interface Ports {
+  readonly argv: readonly string[];
+  readonly env: Environment;
+  readonly io: Io;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly fetch?: FetchFunction;
+  readonly signal: AbortSignal;
+}
+
+const INTERRUPTED = 130; // 128 + SIGINT, as shells have it
+
+/** Runs one command line. @returns the exit code; never throws */
+export async function runCaractrl(ports: Ports): Promise<number> {
+  let output: GlobalOptions['output'];
+  let { io } = ports;
+  try {
+    const { globals, outcome } = await readArguments(ports);
+    output = globals.output;
+    io = globals.color ? io : withoutColor(io);
+    switch (outcome.kind) {
+      case 'text':
+        io.stdout.write(outcome.text);
+        return 0;
+      case 'misuse':
+        throw outcome.error;
+      case 'command': {
+        const { command, args, options } = outcome.parsed;
+        return await command.run(createContext({ ...ports, io }, globals), args, options);
+      }
+      default:
+        return outcome satisfies never;
+    }
+  } catch (error) {
+    if (ports.signal.aborted) {
+      return INTERRUPTED;
+    }
+    const { reportFailure } = await import('./report-failure.ts');
+    return reportFailure(error, { stderr: io.stderr, output, env: ports.env });
+  }
+}
+
+/** Tries with the one verb that is probably meant; help, mistakes and suggestions need all of them. */
+async function readArguments({ argv, io }: Ports): Promise<Parsed> {
+  const { columns, hasColor } = io.stdout;
+  const likely = await loadLikelyCommand(argv);
+  const parsed = likely === undefined ? undefined : parseArguments([likely], argv, { columns, hasColor });
+  return parsed?.outcome.kind === 'command' ? parsed : parseArguments(await loadCommands(), argv, { columns, hasColor });
+}
+
+function createContext({ io, clock, random, env, signal, fetch }: Ports, globals: GlobalOptions): CommandContext {
+  let client: CaraClient | undefined;
+  return {
+    io,
+    clock,
+    random,
+    output: globals.output,
+    signal,
+    connect: async () => {
+      if (client === undefined) {
+        const target = await resolveTarget({ server: globals.server, configPath: globals.config, env }, signal);
+        client = createCaraClient(
+          createTransport({ ...target, userAgent: `caractrl/${VERSION}`, clock, ...(fetch !== undefined && { fetch }) }),
+        );
+      }
+      return client;
+    },
+  };
+}
+
+if (import.meta.main) {
+  const { httpFetch } = await import('../client/http-fetch.ts');
+  const { openProcess } = await import('./process.ts');
+  const { io, signal } = openProcess();
+  process.exitCode = await runCaractrl({
+    argv: process.argv.slice(2),
+    env: process.env,
+    io,
+    clock: systemClock,
+    random: systemRandom,
+    fetch: httpFetch,
+    signal,
+  });
+}

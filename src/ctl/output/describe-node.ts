@@ -1,0 +1,96 @@
+/** `describe node`. */
+import type { NodeObject } from '../../api/node.ts';
+import type { ProjectObject } from '../../api/project.ts';
+import { timeWithAge } from './age.ts';
+import { metaFields, renderConditions, type DescribeView } from './describe-common.ts';
+import { summarizeConditions } from './node-columns.ts';
+import { toneOf } from './paint.ts';
+import { PROJECT_COLUMNS } from './project-columns.ts';
+import { heading, renderFields } from './section.ts';
+import { renderTable } from './table.ts';
+
+/** @param projects those bound to the node */
+export function describeNode(node: NodeObject, projects: readonly ProjectObject[], view: DescribeView): string {
+  const { metadata, spec, status } = node;
+  const { screen, nowMs } = view;
+  return [
+    renderFields(
+      [
+        { name: 'Name', value: metadata.name },
+        { name: 'State', value: `${status.state} (${summarizeConditions(status.conditions)})`, tone: toneOf(status.state) },
+        { name: 'Heartbeat', value: timeWithAge(status.lastHeartbeat, nowMs) },
+        { name: 'Hostname', value: spec.hostname ?? 'unknown' },
+        { name: 'Unschedulable', value: String(spec.unschedulable) },
+        ...metaFields(metadata, nowMs),
+      ],
+      screen,
+    ),
+    describeNetwork(node, view),
+    describeInfo(node, view),
+    describeResources(node, view),
+    renderConditions(status.conditions, view),
+    describeProjects(projects, view),
+  ].join('');
+}
+
+function describeNetwork({ status: { network } }: NodeObject, { screen, nowMs }: DescribeView): string {
+  if (network === undefined) {
+    return '';
+  }
+  const { throughput } = network;
+  const speeds = [throughput?.download && `${throughput.download} down`, throughput?.upload && `${throughput.upload} up`].filter(Boolean);
+  const fields = [
+    { name: 'IP', value: network.ip },
+    { name: 'DNS name', value: network.dnsName },
+    { name: 'Mode', value: network.mode },
+    { name: 'Agent port', value: network.agentPort === undefined ? undefined : String(network.agentPort) },
+    {
+      name: 'Throughput',
+      value: speeds.length === 0 ? undefined : `${speeds.join(', ')}, measured ${timeWithAge(throughput?.lastTestTime, nowMs)}`,
+    },
+  ];
+  return heading(screen, 'Network') + renderFields(fields, screen, '  ');
+}
+
+function describeInfo({ status: { info } }: NodeObject, { screen }: DescribeView): string {
+  if (info === undefined) {
+    return '';
+  }
+  const fields = [
+    { name: 'OS', value: info.osImage },
+    { name: 'Kernel', value: info.kernelVersion },
+    { name: 'Architecture', value: info.architecture },
+    { name: 'Container runtime', value: info.containerRuntimeVersion },
+    { name: 'Agent', value: info.agentVersion },
+  ];
+  return heading(screen, 'System') + renderFields(fields, screen, '  ');
+}
+
+function describeResources({ status: { capacity, allocatable } }: NodeObject, { screen }: DescribeView): string {
+  if (capacity === undefined && allocatable === undefined) {
+    return '';
+  }
+  const rows = (['cpu', 'memory', 'disk'] as const).map((resource) => [
+    resource,
+    String(capacity?.[resource] ?? '-'),
+    String(allocatable?.[resource] ?? '-'),
+  ]);
+  return heading(screen, 'Resources') + renderTable(['', 'CAPACITY', 'ALLOCATABLE'], rows, screen, { indent: '  ' });
+}
+
+function describeProjects(projects: readonly ProjectObject[], { screen, nowMs }: DescribeView): string {
+  const title = heading(screen, 'Projects on it');
+  if (projects.length === 0) {
+    return `${title}  none\n`;
+  }
+  const columns = PROJECT_COLUMNS.filter(({ header, isWide }) => isWide !== true && header !== 'NODE');
+  return (
+    title +
+    renderTable(
+      columns.map(({ header }) => header),
+      projects.map((project) => columns.map((column) => column.cell(project, nowMs))),
+      screen,
+      { indent: '  ' },
+    )
+  );
+}

@@ -1,0 +1,101 @@
+/** `describe project`. */
+import type { ProjectObject, Service, ServiceStatus } from '../../api/project.ts';
+import { explainPhase } from '../project-progress.ts';
+import { timeWithAge } from './age.ts';
+import { metaFields, renderConditions, type DescribeView } from './describe-common.ts';
+import { paint, toneOf } from './paint.ts';
+import { countReady } from './project-columns.ts';
+import { toPrintable } from './printable.ts';
+import { heading, pairs, renderFields, type Field } from './section.ts';
+
+export function describeProject(project: ProjectObject, view: DescribeView): string {
+  const { metadata, spec, status } = project;
+  const { screen, nowMs } = view;
+  const isCurrent = status.observedGeneration >= metadata.generation;
+  const { action, after, fence } = spec.onNodeLost ?? {};
+  return [
+    renderFields(
+      [
+        { name: 'Name', value: metadata.name },
+        { name: 'Phase', value: status.phase, tone: toneOf(status.phase) },
+        { name: 'Reason', value: status.reason },
+        { name: 'Message', value: explainPhase(project) },
+        { name: 'Node', value: status.nodeRef === undefined ? 'none' : `${status.nodeRef} (assignment ${status.assignment})` },
+        { name: 'Ready', value: countReady(project) },
+        {
+          name: 'Up to date',
+          value: isCurrent ? 'yes' : `no: generation ${status.observedGeneration} of ${metadata.generation} was acted on`,
+        },
+        ...metaFields(metadata, nowMs),
+        { name: 'Node selector', value: spec.nodeSelector === undefined ? undefined : pairs(spec.nodeSelector) },
+        {
+          name: 'On node lost',
+          value:
+            action === undefined
+              ? undefined
+              : `${action}${after === undefined ? '' : ` after ${after}`}${fence === true ? ', fenced' : ''}`,
+        },
+        { name: 'Expires', value: spec.expireAt ?? (spec.ttl === undefined ? undefined : `${spec.ttl} after creation`) },
+        {
+          name: 'Volumes',
+          value: spec.volumes?.map(({ name, type, path }) => `${name} (${type ?? 'Ephemeral'}${path === undefined ? '' : ` ${path}`})`),
+        },
+      ],
+      screen,
+    ),
+    heading(screen, 'Services'),
+    ...spec.services.map((service) =>
+      describeService(
+        service,
+        status.services.find(({ name }) => name === service.name),
+        view,
+      ),
+    ),
+    renderConditions(status.conditions, view),
+  ].join('');
+}
+
+function describeService(service: Service, status: ServiceStatus | undefined, { screen, nowMs }: DescribeView): string {
+  const state = status?.state ?? 'Pending';
+  const image = status?.image === undefined || status.image === service.image ? service.image : `${service.image} (runs ${status.image})`;
+  const ports = (status?.ports ?? service.ports ?? []).map(
+    ({ containerPort, hostPort, protocol }) =>
+      `${hostPort === undefined ? '' : `${hostPort}->`}${containerPort}/${(protocol ?? 'TCP').toLowerCase()}`,
+  );
+  const fields: readonly Field[] = [
+    { name: 'State', value: `${state}${status?.ready === true ? ', ready' : ''}`, tone: toneOf(state) },
+    { name: 'Message', value: status?.message },
+    { name: 'Image', value: image },
+    { name: 'Digest', value: status?.imageDigest },
+    { name: 'Container', value: status?.containerId?.slice(0, 12) },
+    { name: 'Started', value: status?.startedAt === undefined ? undefined : timeWithAge(status.startedAt, nowMs) },
+    { name: 'Restarts', value: String(status?.restarts ?? 0) },
+    { name: 'Exit code', value: status?.exitCode === undefined ? undefined : String(status.exitCode) },
+    { name: 'Ports', value: ports.length === 0 ? undefined : ports.join(', ') },
+    { name: 'Command', value: [...(service.entrypoint ?? []), ...(service.command ?? [])].map(quote).join(' ') || undefined },
+    { name: 'Needs', value: service.dependsOn?.map(({ service: name, condition }) => `${name} ${condition ?? 'Started'}`).join(', ') },
+    {
+      name: 'Mounts',
+      value: service.volumeMounts?.map(
+        ({ name, mountPath, readOnly }) => `${name} at ${mountPath}${readOnly === true ? ' (read-only)' : ''}`,
+      ),
+    },
+    {
+      name: 'Environment',
+      value: service.env?.map(({ name, value, valueFrom }) => describeVariable(name, value, valueFrom?.secretKeyRef)),
+    },
+  ];
+  return `  ${paint(screen, 'strong', toPrintable(service.name))}\n${renderFields(fields, screen, '    ')}`;
+}
+
+function describeVariable(
+  name: string,
+  value: string | undefined,
+  secret: { readonly name: string; readonly key: string } | undefined,
+): string {
+  return secret === undefined ? `${name}=${value ?? ''}` : `${name} from key ${secret.key} of secret ${secret.name}`;
+}
+
+function quote(word: string): string {
+  return /^[\w./:=@%+,-]+$/u.test(word) ? word : JSON.stringify(word);
+}

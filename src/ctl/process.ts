@@ -1,0 +1,60 @@
+/**
+ * The real streams and signals. Callers: main.ts.
+ */
+import type { Io, Screen } from './io.ts';
+
+/** A pipe has no width; help and progress are laid out for this one. */
+const DEFAULT_COLUMNS = 100;
+const DEFAULT_ROWS = 24;
+
+export function openProcess(): { readonly io: Io; readonly signal: AbortSignal } {
+  const stopped = new AbortController();
+  // The second Ctrl-C finds no handler and ends the process at once.
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => stopped.abort(new DOMException('Interrupted', 'AbortError')));
+  }
+  return {
+    io: { stdout: openScreen(process.stdout), stderr: openScreen(process.stderr), readStdin },
+    signal: stopped.signal,
+  };
+}
+
+function openScreen(stream: NodeJS.WriteStream): Screen {
+  // `caractrl get nodes | head -1`: who reads no more has what they wanted
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') {
+      throw error;
+    }
+    process.exit();
+  });
+  const { env } = process;
+  const isPlain = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb';
+  return {
+    write: (text) => {
+      stream.write(text);
+    },
+    isTerminal: stream.isTTY && env['TERM'] !== 'dumb',
+    get columns() {
+      return stream.columns || DEFAULT_COLUMNS;
+    },
+    get rows() {
+      return stream.rows || DEFAULT_ROWS;
+    },
+    hasColor: stream.isTTY && !isPlain,
+  };
+}
+
+async function readStdin(limitBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of process.stdin.iterator({ destroyOnReturn: true })) {
+    signal.throwIfAborted();
+    const buffer: Uint8Array = chunk instanceof Uint8Array ? chunk : Buffer.from(String(chunk));
+    chunks.push(buffer);
+    bytes += buffer.byteLength;
+    if (bytes > limitBytes) {
+      break;
+    }
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,115 @@
+/** `apply --wait`: until every Project runs what was applied, or cannot. Callers: commands/apply.ts. */
+import { ApiError } from '../api/errors.ts';
+import type { ProjectObject } from '../api/project.ts';
+import { formatDuration } from '../api/duration.ts';
+import type { CommandContext } from './command.ts';
+import { CtlError } from './ctl-error.ts';
+import { formatLongAge } from './output/age.ts';
+import { createProgress, type ProgressLine } from './output/progress.ts';
+import { countReady } from './output/project-columns.ts';
+import { explainPhase, judgeProject, projectLines } from './project-progress.ts';
+import { trackProjects, type View } from './track.ts';
+
+export interface WaitOptions {
+  /** as applied: name, uid and generation count */
+  readonly projects: readonly ProjectObject[];
+  readonly timeoutMs: number;
+}
+
+/** @returns the Projects as they run. @throws {CtlError} with the cause when one fails, is deleted meanwhile, or time runs out */
+export async function waitUntilRunning(
+  context: CommandContext,
+  { projects: applied, timeoutMs }: WaitOptions,
+): Promise<readonly ProjectObject[]> {
+  const { io, clock, random, connect, signal } = context;
+  const progress = createProgress(io.stderr);
+  let last: View | undefined;
+  try {
+    const verdict = await trackProjects(
+      { client: await connect(), clock, random },
+      { names: applied.map(({ metadata }) => metadata.name), timeoutMs },
+      (view) => {
+        last = view;
+        progress.show(describeView(applied, view));
+        return judge(applied, view);
+      },
+      signal,
+    );
+    if (verdict === undefined) {
+      throw timedOut(applied, last, timeoutMs);
+    }
+    if (verdict instanceof CtlError) {
+      throw verdict;
+    }
+    return verdict;
+  } finally {
+    progress.clear();
+    if (signal.aborted) {
+      io.stderr.write('Stopped waiting; what was applied stays applied\n');
+    }
+  }
+}
+
+function judge(applied: readonly ProjectObject[], { projects }: View): readonly ProjectObject[] | CtlError | undefined {
+  const running: ProjectObject[] = [];
+  const failed: { readonly name: string; readonly why: string }[] = [];
+  for (const { metadata } of applied) {
+    const { name } = metadata;
+    const current = projects.get(name);
+    if (current === undefined) {
+      if (projects.has(name)) {
+        return new CtlError(`Cannot wait for project ${JSON.stringify(name)} any longer as it was deleted meanwhile`);
+      }
+      continue;
+    }
+    const verdict = judgeProject(current, metadata.generation);
+    if (verdict.kind === 'running') {
+      running.push(current);
+    } else if (verdict.kind === 'failed') {
+      failed.push({ name, why: verdict.why });
+    }
+  }
+  const [first] = failed;
+  if (first !== undefined && running.length + failed.length === applied.length) {
+    return new CtlError(`Cannot bring up project ${JSON.stringify(first.name)} as it is Failed: ${first.why}`, {
+      details: failed.slice(1).map(({ name, why }) => `error: Cannot bring up project ${JSON.stringify(name)} as it is Failed: ${why}`),
+      hint: `caractrl describe project ${first.name}`,
+    });
+  }
+  return running.length === applied.length ? running : undefined;
+}
+
+function describeView(applied: readonly ProjectObject[], { projects, away, elapsedMs }: View): readonly ProgressLine[] {
+  const elapsed = formatLongAge(elapsedMs);
+  const lines = applied.flatMap(({ metadata }) => {
+    const current = projects.get(metadata.name);
+    return current === undefined ? [] : projectLines(current, { generation: metadata.generation, elapsed });
+  });
+  return away === undefined ? lines : [...lines, describeAway(away)];
+}
+
+export function describeAway(error: ApiError): ProgressLine {
+  return { key: 'server', text: `${error.message}; trying again` };
+}
+
+function timedOut(applied: readonly ProjectObject[], last: View | undefined, timeoutMs: number): CtlError {
+  const limit = formatDuration(timeoutMs);
+  if (last?.away !== undefined) {
+    return new CtlError(`Cannot tell whether what was applied runs after ${limit}: ${last.away.message}`, { cause: last.away });
+  }
+  const open = applied.flatMap(({ metadata }) => {
+    const current = last?.projects.get(metadata.name);
+    return current === undefined || judgeProject(current, metadata.generation).kind === 'running' ? [] : [current];
+  });
+  const [first] = open;
+  const causes = open.map((project) => {
+    const why = explainPhase(project) ?? `${countReady(project)} services are ready`;
+    return `project ${JSON.stringify(project.metadata.name)} is ${project.status.phase}: ${why}`;
+  });
+  return new CtlError(`Stopped waiting after ${limit} as ${causes.join('; ')}`, {
+    hint:
+      first === undefined
+        ? 'wait longer with --timeout 15m'
+        : `caractrl describe project ${first.metadata.name}, or wait longer with --timeout 15m`,
+  });
+}

@@ -1,0 +1,100 @@
+/** `get --watch`: what is there, then a row (or a document) for each change. Callers: commands/get.ts. */
+import type { ListQuery } from '../client/cara-client.ts';
+import type { CommandContext } from './command.ts';
+import { UsageError } from './ctl-error.ts';
+import { follow, type FollowEvent } from './follow.ts';
+import { renderDocument } from './output/document.ts';
+import { columnWidths, renderTable } from './output/table.ts';
+import type { Selection } from './resource-type.ts';
+import { resourceOf, tableOf, type AnyObject } from './resource-view.ts';
+
+/** Lasts until the signal aborts. */
+export async function watchResources(context: CommandContext, selections: readonly Selection[], query: ListQuery): Promise<number> {
+  const [selection] = selections;
+  if (selection === undefined || selections.length > 1) {
+    throw new UsageError('Cannot watch several types at once: name one');
+  }
+  const { clock, random, signal } = context;
+  const [name] = selection.names;
+  const resource = resourceOf(await context.connect(), selection.type);
+  const seen = new Map<string, AnyObject>();
+  const print = createPrinter(context, selection);
+  let isAway = false;
+  for await (const event of follow(
+    { resource, query, clock, random, ...(selection.names.length === 1 && name !== undefined && { name }) },
+    signal,
+  )) {
+    if (event.kind === 'away') {
+      context.io.stderr.write(isAway ? '' : `warning: ${event.error.message}; trying again\n`);
+    }
+    isAway = event.kind === 'away';
+    await print(takeNews(event, seen, selection.names));
+  }
+  return 0;
+}
+
+interface News {
+  readonly object: AnyObject;
+  readonly isGone: boolean;
+}
+
+/** What of an event was not printed yet. */
+function takeNews(event: FollowEvent<AnyObject>, seen: Map<string, AnyObject>, names: readonly string[]): readonly News[] {
+  const isWanted = ({ metadata }: AnyObject): boolean => names.length === 0 || names.includes(metadata.name);
+  switch (event.kind) {
+    case 'listed': {
+      const there = new Set(event.items.map(({ metadata }) => metadata.name));
+      const gone = [...seen.values()].filter(({ metadata }) => !there.has(metadata.name));
+      const fresh = event.items.filter(isWanted).filter((item) => isNews(item, seen));
+      gone.forEach(({ metadata }) => seen.delete(metadata.name));
+      fresh.forEach((item) => seen.set(item.metadata.name, item));
+      return [...gone.map((object) => ({ object, isGone: true })), ...fresh.map((object) => ({ object, isGone: false }))];
+    }
+    case 'changed':
+      if (!isWanted(event.object) || !isNews(event.object, seen)) {
+        return [];
+      }
+      seen.set(event.object.metadata.name, event.object);
+      return [{ object: event.object, isGone: false }];
+    case 'gone':
+      return seen.delete(event.object.metadata.name) ? [{ object: event.object, isGone: true }] : [];
+    case 'away':
+      return [];
+    default:
+      return event satisfies never;
+  }
+}
+
+function isNews({ metadata }: AnyObject, seen: ReadonlyMap<string, AnyObject>): boolean {
+  return seen.get(metadata.name)?.metadata.resourceVersion !== metadata.resourceVersion;
+}
+
+function createPrinter({ io, output = 'table', clock }: CommandContext, { type }: Selection): (news: readonly News[]) => Promise<void> {
+  let widths: readonly number[] = [];
+  let hasHeader = true;
+  return async (news) => {
+    if (news.length === 0) {
+      return;
+    }
+    if (output === 'json' || output === 'yaml') {
+      for (const { object } of news) {
+        io.stdout.write((output === 'yaml' ? '---\n' : '') + (await renderDocument(output, object)));
+      }
+      return;
+    }
+    if (output === 'name') {
+      io.stdout.write(news.map(({ object }) => `${type}/${object.metadata.name}\n`).join(''));
+      return;
+    }
+    const table = tableOf(
+      type,
+      news.map(({ object }) => object),
+      { isWide: output === 'wide', nowMs: clock.wallMs() },
+    );
+    // what is gone says so where its state was: a row like the others would read as a change
+    const rows = table.rows.map((row, index) => (news[index]?.isGone === true ? row.with(1, { text: 'Deleted', tone: 'dim' }) : row));
+    widths = columnWidths(table.headers, rows).map((width, column) => Math.max(width, widths[column] ?? 0));
+    io.stdout.write(renderTable(table.headers, rows, io.stdout, { minimumWidths: widths, hasHeader }));
+    hasHeader = false;
+  };
+}

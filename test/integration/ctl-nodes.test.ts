@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '../../src/base/clock.ts';
+import { startApiOn, type ApiServer } from '../support/api.ts';
+import { ctl, startCtl, type CtlResult } from '../support/ctl.ts';
+import { makeScratch } from '../support/scratch.ts';
+
+const NODE = `apiVersion: caravanserai/v1
+kind: Node
+metadata:
+  name: worker-01
+  labels:
+    caravanserai.io/zone: ed312
+    caravanserai.io/region: north
+spec:
+  hostname: worker-01.local
+  unschedulable: false
+`;
+const DRAIN = `apiVersion: caravanserai/v1
+kind: Node
+metadata:
+  name: worker-01
+spec:
+  unschedulable: true
+`;
+
+function startServer(): Promise<ApiServer> {
+  return startApiOn({ clock: systemClock, listen: true });
+}
+
+function runner({ server }: ApiServer): (line: string, stdin?: string) => Promise<CtlResult> {
+  return (line, stdin) => ctl(line.split(' '), { server: server.url, ...(stdin !== undefined && { stdin }) });
+}
+
+describe('caractrl with nodes', () => {
+  test("the guide's manifests and tables: create, change, drain, delete", async () => {
+    await using api = await startServer();
+    using folder = makeScratch();
+    const run = runner(api);
+    const node = join(folder.path, 'node.yaml');
+    writeFileSync(node, NODE);
+    assert.deepEqual(await run(`apply -f ${node}`), { code: 0, stdout: 'node/worker-01 created\n', stderr: '' });
+    assert.equal((await run(`apply -f ${node}`)).stdout, 'node/worker-01 unchanged\n');
+    assert.match((await run('get nodes')).stdout, /^NAME {8}STATE {6}CONDITIONS {4}AGE\nworker-01 {3}NotReady {3}NoHeartbeat {3}\d+s\n$/u);
+    await api.beat('worker-01', {});
+    await until(run, 'get nodes worker-01', /^worker-01 +Ready +Healthy +\d+s$/mu);
+    assert.equal((await run('apply -f -', DRAIN)).stdout, 'node/worker-01 configured\n');
+    await until(run, 'get nodes', /^worker-01 +Draining +Unschedulable +\d+s$/mu);
+    const object = JSON.parse((await run('--output json get nodes worker-01')).stdout);
+    assert.equal(object.spec.hostname, 'worker-01.local');
+    assert.equal(object.metadata.labels['caravanserai.io/zone'], 'ed312');
+    assert.deepEqual(JSON.parse((await run('get nodes worker-01 -o json')).stdout).metadata.uid, object.metadata.uid);
+    assert.deepEqual(await run('delete node worker-01'), { code: 0, stdout: 'node/worker-01 deleted\n', stderr: '' });
+    assert.deepEqual(await run('get nodes'), { code: 0, stdout: '', stderr: 'No nodes found\n' });
+  });
+
+  test('get knows singular, plural, short and TYPE/NAME, lists, selectors and all output formats', async () => {
+    await using api = await startServer();
+    const run = runner(api);
+    await api.apply('Node', 'b', { metadata: { labels: { zone: 'x' } } });
+    await api.apply('Node', 'a');
+    for (const words of ['node', 'nodes', 'no', 'NODES', 'node a b', 'node/a no/b', 'nodes --output name']) {
+      const { stdout } = await run(`get ${words}${words.includes('output') ? '' : ' -o name'}`);
+      assert.equal(stdout, 'node/a\nnode/b\n', words);
+    }
+    assert.equal((await run('get nodes -l zone=x -o name')).stdout, 'node/b\n');
+    assert.equal((await run('get all -o name')).stdout, 'node/a\nnode/b\n');
+    assert.equal(JSON.parse((await run('get nodes -o json')).stdout).kind, 'NodeList');
+    assert.match((await run('get nodes a -o yaml')).stdout, /^apiVersion: caravanserai\/v1\nkind: Node\n/u);
+    assert.match((await run('get nodes -o wide')).stdout, /^NAME .* HOSTNAME .* HEARTBEAT\n/u);
+    assert.match((await run('get nodes,projects')).stderr, /^No projects found\n$/u);
+  });
+
+  test('a name that is not there is said in one line, with exit code 1, and the others are still shown', async () => {
+    await using api = await startServer();
+    const run = runner(api);
+    await api.apply('Node', 'a');
+    assert.deepEqual(await run('get node x'), { code: 1, stdout: '', stderr: 'error: node "x" not found\n' });
+    const mixed = await run('get node x a -o name');
+    assert.deepEqual([mixed.code, mixed.stdout], [1, 'node/a\n']);
+    assert.equal(JSON.parse((await run('-o json get node x')).stderr).reason, 'NotFound');
+    assert.equal((await run('describe node x')).stderr, 'error: node "x" not found\n');
+    assert.equal((await run('delete node x')).code, 1);
+    assert.deepEqual(await run('delete node x --ignore-not-found'), { code: 0, stdout: '', stderr: '' });
+  });
+
+  test('cordon, uncordon, label and annotate change what they say and say when nothing changed', async () => {
+    await using api = await startServer();
+    const run = runner(api);
+    await api.apply('Node', 'a', { metadata: { labels: { old: 'x' } } });
+    assert.equal((await run('cordon a')).stdout, 'node/a cordoned\n');
+    assert.equal((await run('cordon node/a')).stdout, 'node/a already cordoned\n');
+    assert.equal((await run('uncordon node a')).stdout, 'node/a uncordoned\n');
+    assert.equal((await run('label node a zone=ed312 old-')).stdout, 'node/a labeled\n');
+    assert.equal((await run('label node/a zone=ed312 old-')).stdout, 'node/a unchanged\n');
+    assert.equal((await run('annotate node a example.org/owner=Ada')).stdout, 'node/a annotated\n');
+    const { metadata, spec } = await api.node('a');
+    assert.deepEqual(
+      [metadata.labels, metadata.annotations, spec.unschedulable],
+      [{ zone: 'ed312' }, { 'example.org/owner': 'Ada' }, false],
+    );
+    const refused = await run('label node a zone=not,legal');
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /^error: Cannot use the value "not,legal" of zone as it must be a label value/u);
+  });
+
+  test('describe shows conditions with ages, resources and what is on the node', async () => {
+    await using api = await startServer();
+    const run = runner(api);
+    await api.apply('Node', 'a');
+    await api.beat('a', {
+      capacity: { cpu: '4', memory: '8Gi' },
+      allocatable: { cpu: '3800m', memory: '7936Mi' },
+      network: { ip: '100.64.0.5' },
+    });
+    await api.apply('Project', 'shop');
+    await until(run, 'describe node a', /Projects on it:\n {2}NAME.*\n {2}shop +Scheduled/u);
+    const { stdout } = await run('describe node a');
+    assert.match(stdout, /^State: +Ready \(Healthy\)$/mu);
+    assert.match(stdout, /^ {2}memory +8Gi +7936Mi$/mu);
+    assert.match(stdout, /^ {2}Ready +True +\w+ +\d+s /mu);
+    const deleted = await run('delete node a');
+    assert.equal(deleted.stdout, 'node/a deleted\n');
+    assert.match(deleted.stderr, /^warning: node\/a still has a Project: shop \(Scheduled\)\n.*NodeLost/su);
+  });
+
+  test('get --watch shows what is there, then each change, until it is interrupted', async () => {
+    await using api = await startServer();
+    await api.apply('Node', 'a');
+    const watch = startCtl(['get', 'nodes', '--watch'], { server: api.server.url });
+    await watch.shows('NoHeartbeat');
+    await api.beat('a', {});
+    await watch.shows('Healthy');
+    await api.call('DELETE', '/nodes/a');
+    await watch.shows('Deleted');
+    watch.interrupt();
+    const { code, stdout } = await watch.done;
+    assert.equal(code, 130);
+    assert.deepEqual(
+      stdout.split('\n').map((line) => line.split(/ +/u)[1]),
+      ['STATE', 'NotReady', 'Ready', 'Deleted', undefined],
+    );
+  });
+
+  test('text from the server cannot steer the terminal', async () => {
+    await using api = await startServer();
+    const run = runner(api);
+    await api.apply('Node', 'a', { spec: { hostname: '\u001B[31mred' } });
+    assert.doesNotMatch((await run('get nodes -o wide')).stdout, /\u001B/u);
+    assert.match((await run('describe node a')).stdout, /\\x1b\[31mred/u);
+  });
+});
+
+/** The state of a node follows its beat within milliseconds, not at once. */
+async function until(run: (line: string) => Promise<CtlResult>, line: string, pattern: RegExp): Promise<void> {
+  for (let round = 0; round < 200; round += 1) {
+    const { stdout } = await run(line);
+    if (pattern.test(stdout)) {
+      return;
+    }
+  }
+  assert.match((await run(line)).stdout, pattern);
+}
