@@ -1,0 +1,41 @@
+/**
+ * Event source: tells the recorder what each change of a Node or a Project means.
+ *
+ * Never    tells of what was there when the server started: that is state, not something that happened.
+ * Callers  main.ts makes one before the mirrors run, and disposes of it at the end.
+ */
+import type { NodeObject } from '../../api/node.ts';
+import type { ProjectObject } from '../../api/project.ts';
+import type { Mirror } from '../../store/mirror.ts';
+import type { StoredObject } from '../../store/store.ts';
+import type { EventFact } from './event-fact.ts';
+import type { EventRecorder } from './event-recorder.ts';
+import { eventsOfNodeChange } from './node-events.ts';
+import { eventsOfProjectChange } from './project-events.ts';
+
+export interface EventSourceDeps {
+  readonly nodes: Mirror<NodeObject>;
+  readonly projects: Mirror<ProjectObject>;
+  readonly recorder: Pick<EventRecorder, 'record'>;
+}
+
+/** Subscribes at once; disposing of it unsubscribes. */
+export function createEventSource({ nodes, projects, recorder }: EventSourceDeps): Disposable {
+  const unsubscribers = [follow(nodes, recorder, eventsOfNodeChange), follow(projects, recorder, eventsOfProjectChange)];
+  return { [Symbol.dispose]: () => unsubscribers.forEach((unsubscribe) => unsubscribe()) };
+}
+
+function follow<Item extends StoredObject>(
+  mirror: Mirror<Item>,
+  recorder: EventSourceDeps['recorder'],
+  eventsOf: (previous: Item | undefined, next: Item | undefined) => readonly EventFact[],
+): () => void {
+  return mirror.onChange(({ type, object, previous }) => {
+    // version 0: the first list is being taken in. A MODIFIED whose past the log has lost says only what is so, not what happened.
+    if (mirror.version === 0 || (type === 'MODIFIED' && previous === undefined)) {
+      return;
+    }
+    const facts = type === 'DELETED' ? eventsOf(previous ?? object, undefined) : eventsOf(previous, object);
+    facts.forEach((fact) => recorder.record(fact));
+  });
+}

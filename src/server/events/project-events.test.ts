@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ProjectObject, ProjectStatus } from '../../api/project.ts';
+import {
+  bind,
+  enter,
+  initialStatus,
+  markLost,
+  markReachable,
+  markUnreachable,
+  markUnschedulable,
+  settle,
+  terminate,
+  unbind,
+} from '../projects/project-status.ts';
+import { projectOf } from '../../../test/support/resources.ts';
+import { eventsOfProjectChange } from './project-events.ts';
+
+const MORNING_MS = Date.UTC(2026, 0, 1, 8);
+
+function at(seconds: number): string {
+  return new Date(MORNING_MS + seconds * 1000).toISOString();
+}
+
+function to(project: ProjectObject, status: ProjectStatus, updatedAt = at(0)): ProjectObject {
+  return { ...project, metadata: { ...project.metadata, updatedAt }, status };
+}
+
+const PENDING = to(projectOf('shop'), initialStatus(at(0)));
+const SCHEDULED = to(PENDING, bind(PENDING, 'worker-01', at(1)));
+const RUNNING = to(SCHEDULED, settle(enter({ ...SCHEDULED.status, observedGeneration: 1 }, 'Running'), 1, at(13)));
+
+function failed(project: ProjectObject, reason: string, message: string): ProjectObject {
+  return to(project, settle(enter(project.status, 'Failed', { reason, message }), 1, at(20)));
+}
+
+function told(previous: ProjectObject | undefined, next: ProjectObject | undefined): readonly string[] {
+  return eventsOfProjectChange(previous, next).map(({ type, reason, message }) => `${type} ${reason}: ${message}`);
+}
+
+test('eventsOfProjectChange() tells the way from apply to Running, with the time it took', () => {
+  assert.deepEqual(told(undefined, PENDING), []);
+  assert.deepEqual(told(PENDING, SCHEDULED), ['Normal Scheduled: Placed on worker-01 (assignment 1)']);
+  assert.deepEqual(told(SCHEDULED, RUNNING), ['Normal Running: Every service is ready on worker-01 after 13s']);
+  assert.deepEqual(told(undefined, RUNNING), [
+    'Normal Scheduled: Placed on worker-01 (assignment 1)',
+    'Normal Running: Every service is ready on worker-01',
+  ]);
+  assert.deepEqual(told(RUNNING, to(RUNNING, RUNNING.status, at(99))), []);
+});
+
+test('eventsOfProjectChange() tells why no node takes it, again when that changes', () => {
+  const first = to(PENDING, markUnschedulable(PENDING, '0/1 nodes are available: 1 is Draining', at(2)));
+  const second = to(first, markUnschedulable(first, '0/2 nodes are available: 2 are Draining', at(3)));
+  assert.deepEqual(told(PENDING, first), ['Warning FailedScheduling: 0/1 nodes are available: 1 is Draining']);
+  assert.deepEqual(told(first, second), ['Warning FailedScheduling: 0/2 nodes are available: 2 are Draining']);
+  assert.deepEqual(told(second, second), []);
+  assert.deepEqual(told(second, to(second, bind(second, 'worker-01', at(4)))), ['Normal Scheduled: Placed on worker-01 (assignment 1)']);
+});
+
+test('eventsOfProjectChange() tells a failure with reason and message, again when these change', () => {
+  const pull = failed(RUNNING, 'ImagePullFailed', 'cannot pull shop/web:4');
+  const exit = failed(pull, 'Exited', 'web exited with 1');
+  assert.deepEqual(told(RUNNING, pull), ['Warning Failed: ImagePullFailed: cannot pull shop/web:4']);
+  assert.deepEqual(told(pull, exit), ['Warning Failed: Exited: web exited with 1']);
+  assert.deepEqual(told(pull, to(pull, { ...pull.status, observedGeneration: 2 })), []);
+});
+
+test('eventsOfProjectChange() tells that the node is out of reach, back, and given up', () => {
+  const away = to(RUNNING, markUnreachable(RUNNING, { reason: 'NodeNotReady', message: 'node worker-01 is NotReady' }, at(100)));
+  const back = to(away, markReachable(away, at(163)), at(163));
+  const lost = to(away, markLost(away, 'node worker-01 has no record any more', at(200)));
+  assert.deepEqual(told(RUNNING, away), ['Warning NodeUnreachable: node worker-01 is NotReady']);
+  assert.deepEqual(told(away, back), ['Normal NodeReachable: Node worker-01 is back after 1m3s']);
+  assert.deepEqual(told(away, lost), ['Warning NodeLost: node worker-01 has no record any more']);
+});
+
+test('eventsOfProjectChange() tells that it moves, without calling the old node reachable', () => {
+  const away = to(RUNNING, markUnreachable(RUNNING, { reason: 'NodeNotReady', message: 'node worker-01 is NotReady' }, at(100)));
+  const given = to(away, unbind(away, 'node worker-01 was lost: looking for another', at(280)));
+  const moved = to(given, bind(given, 'worker-02', at(281)));
+  assert.deepEqual(told(away, given), ['Warning NodeLost: node worker-01 was lost: looking for another']);
+  assert.deepEqual(told(given, moved), ['Normal Scheduled: Placed on worker-02 (assignment 2)']);
+  assert.deepEqual(told(away, to(away, bind(away, 'worker-02', at(281)))), [
+    'Normal Scheduled: Placed on worker-02, moved from worker-01 (assignment 2)',
+  ]);
+});
+
+test('eventsOfProjectChange() tells deletion, its end, and that time was up', () => {
+  const asked = terminate(RUNNING, { reason: 'Deleted', message: 'deletion was asked for' }, at(300));
+  const expired = terminate(RUNNING, { reason: 'Expired', message: 'its time was up at 2026-01-01T08:05:00.000Z' }, at(300));
+  assert.deepEqual(told(RUNNING, asked), ['Normal Terminating: deletion was asked for']);
+  assert.deepEqual(told(RUNNING, expired), ['Warning Expiring: its time was up at 2026-01-01T08:05:00.000Z']);
+  assert.deepEqual(told(asked, to(asked, { ...asked.status, message: 'stopping web' })), []);
+  assert.deepEqual(told(asked, undefined), ['Normal Deleted: Record removed, it was Terminating on worker-01']);
+  assert.deepEqual(told(PENDING, undefined), ['Normal Deleted: Record removed, it was Pending']);
+});
+
+test('eventsOfProjectChange() takes a Project of the same name for another where the uid differs', () => {
+  const other: ProjectObject = { ...SCHEDULED, metadata: { ...SCHEDULED.metadata, uid: 'another' } };
+  assert.deepEqual(
+    eventsOfProjectChange(RUNNING, other).map(({ reason, object }) => [reason, object.uid]),
+    [
+      ['Deleted', 'uid-of-shop'],
+      ['Scheduled', 'another'],
+    ],
+  );
+});
