@@ -110,13 +110,17 @@ describe('agent session', () => {
     assert.equal(logged(world, 'node record was deleted: keeps supervising; restart cara-agent to register again').length, 1);
   });
 
-  it('agent comes back when the record of its deleted node is made anew', async () => {
+  it('agent comes back when the record of its deleted node is made anew, and its Projects with it', async () => {
     await using world = await setUp();
+    await run(world);
+    const before = containerIds(world);
     await world.client.nodes.delete('worker-01', {}, FOREVER);
     await world.until('the agent to notice', () => world.agent().standing() === 'deleted');
+    await world.until('the Project to be Failed', async () => (await phase(world)) === 'Failed');
     await world.client.nodes.apply('worker-01', { apiVersion: 'caravanserai/v1', kind: 'Node', metadata: { name: 'worker-01' } }, FOREVER);
     await world.until('the agent to be back', () => world.agent().standing() === 'registered');
-    await run(world);
+    await world.until('the Project to run again', async () => (await phase(world)) === 'Running');
+    assert.deepEqual(containerIds(world), before);
     assert.equal(logged(world, 'node registered').length, 1);
   });
 

@@ -178,7 +178,10 @@ describe('createHeartbeater()', () => {
 
   it('createHeartbeater() does not storm a server that takes registrations but knows no node', async () => {
     await using world = setUp();
-    world.server.beat = refuse('NotFound');
+    world.server.beat = async (signal) => {
+      await world.clock.sleep(10, signal);
+      throw new ApiError('NotFound', 'Cannot find node');
+    };
     await world.clock.advance(600_000);
     assert.ok(world.registrations.length < 200, `${world.registrations.length} registrations in 10 min`);
   });

@@ -105,6 +105,22 @@ describe('createStatusReporter()', () => {
     );
   });
 
+  it('createStatusReporter() does not put a report that failed in the place of a newer one', async () => {
+    await using world = setUp();
+    world.server.answer = async () => {
+      world.say('Running');
+      throw new ApiError('Unavailable', 'away');
+    };
+    world.say('Scheduled');
+    await world.clock.settle();
+    world.server.answer = async () => undefined;
+    await world.clock.advance(10_000);
+    assert.deepEqual(
+      world.sent.map(({ report }) => report.phase),
+      ['Scheduled', 'Running'],
+    );
+  });
+
   it('createStatusReporter() shares one back-off among all Projects while the server is away', async () => {
     await using world = setUp();
     world.server.answer = refuse('Unavailable');
