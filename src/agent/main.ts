@@ -33,6 +33,7 @@ export interface RunningAgent extends RunningProgram {
 /** Starts an agent; when this resolves it supervises what it was last assigned and is on its way to the server. @throws {StartError} */
 export async function startAgent(ports: AgentPorts): Promise<RunningAgent> {
   const { config, log } = ports;
+  const engine = ports.engine ?? openEngine(config.DOCKER_HOST, ports.clock); // before anything is written: it may be refused
   const lock = await takeDataDir(config.DATA_DIR);
   const { promise: failed, resolve: onFailed } = Promise.withResolvers<unknown>();
   const stopper = new Stopper((loop, error) => {
@@ -42,7 +43,6 @@ export async function startAgent(ports: AgentPorts): Promise<RunningAgent> {
   });
   try {
     const identity = await loadIdentity(config.DATA_DIR, ports.random);
-    const engine = ports.engine ?? openEngine(config.DOCKER_HOST, ports.clock);
     const { server, standing } = await startParts({ ...ports, engine, identity, stopper });
     log.info({ url: server.url }, 'agent listening');
     log.info({ node: config.NODE_NAME, serverUrl: config.SERVER_URL, version: VERSION }, 'agent started');
