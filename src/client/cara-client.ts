@@ -4,8 +4,9 @@ import type { Heartbeat, NodeObject, Registration } from '../api/node.ts';
 import type { ProjectObject, ProjectPhase, StatusReport } from '../api/project.ts';
 import type { WatchEvent } from '../api/watch-event.ts';
 import { hasReason } from '../api/errors.ts';
-import { toFailure, type ApiAnswer, type ApiRequest, type Transport } from './transport.ts';
-import { readWatchStream } from './watch-stream.ts';
+import { createEventClient, type EventClient } from './event-client.ts';
+import type { ApiAnswer, ApiRequest, Transport } from './transport.ts';
+import { watchPath } from './watch-path.ts';
 
 export interface ListQuery {
   readonly labelSelector?: string;
@@ -55,6 +56,7 @@ export interface CaraClient {
   readonly serverUrl: string;
   readonly nodes: ResourceClient<NodeObject>;
   readonly projects: ResourceClient<ProjectObject>;
+  readonly events: EventClient;
   version(signal: AbortSignal): Promise<ServerVersion>;
   registerNode(name: string, registration: Registration, signal: AbortSignal): Promise<NodeObject>;
   /** @throws {ApiError} NodeDeleted (410), NotFound (404) */
@@ -71,6 +73,7 @@ export function createCaraClient(transport: Transport): CaraClient {
     serverUrl: transport.serverUrl,
     nodes: createResourceClient<NodeObject>(transport, 'nodes'),
     projects: createResourceClient<ProjectObject>(transport, 'projects'),
+    events: createEventClient(transport),
     version: async (signal) => (await transport.request({ method: 'GET', path: `${API}/version` }, signal)).body as ServerVersion,
     registerNode: async (name, registration, signal) => {
       const path = `${API}/nodes/${encodeURIComponent(name)}/register`;
@@ -138,18 +141,13 @@ function createResourceClient<Item>(transport: Transport, plural: 'nodes' | 'pro
       const answer = await send({ method: 'DELETE', path: `${pathOf(name)}${force === true ? '?force=true' : ''}` }, signal);
       return { isGone: answer.status !== 202, ...(answer.body !== undefined && { object: answer.body as Item }) };
     },
-    watch: async function* (query, signal) {
+    watch: (query, signal) => {
       const parameters = toParameters(query);
       parameters.set('watch', 'true');
       if (query.since !== undefined) {
         parameters.set('resourceVersion', query.since);
       }
-      const stream = await transport.stream({ method: 'GET', path: `${API}/${plural}?${parameters.toString()}` }, signal);
-      try {
-        yield* readWatchStream<Item>(stream);
-      } catch (error) {
-        throw toFailure(error, { serverUrl: transport.serverUrl, timeoutMs: 0, signal }); // a connection that is cut fails in the reading
-      }
+      return watchPath<Item>(transport, `${API}/${plural}?${parameters.toString()}`, signal);
     },
   };
 }

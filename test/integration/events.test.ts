@@ -1,101 +1,16 @@
-/** From a change of a Node or a Project to an Event that is read: mirrors, source, recorder, store and routes, in virtual time. */
+/** From a change of a Node or a Project to an Event that is read, in virtual time. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fastify from 'fastify';
 import type { EventObject } from '../../src/api/event.ts';
-import type { NodeObject } from '../../src/api/node.ts';
-import type { ProjectObject } from '../../src/api/project.ts';
-import { createMetrics } from '../../src/base/metrics.ts';
-import { systemRandom } from '../../src/base/random.ts';
-import { Stopper } from '../../src/base/stopper.ts';
 import { readWatchStream } from '../../src/client/watch-stream.ts';
-import { createEventRecorder } from '../../src/server/events/event-recorder.ts';
-import { createEventService } from '../../src/server/events/event-service.ts';
-import { createEventSource } from '../../src/server/events/event-source.ts';
-import { replyWithNoRoute, replyWithProblem } from '../../src/server/http/problem-reply.ts';
-import { toFastifyPath } from '../../src/server/http/route.ts';
-import { eventRoutes } from '../../src/server/http/routes/events.ts';
-import { startNodes } from '../../src/server/nodes/start-nodes.ts';
-import { createProjectService } from '../../src/server/projects/project-service.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
-import { createMirror } from '../../src/store/mirror.ts';
-import type { Store } from '../../src/store/store.ts';
-import { silentLog } from '../support/store-backends.ts';
+import { HEARTBEAT_TIMEOUT_MS, startEventServer } from '../support/event-server.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
-
-const HEARTBEAT_TIMEOUT_MS = 90_000;
-
-interface Options {
-  readonly clock?: VirtualClock;
-  readonly store?: Store;
-}
-
-/** What of a server makes, keeps and shows Events. */
-async function startServer(options: Options = {}) {
-  const { clock = new VirtualClock() } = options;
-  const { store = createMemoryStore({ clock }) } = options;
-  const metrics = createMetrics();
-  const base = { store, clock, random: systemRandom, log: silentLog, metrics };
-  const crashes: unknown[] = [];
-  const stopper = new Stopper((_name, error) => crashes.push(error));
-  const nodes = createMirror<NodeObject>({ ...base, kind: 'Node' });
-  const projects = createMirror<ProjectObject>({ ...base, kind: 'Project' });
-  const recorder = createEventRecorder(base);
-  const source = createEventSource({ nodes, projects, recorder });
-  stopper.spawn('event-recorder', (signal) => recorder.run(signal));
-  const { registry, service } = await startNodes({ ...base, nodes, stopper, heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS });
-  stopper.spawn('project-mirror', (signal) => projects.run(signal));
-  await projects.ready();
-
-  const app = fastify();
-  const routes = eventRoutes({ ...base, events: createEventService(base), stopSignal: stopper.signal });
-  app.setErrorHandler((error, request, reply) => replyWithProblem(error, request, reply, silentLog));
-  app.setNotFoundHandler((request, reply) => replyWithNoRoute(routes, request, reply));
-  for (const route of routes) {
-    app.route({ method: route.method, url: toFastifyPath(route.path), handler: (request, reply) => route.run(request, reply) });
-  }
-  const get = async (path: string, method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' = 'GET') => {
-    const answer = await app.inject({ method, url: `/api/v1${path}` });
-    return { status: answer.statusCode, body: answer.json() };
-  };
-  /** The changes of a watch, over a real socket, as they come: `TYPE reason count`. */
-  async function* watch(query: string): AsyncGenerator<string> {
-    const url = await app.listen({ host: '127.0.0.1', port: 0 });
-    const { body } = await fetch(`${url}/api/v1/events?watch=true&${query}`);
-    for await (const event of readWatchStream<EventObject>(body ?? new ReadableStream())) {
-      if (event.type !== 'BOOKMARK') {
-        yield `${event.type} ${event.object.reason} ${event.object.count}`;
-      }
-    }
-  }
-  const reasons = async (query = ''): Promise<readonly string[]> =>
-    ((await get(`/events${query}`)).body as { items: readonly EventObject[] }).items.map(({ reason, count }) =>
-      count === 1 ? reason : `${reason} x${count}`,
-    );
-  return {
-    clock,
-    stopper,
-    recorder,
-    nodeService: service,
-    projectService: createProjectService(base),
-    version: () => store.version(),
-    get,
-    watch,
-    reasons,
-    beat: (name: string) => registry.recordHeartbeat(name, '{}', () => ({})),
-    [Symbol.asyncDispose]: async () => {
-      source[Symbol.dispose]();
-      await Promise.all([app.close(), stopper.stop()]);
-      metrics.close();
-      assert.deepEqual(crashes, []);
-    },
-  };
-}
 
 const INFO = { info: { agentVersion: '0.1.0' } };
 
 test('the life of a node is told, in order, with how long it was silent', async () => {
-  await using server = await startServer();
+  await using server = await startEventServer();
   await server.nodeService.register('worker-01', INFO);
   server.beat('worker-01');
   await server.clock.advance(5000);
@@ -119,7 +34,7 @@ test('the life of a node is told, in order, with how long it was silent', async 
 });
 
 test('the way of a Project is told, and a filter by object tells it from its node', async () => {
-  await using server = await startServer();
+  await using server = await startEventServer();
   await server.projectService.create({
     apiVersion: 'caravanserai/v1',
     kind: 'Project',
@@ -140,13 +55,13 @@ test('what was there when the server started is no event, and what happens after
   const clock = new VirtualClock();
   const store = createMemoryStore({ clock });
   {
-    await using first = await startServer({ clock, store });
+    await using first = await startEventServer({ clock, store });
     await first.nodeService.register('worker-01', INFO);
     first.beat('worker-01');
     await clock.advance(5000);
   }
   const before = (await store.list<EventObject>('Event')).items;
-  await using second = await startServer({ clock, store });
+  await using second = await startEventServer({ clock, store });
   await clock.advance(10_000);
   assert.deepEqual((await store.list<EventObject>('Event')).items, before);
   await second.nodeService.register('worker-02', INFO);
@@ -155,7 +70,7 @@ test('what was there when the server started is no event, and what happens after
 });
 
 test('the first node of an empty store is told', async () => {
-  await using server = await startServer();
+  await using server = await startEventServer();
   await server.clock.advance(5000);
   await server.nodeService.register('worker-01', INFO);
   await server.clock.advance(5000);
@@ -163,7 +78,7 @@ test('the first node of an empty store is told', async () => {
 });
 
 test('a fleet that goes on beating writes nothing', async () => {
-  await using server = await startServer();
+  await using server = await startEventServer();
   for (let node = 0; node < 10; node += 1) {
     await server.nodeService.register(`node-${node}`, INFO);
     server.beat(`node-${node}`);
@@ -179,7 +94,7 @@ test('a fleet that goes on beating writes nothing', async () => {
 });
 
 test('a node that flaps has one Event for each way, with a count', async () => {
-  await using server = await startServer();
+  await using server = await startEventServer();
   await server.nodeService.register('worker-01', INFO);
   for (let round = 0; round < 3; round += 1) {
     server.beat('worker-01');
@@ -190,7 +105,7 @@ test('a node that flaps has one Event for each way, with a count', async () => {
 });
 
 test('since selects by when an Event last happened, as a duration and as a time', async () => {
-  await using server = await startServer();
+  await using server = await startEventServer();
   await server.nodeService.register('early', INFO);
   await server.clock.advance(600_000);
   await server.nodeService.register('late', INFO);
@@ -203,7 +118,7 @@ test('since selects by when an Event last happened, as a duration and as a time'
 });
 
 test('GET of one gives it, and 404 says that there is none', async () => {
-  await using server = await startServer();
+  await using server = await startEventServer();
   await server.nodeService.register('worker-01', INFO);
   await server.clock.advance(5000);
   const [event] = (await server.get('/events')).body.items as readonly EventObject[];
@@ -213,7 +128,7 @@ test('GET of one gives it, and 404 says that there is none', async () => {
 });
 
 test('nobody writes Events from outside: every other method is 405', async () => {
-  await using server = await startServer();
+  await using server = await startEventServer();
   for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const) {
     assert.equal((await server.get('/events', method)).status, 405, method);
     assert.equal((await server.get('/events/some', method)).status, 405, method);
@@ -221,7 +136,7 @@ test('nobody writes Events from outside: every other method is 405', async () =>
 });
 
 test('a query that says nothing sensible is refused with a pointer', async () => {
-  await using server = await startServer();
+  await using server = await startEventServer();
   for (const [query, pointer] of [
     ['?since=yesterday', '/since'],
     ['?since=10', '/since'],
@@ -238,11 +153,11 @@ test('a query that says nothing sensible is refused with a pointer', async () =>
 });
 
 test('watch gives what is there, then each Event of the object as it happens and again as it is counted on', async () => {
-  await using server = await startServer();
+  await using server = await startEventServer();
   await server.nodeService.register('worker-01', INFO);
   await server.nodeService.register('worker-02', INFO);
   await server.clock.advance(5000);
-  const changes = server.watch('object=Node/worker-01');
+  const changes = readChanges(`${await server.listen()}/api/v1/events?watch=true&object=Node/worker-01`);
   const next = async (): Promise<unknown> => (await changes.next()).value;
   assert.equal(await next(), 'ADDED Registered 1');
   server.beat('worker-02');
@@ -257,3 +172,13 @@ test('watch gives what is there, then each Event of the object as it happens and
   await server.stopper.stop();
   assert.equal(await next(), undefined, 'the server ends the stream when it stops');
 });
+
+/** The changes of a watch as they come: `TYPE reason count`. */
+async function* readChanges(url: string): AsyncGenerator<string> {
+  const { body } = await fetch(url);
+  for await (const event of readWatchStream<EventObject>(body ?? new ReadableStream())) {
+    if (event.type !== 'BOOKMARK') {
+      yield `${event.type} ${event.object.reason} ${event.object.count}`;
+    }
+  }
+}

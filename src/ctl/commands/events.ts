@@ -1,0 +1,150 @@
+/** caractrl events: what happened, to all or to one object. */
+import type { EventObject } from '../../api/event.ts';
+import { parseSince, SINCE_EXPECTS } from '../../api/since.ts';
+import type { EventClient, EventQuery } from '../../client/event-client.ts';
+import type { ResourceClient } from '../../client/cara-client.ts';
+import { defineCommand, flag, text, type CommandContext } from '../command.ts';
+import { UsageError } from '../ctl-error.ts';
+import { follow } from '../follow.ts';
+import { renderDocument, toDocument } from '../output/document.ts';
+import { byLastSeen, EVENT_COLUMNS } from '../output/event-columns.ts';
+import { columnWidths, renderTable } from '../output/table.ts';
+import { kindOf, readSelections } from '../resource-type.ts';
+
+export const eventsCommand = defineCommand({
+  name: 'events',
+  summary: 'Show what happened to Nodes and Projects',
+  args: '[TYPE/NAME]',
+  options: {
+    since: text('time', `only what happened since: ${SINCE_EXPECTS}`),
+    watch: flag('then show each as it happens, until Ctrl-C', { short: 'w' }),
+    follow: flag('the same as --watch', { short: 'f' }),
+  },
+  examples: [
+    { command: 'caractrl events', does: 'of the last day, what happened last coming last' },
+    { command: 'caractrl events node/worker-01', does: 'of one node' },
+    { command: 'caractrl events project/shop --since 10m', does: 'of one Project, lately' },
+    { command: 'caractrl events -f', does: 'as they happen' },
+  ],
+  run: async (context, args, { since, watch, follow: isFollowing }) => {
+    const query = readQuery(context, args, since);
+    return watch || isFollowing ? watchEvents(context, query) : listEvents(context, query);
+  },
+});
+
+function readQuery({ clock }: CommandContext, args: readonly string[], since: string | undefined): EventQuery {
+  if (since !== undefined && parseSince(since, clock.wallMs()) === undefined) {
+    throw new UsageError(`Cannot use --since ${JSON.stringify(since)} as it must be ${SINCE_EXPECTS}`);
+  }
+  const object = args.length === 0 ? undefined : readObject(args);
+  return { ...(object !== undefined && { object }), ...(since !== undefined && { happenedSince: since }) };
+}
+
+/** `TYPE/NAME` or `TYPE NAME`. @returns `Kind/name` */
+function readObject(args: readonly string[]): string {
+  const selections = readSelections(args, 'events');
+  const [first, ...others] = selections.flatMap(({ type, names }) => names.map((name) => `${kindOf(type)}/${name}`));
+  if (first === undefined) {
+    throw new UsageError(`Cannot tell of which ${args[0] ?? ''} to show events as no name is given`, { hint: 'caractrl events node/NAME' });
+  }
+  if (others.length > 0) {
+    throw new UsageError('Cannot show events of several objects at once: name one, or none for all');
+  }
+  return first;
+}
+
+async function listEvents(context: CommandContext, query: EventQuery): Promise<number> {
+  const { io, output = 'table', signal } = context;
+  const { items } = await (await context.connect()).events.list(query, signal);
+  if (output === 'json' || output === 'yaml') {
+    io.stdout.write(await renderDocument(output, toDocument(items, { isSingle: false, listKind: 'EventList' })));
+  } else if (items.length === 0) {
+    io.stderr.write('No events found\n');
+  } else {
+    await createPrinter(context)(items);
+  }
+  return 0;
+}
+
+/** Lasts until the signal aborts. */
+async function watchEvents(context: CommandContext, query: EventQuery): Promise<number> {
+  const { io, clock, random, signal } = context;
+  const resource = toResource((await context.connect()).events, query);
+  const print = createPrinter(context);
+  /** name -> version that was shown */
+  const shown = new Map<string, string>();
+  let isAway = false;
+  for await (const event of follow({ resource, query: {}, clock, random }, signal)) {
+    switch (event.kind) {
+      case 'listed':
+        forgetOthers(shown, event.items);
+        await print(takeNews(shown, event.items));
+        break;
+      case 'changed':
+        await print(takeNews(shown, [event.object]));
+        break;
+      case 'gone':
+        shown.delete(event.object.metadata.name); // it grew old: nothing happened
+        break;
+      case 'away':
+        io.stderr.write(isAway ? '' : `warning: ${event.error.message}; trying again\n`);
+        break;
+      default:
+        return event satisfies never;
+    }
+    isAway = event.kind === 'away';
+  }
+  return 0;
+}
+
+/** What `follow` needs of a resource: it lists and watches, and finds only where it is given a name. */
+function toResource(events: EventClient, query: EventQuery): ResourceClient<EventObject> {
+  const reader: Pick<ResourceClient<EventObject>, 'list' | 'watch'> = {
+    list: (_query, signal) => events.list(query, signal),
+    watch: ({ since }, signal) => events.watch({ ...query, ...(since !== undefined && { since }) }, signal),
+  };
+  return reader as ResourceClient<EventObject>;
+}
+
+function takeNews(shown: Map<string, string>, events: readonly EventObject[]): readonly EventObject[] {
+  const news = events.filter(({ metadata }) => shown.get(metadata.name) !== metadata.resourceVersion);
+  news.forEach(({ metadata }) => shown.set(metadata.name, metadata.resourceVersion));
+  return news.toSorted(byLastSeen);
+}
+
+function forgetOthers(shown: Map<string, string>, events: readonly EventObject[]): void {
+  const there = new Set(events.map(({ metadata }) => metadata.name));
+  for (const name of shown.keys()) {
+    if (!there.has(name)) {
+      shown.delete(name);
+    }
+  }
+}
+
+/** Prints events as they come: rows under one header, or documents. */
+function createPrinter({ io, output = 'table', clock }: CommandContext): (events: readonly EventObject[]) => Promise<void> {
+  const columns = EVENT_COLUMNS.filter(({ isWide }) => isWide !== true || output === 'wide');
+  const headers = columns.map(({ header }) => header);
+  let widths: readonly number[] = [];
+  let hasHeader = true;
+  return async (events) => {
+    if (events.length === 0) {
+      return;
+    }
+    if (output === 'json' || output === 'yaml') {
+      for (const event of events) {
+        io.stdout.write((output === 'yaml' ? '---\n' : '') + (await renderDocument(output, event)));
+      }
+      return;
+    }
+    if (output === 'name') {
+      io.stdout.write(events.map(({ metadata }) => `event/${metadata.name}\n`).join(''));
+      return;
+    }
+    const nowMs = clock.wallMs();
+    const rows = events.map((event) => columns.map((column) => column.cell(event, nowMs)));
+    widths = columnWidths(headers, rows).map((width, column) => Math.max(width, widths[column] ?? 0));
+    io.stdout.write(renderTable(headers, rows, io.stdout, { minimumWidths: widths, hasHeader }));
+    hasHeader = false;
+  };
+}

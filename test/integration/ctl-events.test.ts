@@ -1,0 +1,135 @@
+/** caractrl events against the routes over a real socket; clock and store are virtual. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemRandom } from '../../src/base/random.ts';
+import { createCaraClient } from '../../src/client/cara-client.ts';
+import { createTransport } from '../../src/client/transport.ts';
+import type { CommandContext, OutputFormat } from '../../src/ctl/command.ts';
+import { eventsCommand } from '../../src/ctl/commands/events.ts';
+import { UsageError } from '../../src/ctl/ctl-error.ts';
+import type { Screen } from '../../src/ctl/io.ts';
+import { HEARTBEAT_TIMEOUT_MS, startEventServer } from '../support/event-server.ts';
+
+type Server = Awaited<ReturnType<typeof startEventServer>>;
+
+interface Flags {
+  readonly since?: string;
+  readonly watch?: boolean;
+  readonly follow?: boolean;
+  readonly output?: OutputFormat;
+}
+
+/** Runs the command as `program.ts` would. */
+async function startEvents(server: Server, args: readonly string[] = [], { output, ...flags }: Flags = {}) {
+  const stopped = new AbortController();
+  const stdout = capture();
+  const stderr = capture();
+  const { clock } = server;
+  const client = createCaraClient(createTransport({ serverUrl: await server.listen(), userAgent: 'test', clock }));
+  const context: CommandContext = {
+    io: { stdout, stderr, readStdin: async () => new Uint8Array() },
+    clock,
+    random: systemRandom,
+    output,
+    connect: async () => client,
+    signal: stopped.signal,
+  };
+  const options = { since: undefined, watch: false, follow: false, ...flags };
+  const done = eventsCommand.run(context, args, options);
+  done.catch(() => undefined); // looked at by the test, when it comes to that
+  return { done, stdout, stderr, stop: () => stopped.abort() };
+}
+
+function capture(): Screen & { text(): string; shows(pattern: RegExp): Promise<void> } {
+  let written = '';
+  let told = (): void => undefined;
+  return {
+    write: (text) => {
+      written += text;
+      told();
+    },
+    text: () => written,
+    shows: async (pattern) => {
+      while (!pattern.test(written)) {
+        await new Promise<void>((resolve) => {
+          told = resolve;
+        });
+      }
+    },
+    isTerminal: false,
+    columns: 100,
+    rows: 24,
+    hasColor: false,
+  };
+}
+
+/** A node that was registered ten minutes ago, beat once, and has been silent since. */
+async function startWithSilentNode(): Promise<Server> {
+  const server = await startEventServer();
+  await server.nodeService.register('worker-01', { info: { agentVersion: '0.1.0' } });
+  await server.nodeService.register('worker-02', {});
+  server.beat('worker-01');
+  await server.clock.advance(600_000);
+  return server;
+}
+
+test('events shows a table of all, the last one last, with the names of objects as commands take them', async () => {
+  await using server = await startWithSilentNode();
+  const { done, stdout, stderr } = await startEvents(server);
+  assert.equal(await done, 0);
+  const lines = stdout.text().trimEnd().split('\n');
+  assert.match(lines[0] ?? '', /^LAST SEEN +TYPE +REASON +OBJECT +MESSAGE$/u);
+  assert.match(lines.at(-1) ?? '', /^8m +Warning +NodeNotReady +node\/worker-01 +After 1m30s without contact: /u);
+  assert.ok(lines.some((line) => /Created +node\/worker-02/u.test(line)));
+  assert.equal(stderr.text(), '');
+});
+
+test('events of one object, by any word for its type, and since', async () => {
+  await using server = await startWithSilentNode();
+  for (const args of [['node/worker-02'], ['no', 'worker-02'], ['Nodes/worker-02']]) {
+    const { done, stdout } = await startEvents(server, args, { output: 'json' });
+    await done;
+    const { kind, items } = JSON.parse(stdout.text()) as { kind: string; items: { reason: string }[] };
+    assert.equal(kind, 'EventList');
+    assert.deepEqual(
+      items.map(({ reason }) => reason),
+      ['Created'],
+    );
+  }
+  const recent = await startEvents(server, [], { since: '9m', output: 'name' });
+  await recent.done;
+  assert.match(recent.stdout.text(), /^event\/worker-01\.[0-9a-f]{16}\n$/u);
+  const none = await startEvents(server, [], { since: '5m' });
+  assert.equal(await none.done, 0);
+  assert.deepEqual([none.stdout.text(), none.stderr.text()], ['', 'No events found\n']);
+});
+
+test('events refuses what it cannot understand before it asks the server', async () => {
+  await using server = await startEventServer();
+  for (const [args, flags] of [
+    [[], { since: 'yesterday' }],
+    [['nodes'], {}],
+    [['pods/x'], {}],
+    [['node/a', 'node/b'], {}],
+  ] as const) {
+    await assert.rejects(async () => (await startEvents(server, args, flags)).done, UsageError, args.join(' '));
+  }
+});
+
+test('events -f shows what was there, then a row each time something happens, under one header', async () => {
+  await using server = await startWithSilentNode();
+  const { done, stdout, stop } = await startEvents(server, ['node/worker-01'], { follow: true });
+  await stdout.shows(/NodeNotReady/u);
+  server.beat('worker-01');
+  await server.clock.advance(5000);
+  await stdout.shows(/NodeReady +node\/worker-01 +Ready again/u);
+  server.beat('worker-01');
+  await server.clock.advance(HEARTBEAT_TIMEOUT_MS + 5000);
+  await stdout.shows(/\(x2 over [^\n]*\n[^]*\(x2 over [0-9]+m\) +Warning +NodeNotReady/u);
+  stop();
+  await assert.rejects(done);
+  const text = stdout.text();
+  assert.equal(text.match(/LAST SEEN/gu)?.length, 1);
+  assert.equal(text.match(/Registered/gu)?.length, 1, 'a watch that begins anew repeats nothing');
+  assert.ok(!text.includes('worker-02'));
+});
