@@ -98,7 +98,8 @@ function readObject({
     ];
   } catch (error) {
     if (error instanceof ApiError && error.errors.length > 0) {
-      return error.errors.map(toMistake);
+      // as they stand in the file, not as the schema has its fields
+      return error.errors.map(toMistake).toSorted((left, right) => left.line - right.line || left.column - right.column);
     }
     throw error;
   }

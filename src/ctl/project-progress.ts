@@ -1,4 +1,5 @@
 /** What a Project is doing, in words; and whether it has got where it should. Pure. */
+import type { ApiError } from '../api/errors.ts';
 import type { ProjectObject, ServiceStatus } from '../api/project.ts';
 import type { ProgressLine } from './output/progress.ts';
 
@@ -32,7 +33,7 @@ export function judgeProject({ status }: ProjectObject, generation: number): Pro
 }
 
 /** Reason and message, and those of the services that failed. */
-export function describeFailure({ reason, message, services }: ProjectObject['status']): string {
+function describeFailure({ reason, message, services }: ProjectObject['status']): string {
   const own = [reason, message].filter((part) => part !== undefined && part !== '').join(': ');
   const failed = services
     .filter(({ state, message: text }) => (state === 'Failed' || state === 'Unhealthy') && text !== undefined && !own.includes(text))
@@ -76,4 +77,9 @@ export function projectLines(
 /** Without the restarts: a line for each would flood a log. */
 function describeService({ state, message }: ServiceStatus): string {
   return `${state}${message === undefined || message === '' ? '' : `: ${message}`}`;
+}
+
+/** The line about a server that does not answer while a command waits. */
+export function describeAway(error: ApiError): ProgressLine {
+  return { key: 'server', text: `${error.message}; trying again` };
 }

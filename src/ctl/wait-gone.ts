@@ -7,6 +7,7 @@ import type { CommandContext } from './command.ts';
 import { CtlError } from './ctl-error.ts';
 import { formatLongAge } from './output/age.ts';
 import { createProgress, type ProgressLine } from './output/progress.ts';
+import { describeAway } from './project-progress.ts';
 import { trackProjects, type View } from './track.ts';
 
 /** The node of a Project that goes nowhere is looked at again this often. */
@@ -78,7 +79,7 @@ async function describeView(
       lines.push({ key: metadata.name, text: `${head}: ${hold}`, live: `${head}, ${formatLongAge(elapsedMs)}: ${hold}` });
     }
   }
-  return away === undefined ? lines : [...lines, { key: 'server', text: `${away.message}; trying again` }];
+  return away === undefined ? lines : [...lines, describeAway(away)];
 }
 
 /** What a deletion waits for. */

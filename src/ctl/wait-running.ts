@@ -1,5 +1,4 @@
 /** `apply --wait`: until every Project runs what was applied, or cannot. Callers: commands/apply.ts. */
-import { ApiError } from '../api/errors.ts';
 import type { ProjectObject } from '../api/project.ts';
 import { formatDuration } from '../api/duration.ts';
 import type { CommandContext } from './command.ts';
@@ -7,7 +6,7 @@ import { CtlError } from './ctl-error.ts';
 import { formatLongAge } from './output/age.ts';
 import { createProgress, type ProgressLine } from './output/progress.ts';
 import { countReady } from './output/project-columns.ts';
-import { explainPhase, judgeProject, projectLines } from './project-progress.ts';
+import { describeAway, explainPhase, judgeProject, projectLines } from './project-progress.ts';
 import { trackProjects, type View } from './track.ts';
 
 export interface WaitOptions {
@@ -86,10 +85,6 @@ function describeView(applied: readonly ProjectObject[], { projects, away, elaps
     return current === undefined ? [] : projectLines(current, { generation: metadata.generation, elapsed });
   });
   return away === undefined ? lines : [...lines, describeAway(away)];
-}
-
-export function describeAway(error: ApiError): ProgressLine {
-  return { key: 'server', text: `${error.message}; trying again` };
 }
 
 function timedOut(applied: readonly ProjectObject[], last: View | undefined, timeoutMs: number): CtlError {

@@ -88,7 +88,7 @@ function wrap(line: string, width: number): readonly string[] {
     const space = rest.lastIndexOf(' ', width);
     const end = space > width / 2 ? space : width;
     rows.push(rest.slice(0, end).join(''));
-    rest = [...indent, ...Array.from(rest.slice(end).join('').trimStart())];
+    rest = Array.from(indent + rest.slice(end).join('').trimStart());
   }
   rows.push(rest.length > width ? `${rest.slice(0, width - 1).join('')}…` : rest.join(''));
   return rows;

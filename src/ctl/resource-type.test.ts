@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { UsageError } from './ctl-error.ts';
+import { readNamedSelections, readSelections } from './resource-type.ts';
+
+test('readSelections() takes singular, plural, short, any case, lists, all and TYPE/NAME', () => {
+  assert.deepEqual(readSelections(['no', 'a', 'b', 'a'], 'get'), [{ type: 'node', names: ['a', 'b'] }]);
+  assert.deepEqual(readSelections(['Projects'], 'get'), [{ type: 'project', names: [] }]);
+  assert.deepEqual(readSelections(['nodes,proj'], 'get'), [
+    { type: 'node', names: [] },
+    { type: 'project', names: [] },
+  ]);
+  assert.deepEqual(readSelections(['all'], 'get').length, 2);
+  assert.deepEqual(readSelections(['node/a', 'project/x', 'nodes/b'], 'get'), [
+    { type: 'node', names: ['a', 'b'] },
+    { type: 'project', names: ['x'] },
+  ]);
+});
+
+test('readSelections() refuses what could mean two things', () => {
+  for (const args of [[], ['pods'], ['nodes,projects', 'a'], ['node/a', 'b'], ['node/'], ['/a'], ['node/a/b'], ['node', '']]) {
+    assert.throws(() => readSelections(args, 'get'), UsageError, args.join(' '));
+  }
+});
+
+test('readNamedSelections() refuses to take all of a type', () => {
+  assert.throws(() => readNamedSelections(['nodes'], 'delete'), /Cannot tell which nodes to delete as no name is given/u);
+});
