@@ -60,9 +60,9 @@ test('eventsOfNodeChange() tells after how long without contact a node is NotRea
   const [notReady = ''] = told(READY, SILENT);
   assert.match(notReady, /^Warning NodeNotReady: After 1m30s without contact: No heartbeat for longer than 1m30s, the last at 2026/u);
   const back = next(SILENT, { atS: 493, heartbeatS: 493 });
-  assert.deepEqual(told(SILENT, back), ['Normal NodeReady: Ready again after 5m3s (NoHeartbeat)']);
+  assert.deepEqual(told(SILENT, back), ['Normal NodeReady: Ready again after 5m3s of NotReady (NoHeartbeat)']);
   const backCordoned = next(SILENT, { atS: 493, heartbeatS: 493, unschedulable: true });
-  assert.match(told(SILENT, backCordoned)[0] ?? '', /^Normal NodeReady: Draining again after 5m3s/u);
+  assert.match(told(SILENT, backCordoned)[0] ?? '', /^Normal NodeReady: Draining again after 5m3s of NotReady/u);
 });
 
 test('eventsOfNodeChange() leaves out a span that the wall clock has spoilt', () => {
@@ -81,7 +81,7 @@ test('eventsOfNodeChange() tells both that the engine is gone and that the node 
   ]);
   const up = next(down, { atS: 65, report: HEALTHY });
   assert.deepEqual(told(down, up), [
-    'Normal NodeReady: Ready again after 15s (RuntimeUnavailable)',
+    'Normal NodeReady: Ready again after 15s of NotReady (RuntimeUnavailable)',
     'Normal RuntimeUnavailableCleared: Over after 15s',
   ]);
 });

@@ -76,7 +76,7 @@ function recovered(previous: NodeObject, next: NodeObject): EventFact {
   }
   const span = spanBetween(before?.lastTransitionTime, find(next, 'Ready')?.lastTransitionTime);
   const cause = before === undefined ? '' : ` (${before.reason})`;
-  return tell(next, 'Normal', 'NodeReady', `${next.status.state} again${withSpan(' after ', span)}${cause}`);
+  return tell(next, 'Normal', 'NodeReady', `${next.status.state} again${withSpan(' after ', span, ' of NotReady')}${cause}`);
 }
 
 function listCordonEvents(previous: NodeObject, next: NodeObject): readonly EventFact[] {
