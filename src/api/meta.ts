@@ -1,5 +1,5 @@
 /** What every object has: apiVersion, kind, metadata. */
-import Type, { type Static, type TSchema } from 'typebox';
+import Type, { type TSchema } from 'typebox';
 import { DNS_SUBDOMAIN, LABEL_KEY, LABEL_VALUE, type Grammar } from './names.ts';
 
 export const API_VERSION = 'caravanserai/v1';
@@ -116,5 +116,3 @@ export interface ObjectList<Item> {
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
   readonly items: readonly Item[];
 }
-
-export type Shape<Schema extends TSchema> = Static<Schema>;
