@@ -11,6 +11,7 @@ const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   uncordon: async () => (await import('./commands/uncordon.ts')).uncordonCommand,
   label: async () => (await import('./commands/label.ts')).labelCommand,
   annotate: async () => (await import('./commands/annotate.ts')).annotateCommand,
+  events: async () => (await import('./commands/events.ts')).eventsCommand,
   version: async () => (await import('./commands/version.ts')).versionCommand,
 };
 

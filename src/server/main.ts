@@ -23,6 +23,9 @@ import { openStore } from '../store/open-store.ts';
 import type { Store } from '../store/store.ts';
 import { loadClusterId } from './cluster-id.ts';
 import { checkExposure, databaseUrlOf, isLoopback, serverSettings, type ServerConfig } from './config.ts';
+import { createEventRecorder } from './events/event-recorder.ts';
+import { createEventService } from './events/event-service.ts';
+import { createEventSource } from './events/event-source.ts';
 import { createApp } from './http/app.ts';
 import { closeApp, listen } from './listen.ts';
 import { startNodes } from './nodes/start-nodes.ts';
@@ -91,6 +94,9 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
   const clusterId = await loadClusterId(base);
   const nodes = createMirror<NodeObject>({ ...base, kind: 'Node' });
   const projects = createMirror<ProjectObject>({ ...base, kind: 'Project' });
+  const recorder = createEventRecorder(base);
+  const eventSource = createEventSource({ nodes, projects, recorder }); // before the mirrors run: it must see where their first list ends
+  stopper.spawn('event-recorder', (signal) => recorder.run(signal));
   const heartbeatTimeoutMs = config.NODE_HEARTBEAT_TIMEOUT;
   const { registry, service } = await startNodes({ ...base, nodes, stopper, heartbeatTimeoutMs });
   stopper.spawn('project-mirror', (signal) => projects.run(signal));
@@ -117,11 +123,16 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
     registry,
     nodes: service,
     projects: createProjectService(base),
+    events: createEventService(base),
     clusterId,
     stopSignal: stopper.signal,
     measure,
   });
-  return { app, close: () => metrics.close() };
+  const close = (): void => {
+    eventSource[Symbol.dispose]();
+    metrics.close();
+  };
+  return { app, close };
 }
 
 async function openOwnStore({ config, clock, log }: ServerPorts): Promise<Store> {

@@ -1,9 +1,11 @@
 /** caractrl describe: one object, whole, for people. */
+import type { EventObject } from '../../api/event.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { defineCommand, text, type CommandContext } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
 import { describeNode } from '../output/describe-node.ts';
 import { describeProject } from '../output/describe-project.ts';
+import { renderEvents } from '../output/event-columns.ts';
 import { renderDocument, toDocument } from '../output/document.ts';
 import { kindOf, readNamedSelections, readSelections, type ResourceType } from '../resource-type.ts';
 import { notFound, resourceOf, type AnyObject } from '../resource-view.ts';
@@ -27,9 +29,15 @@ export const describeCommand = defineCommand({
     }
     const view = { screen: io.stdout, nowMs: clock.wallMs() };
     const texts = await Promise.all(
-      objects.map(async (object) =>
-        object.kind === 'Node' ? describeNode(object, await projectsOn(context, object), view) : describeProject(object, view),
-      ),
+      objects.map(async (object) => {
+        const [text, events] = await Promise.all([
+          object.kind === 'Node'
+            ? projectsOn(context, object).then((projects) => describeNode(object, projects, view))
+            : describeProject(object, view),
+          eventsOf(context, object),
+        ]);
+        return text + renderEvents(events, view);
+      }),
     );
     io.stdout.write(texts.join('\n\n'));
     return 0;
@@ -63,6 +71,11 @@ async function find({ connect, signal }: CommandContext, type: ResourceType, nam
     throw notFound(type, name);
   }
   return object;
+}
+
+async function eventsOf({ connect, signal }: CommandContext, { kind, metadata }: AnyObject): Promise<readonly EventObject[]> {
+  const client = await connect();
+  return (await client.events.list({ object: `${kind}/${metadata.name}` }, signal)).items;
 }
 
 async function projectsOn({ connect, signal }: CommandContext, node: AnyObject): Promise<readonly ProjectObject[]> {

@@ -12,6 +12,7 @@ import type { Logger } from '../../base/log.ts';
 import type { ServerMetrics } from '../../base/metrics.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store } from '../../store/store.ts';
+import type { EventService } from '../events/event-service.ts';
 import type { NodeRegistry } from '../nodes/node-registry.ts';
 import type { NodeService } from '../nodes/node-service.ts';
 import type { ProjectService } from '../projects/project-service.ts';
@@ -19,6 +20,7 @@ import { parseJsonBody } from './json-body.ts';
 import { describeApi } from './openapi.ts';
 import { replyToBrokenRequest, replyWithNoRoute, replyWithProblem } from './problem-reply.ts';
 import { checkMediaType, toFastifyPath, type Route } from './route.ts';
+import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { describeHeartbeat, registerHeartbeat } from './routes/heartbeats.ts';
 import { nodeRoutes } from './routes/nodes.ts';
@@ -29,6 +31,7 @@ export interface AppDeps {
   readonly registry: NodeRegistry;
   readonly nodes: NodeService;
   readonly projects: ProjectService;
+  readonly events: EventService;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -62,6 +65,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
     ...nodeRoutes(deps),
     describeHeartbeat(),
     ...projectRoutes(deps),
+    ...eventRoutes(deps),
   ];
 
   app.removeAllContentTypeParsers();
