@@ -49,6 +49,22 @@ describe('AssignmentFile', () => {
     assert.notEqual(statSync(path).ino, ino);
   });
 
+  it('AssignmentFile keeps that a Project was asked to leave, so that a restart does not bring it up again', async () => {
+    using scratch = makeScratch();
+    const file = open(scratch.path);
+    const project = makeProject();
+    file.replaceAll('c1', [project]);
+    await flush(file);
+    const move = { from: 'worker-01', requestedAt: '2026-01-01T00:00:00Z' };
+    file.put({ ...project, status: { ...project.status, move } });
+    await flush(file);
+    const read = await open(scratch.path).read('c1');
+    assert.deepEqual(
+      read?.map(({ status }) => status.move),
+      [move],
+    );
+  });
+
   it('AssignmentFile.delete() leaves a Project that has taken the name of the one deleted', async () => {
     using scratch = makeScratch();
     const file = open(scratch.path);

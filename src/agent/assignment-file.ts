@@ -7,7 +7,7 @@
  * Callers  session/assignment-watcher.ts changes it; main.ts reads it at start.
  */
 import { readFile, rename } from 'node:fs/promises';
-import type { ProjectObject } from '../api/project.ts';
+import { isLeaving, type ProjectObject } from '../api/project.ts';
 import { writeFileAtomically } from '../base/atomic-file.ts';
 import { Backoff } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
@@ -128,6 +128,7 @@ export class AssignmentFile {
       metadata.deletedAt,
       metadata.labels,
       status.assignment,
+      isLeaving({ status }), // or a restart without the server would bring it up again after its stop was confirmed
       spec,
     ]);
     return JSON.stringify([this.#clusterId, projects]);

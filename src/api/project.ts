@@ -144,6 +144,14 @@ export const ServiceStatus = Closed({
 });
 export type ServiceStatus = Readonly<Static<typeof ServiceStatus>>;
 
+/** A Project that was asked to leave its node: its agent tears it down, and when that is confirmed another node is chosen. */
+export const ProjectMove = Closed({
+  from: Type.String({ description: 'The node it leaves; while nodeRef still names it, its agent has not confirmed that all is removed' }),
+  to: Type.Optional(Type.String({ description: 'The node it is to go to; without it the scheduler chooses' })),
+  requestedAt: Timestamp,
+});
+export type ProjectMove = Readonly<Static<typeof ProjectMove>>;
+
 export interface ProjectStatus {
   readonly phase: ProjectPhase;
   /** name of the node it is bound to */
@@ -156,6 +164,8 @@ export interface ProjectStatus {
   /** why the phase is what it is, where the phase alone does not say it: a CamelCase word and a sentence */
   readonly reason?: string;
   readonly message?: string;
+  /** from the request until another node is chosen, or none was found for a while */
+  readonly move?: ProjectMove;
 }
 
 export interface ProjectObject {
@@ -180,8 +190,14 @@ export const ProjectSchema = Closed({
     conditions: Type.Array(ConditionSchema),
     reason: Type.Optional(Type.String()),
     message: Type.Optional(Type.String()),
+    move: Type.Optional(ProjectMove),
   }),
 });
+
+/** Tells whether the Project's agent is to tear it down because it was asked to leave its node. */
+export function isLeaving({ status }: Pick<ProjectObject, 'status'>): boolean {
+  return status.move !== undefined && status.move.from === status.nodeRef;
+}
 
 /** Phases that an agent may report. */
 export const REPORTED_PHASES = ['Scheduled', 'Running', 'Failed', 'Terminating', 'Terminated'] as const;

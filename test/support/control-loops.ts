@@ -8,6 +8,8 @@ import type { ProjectManifest, ProjectObject, ProjectPhase, ProjectSpec } from '
 import { systemRandom } from '../../src/base/random.ts';
 import { Stopper } from '../../src/base/stopper.ts';
 import { createProjectController } from '../../src/server/projects/project-controller.ts';
+import { retryOnConflict } from '../../src/server/objects/write-object.ts';
+import { type MoveService, createMoveService } from '../../src/server/projects/move-service.ts';
 import { type ProjectService, createProjectService } from '../../src/server/projects/project-service.ts';
 import { createScheduler } from '../../src/server/scheduler/scheduler.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
@@ -24,6 +26,7 @@ export interface ControlLoops extends AsyncDisposable {
   readonly clock: VirtualClock;
   readonly store: Store;
   readonly service: ProjectService;
+  readonly moves: MoveService;
   readonly projects: Mirror<ProjectObject>;
   /** Creates or changes a node. */
   setNode(name: string, options?: NodeOptions): Promise<void>;
@@ -66,6 +69,7 @@ export function startControlLoops(options: LoopOptions = {}): ControlLoops {
     store,
     projects,
     service: createProjectService({ store, clock, random: systemRandom, log }),
+    moves: createMoveService({ store, clock, log, cordon: (name) => retryOnConflict(() => cordon(store, name)) }),
     setNode: (name, nodeOptions) => setNode(store, name, nodeOptions),
     deleteNode: async (name) => void (await store.commit([{ op: 'delete', kind: 'Node', name }])),
     project: find,
@@ -119,6 +123,16 @@ async function setNode(store: Store, name: string, options: NodeOptions = {}): P
   const node = nodeOf(name, options);
   const exists = (await store.get('Node', name)) !== undefined;
   await store.commit([{ op: exists ? 'update' : 'create', object: node }]);
+}
+
+/** As the node service does it, in one commit of spec and state. */
+async function cordon(store: Store, name: string): Promise<void> {
+  const node = await store.get<NodeObject>('Node', name);
+  if (node !== undefined && !node.spec.unschedulable) {
+    const state = node.status.state === 'Ready' ? 'Draining' : node.status.state;
+    const object = { ...node, spec: { ...node.spec, unschedulable: true }, status: { ...node.status, state } };
+    await store.commit([{ op: 'update', object, expectedVersion: node.metadata.resourceVersion }]);
+  }
 }
 
 /** Turns of settling before giving up: each lets every loop that has work do some. */

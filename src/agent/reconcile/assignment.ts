@@ -1,7 +1,7 @@
 /** What the session hands to the reconciler and gets back from it. */
 import type { ProjectObject, StatusReport } from '../../api/project.ts';
 
-/** One Project as assigned to this node: the object as read from the server. `metadata.deletedAt` set means tear down. */
+/** One Project as assigned to this node: the object as read from the server. Torn down where `metadata.deletedAt` is set or `isLeaving`. */
 export interface Assignment {
   readonly project: ProjectObject;
 }

@@ -7,7 +7,7 @@
  * Callers  reconciler.ts.
  * Source   Kubernetes' controllers: level-triggered, one item at a time.
  */
-import type { ProjectObject, StatusReport } from '../../api/project.ts';
+import { type ProjectObject, type StatusReport, isLeaving } from '../../api/project.ts';
 import { Backoff } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
@@ -194,7 +194,8 @@ export class ProjectLoop {
     if (this.#order.kind === 'removed' || desired === undefined) {
       return { kind: 'remove', uid: this.#order.kind === 'removed' ? this.#order.uid : this.#order.project.metadata.uid, desired };
     }
-    return { kind: this.#order.project.metadata.deletedAt === undefined ? 'run' : 'terminate', desired };
+    const { metadata } = this.#order.project;
+    return { kind: metadata.deletedAt === undefined && !isLeaving(this.#order.project) ? 'run' : 'terminate', desired };
   }
 
   async #observe(target: Target, signal: AbortSignal): Promise<ObservedProject> {

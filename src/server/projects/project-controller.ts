@@ -1,5 +1,6 @@
 /**
- * Project controller: what time and nodes do to Projects: expiry, loss of a node, termination that no agent confirms.
+ * Project controller: what time and nodes do to Projects: expiry, loss of a node, termination that no agent confirms, moves that find
+ * no place.
  *
  * Owns     the conditions NodeReachable and FitsNode, the phases Failed/NodeLost and Terminating/Expired, and giving up a lost node
  *          (back to Pending). In memory: since when this process has seen what (loss-tracker.ts), and when to look at which Project again.
@@ -108,7 +109,7 @@ async function reconcileProject(deps: ProjectControllerDeps, watch: ProjectWatch
       project,
       node,
       loss: nodeRef === undefined ? undefined : watch.findLoss(nodeRef, nowMs),
-      terminatingForMs: watch.terminatingForMs(name, nowMs),
+      inTransitionForMs: watch.inTransitionForMs(name, nowMs),
       hasRefuge: () => hasRefuge(nodes, project),
       nowMs: clock.wallMs(),
       timeouts: deps,
@@ -151,6 +152,9 @@ function hasRefuge(nodes: Mirror<NodeObject>, { spec, status }: ProjectObject): 
 
 function logVerdict(log: Logger, { metadata, status }: ProjectObject, verdict: Verdict): void {
   const fields = { project: metadata.name, node: status.nodeRef, from: status.phase };
+  if (verdict.kind === 'keep' && status.move !== undefined && verdict.project.status.move === undefined) {
+    log.info({ project: metadata.name, from: status.move.from, to: status.move.to }, 'project move ended without a place');
+  }
   if (verdict.kind === 'drop') {
     log.info({ ...fields, reason: verdict.because }, 'project dropped');
   } else if (verdict.project.status.phase !== status.phase) {

@@ -10,9 +10,11 @@ import {
   REPORTED_PHASES,
   type ServiceStatus,
   type StatusReport,
+  isLeaving,
 } from '../../api/project.ts';
 import { type ReportOutcome, deriveReported } from './project-phase.ts';
-import { markLost, markUpdating, terminate } from './project-status.ts';
+import { hasMoved, lapseMove, requestMove } from './project-move.ts';
+import { bind, markLost, markUpdating, terminate, unbind } from './project-status.ts';
 
 const LATER = '2026-01-01T00:01:00.000Z';
 const READY: ServiceStatus = { name: 'web', state: 'Running', ready: true };
@@ -107,6 +109,60 @@ test('deriveReported() takes Terminated of a Project that nobody deletes as not 
   assert.equal(status.reason, 'Removed');
 });
 
+const LEAVE = { from: 'n1', to: 'n2', requestedAt: EPOCH };
+
+function leavingShop(): ProjectObject {
+  const running = boundOf('shop', 'n1');
+  return { ...running, status: requestMove(running, LEAVE, EPOCH) };
+}
+
+test('deriveReported() shows a Project that is leaving as such, whatever its agent says of it, until that has removed it', () => {
+  const leaving = leavingShop();
+  assert.deepEqual([leaving.status.phase, readyOf(leaving.status)], ['Scheduled', 'False Moving']);
+  for (const phase of ['Running', 'Failed', 'Scheduled'] as const) {
+    const status = changed(report(leaving, { phase, reason: 'Any', message: 'any', assignment: 1, services: [READY] }));
+    assert.equal(status.message, 'waiting for the agent on n1 to stop it');
+    assert.deepEqual([status.phase, status.reason, status.services, status.move], ['Scheduled', 'Moving', [READY], LEAVE]);
+  }
+  const stopping = changed(report(leaving, { phase: 'Terminating', assignment: 1, message: 'web does not stop' }));
+  assert.deepEqual([stopping.phase, stopping.message], ['Scheduled', 'being stopped on n1: web does not stop']);
+  assert.equal(hasMoved(stopping), false);
+});
+
+test('deriveReported() takes a Project off its node only on Terminated with the number of its assignment', () => {
+  const leaving = leavingShop();
+  const doubtful = changed(report(leaving, { phase: 'Terminated' }));
+  assert.deepEqual([doubtful.phase, doubtful.nodeRef, hasMoved(doubtful)], ['Scheduled', 'n1', false]);
+  assert.equal(report(leaving, { phase: 'Terminated', assignment: 0 }).kind, 'stale');
+  const left = changed(report(leaving, { phase: 'Terminated', assignment: 1 }));
+  assert.deepEqual([left.phase, left.nodeRef, left.assignment, left.move, left.services], ['Pending', undefined, 1, LEAVE, []]);
+  assert.equal(hasMoved(left), true);
+  const again = report({ ...leaving, status: left }, { phase: 'Terminated', assignment: 1 });
+  assert.equal(again.kind, 'stale', 'an answer that got lost is no second confirmation');
+});
+
+test('a move ends with the next binding, with deletion and with the loss of the node; only a confirmed one leaves its word', () => {
+  const leaving = leavingShop();
+  const left = { ...leaving, status: changed(report(leaving, { phase: 'Terminated', assignment: 1 })) };
+  const ends: readonly (readonly [string, ProjectStatus, boolean])[] = [
+    ['bound', bind(left, 'n2', LATER), true],
+    ['lapsed', lapseMove(left), true],
+    ['deleted before', terminate(leaving, { reason: 'Deleted', message: '' }, LATER).status, false],
+    ['lost before', unbind(leaving, 'node n1 was lost', LATER), false],
+  ];
+  for (const [name, status, isConfirmed] of ends) {
+    assert.deepEqual([status.move, hasMoved(status)], [undefined, isConfirmed], name);
+  }
+});
+
+test('a change of spec does not take a Project out of its move', () => {
+  const leaving = leavingShop();
+  const edited = { ...leaving, metadata: { ...leaving.metadata, generation: 2 } };
+  const status = markUpdating(edited, LATER);
+  assert.deepEqual([status.phase, status.reason, status.move], ['Scheduled', 'Moving', LEAVE]);
+  assert.equal(changed(report({ ...edited, status }, { phase: 'Terminated', assignment: 1, observedGeneration: 1 })).phase, 'Pending');
+});
+
 test('deriveReported() keeps a Project Failed that was lost with its node until the node has a record again', () => {
   const running = boundOf('shop', 'n1');
   const lost = { ...running, status: markLost(running, 'node n1 has no record', EPOCH) };
@@ -130,11 +186,18 @@ test('deriveReported() keeps its laws for every report on every Project', () => 
       phase: fc.constantFrom(...PROJECT_PHASES.filter((phase) => phase !== 'Terminated')),
       generation: fc.integer({ min: 1, max: 3 }),
       assignment: fc.nat(2),
+      from: fc.constantFrom('n1', 'n0', undefined),
     })
-    .map(({ phase, generation, assignment }) =>
+    .map(({ phase, generation, assignment, from }) =>
       projectOf('shop', {
         meta: { generation },
-        status: { phase, assignment, observedGeneration: 1, ...(phase !== 'Pending' && { nodeRef: 'n1' }) },
+        status: {
+          phase,
+          assignment,
+          observedGeneration: 1,
+          ...(phase !== 'Pending' && { nodeRef: 'n1' }),
+          ...(phase !== 'Terminating' && from !== undefined && { move: { from, requestedAt: EPOCH } }),
+        },
       }),
     );
   fc.assert(
@@ -144,7 +207,14 @@ test('deriveReported() keeps its laws for every report on every Project', () => 
         return;
       }
       const { status } = outcome;
+      const hasLeft = isLeaving(project) && given.phase === 'Terminated' && given.assignment === project.status.assignment;
+      if (hasLeft) {
+        assert.deepEqual([status.phase, status.nodeRef, status.assignment], ['Pending', undefined, project.status.assignment]);
+        return;
+      }
       assert.notEqual(status.phase, 'Pending', 'Pending is the server\u2019s');
+      assert.ok(!isLeaving(project) || status.phase !== 'Running', 'what is leaving does not run');
+      assert.deepEqual(status.move, project.status.move);
       assert.notEqual(status.phase, 'Terminated');
       assert.equal(status.phase === 'Terminating', project.status.phase === 'Terminating');
       assert.ok(status.observedGeneration <= project.metadata.generation);

@@ -6,12 +6,14 @@
  * - Terminating stays Terminating, whatever is reported, until Terminated: then the record goes.
  * - Running is shown only when the report speaks of the current generation and calls no service of the spec unready; otherwise
  *   Scheduled, with what is waited for. A failure of an older generation says nothing of the current one and shows as Updating.
- * - Terminated or Terminating of a Project that nobody deletes is no end: the node is chosen and the work is not up, so Scheduled.
+ * - A Project that was asked to leave its node stays so, whatever is reported, until Terminated: then it is Pending, without a node.
+ * - Terminated or Terminating of a Project that nobody deletes or moves is no end: the node is chosen and the work is not up, so Scheduled.
  * - A Project given up with its node (Failed, NodeLost) stays so while the node has no record, however well it may run there.
  * Callers  project-service.ts
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { ProjectObject, ProjectStatus, StatusReport } from '../../api/project.ts';
+import { type ProjectObject, type ProjectStatus, type StatusReport, isLeaving } from '../../api/project.ts';
+import { describeLeaving, isStopConfirmed, leave } from './project-move.ts';
 import { type Cause, enter, isLost, settle, updating } from './project-status.ts';
 
 export interface ReportContext {
@@ -37,6 +39,9 @@ export function deriveReported(project: ProjectObject, report: StatusReport, con
   const isTerminating = project.status.phase === 'Terminating';
   if (isTerminating && report.phase === 'Terminated') {
     return { kind: 'gone' };
+  }
+  if (isLeaving(project) && isStopConfirmed(project, report)) {
+    return { kind: 'changed', status: leave(project, context.now) };
   }
   const { generation } = project.metadata;
   const observed: ProjectStatus = {
@@ -73,6 +78,9 @@ interface Observed {
 function derivePhase(project: ProjectObject, report: StatusReport, { observed, isNodeKnown }: Observed): ProjectStatus {
   if (isLost(project.status) && !isNodeKnown) {
     return observed;
+  }
+  if (isLeaving(project)) {
+    return enter(observed, 'Scheduled', describeLeaving(project, report));
   }
   if (observed.observedGeneration < project.metadata.generation) {
     const progress = report.phase === 'Scheduled' ? messageOf(report) : {}; // Running or Failed speaks of the old spec

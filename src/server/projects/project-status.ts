@@ -2,10 +2,10 @@
  * The transitions of a Project's status that the server makes by itself; pure. What an agent's report makes of it is in project-phase.ts.
  *
  * Every transition ends in `settle`, which derives the condition `Ready` from the rest, so that no two writers can disagree on it.
- * Callers  project-service.ts, project-controller.ts and its judges, scheduler/scheduler.ts.
+ * Callers  project-service.ts, project-controller.ts and its judges, scheduler/scheduler.ts. Moving is in project-move.ts.
  */
 import { type Condition, findCondition, withCondition } from '../../api/condition.ts';
-import type { ProjectObject, ProjectPhase, ProjectStatus } from '../../api/project.ts';
+import { type ProjectObject, type ProjectPhase, type ProjectStatus, isLeaving } from '../../api/project.ts';
 
 /** Why a Project is in its phase: a CamelCase word and a sentence. */
 export interface Cause {
@@ -26,7 +26,7 @@ export function bind({ metadata, status }: ProjectObject, node: string, now: str
   const scheduled = { type: 'Scheduled', status: 'True', reason: 'Bound', message: `placed on ${node}` } as const;
   return settle(
     {
-      ...enter(status, 'Scheduled'),
+      ...enter(withoutMove(status), 'Scheduled'),
       nodeRef: node,
       assignment: status.assignment + 1,
       services: [],
@@ -44,10 +44,14 @@ export function markUnschedulable({ metadata, status }: ProjectObject, message: 
   return settle({ ...enter(status, 'Pending', cause), conditions }, metadata.generation, now);
 }
 
-/** Gives up the node: the scheduler chooses anew. The assignment number stays, to be raised by the next binding. */
-export function unbind({ metadata, status }: ProjectObject, message: string, now: string): ProjectStatus {
+/** Gives up the lost node, whatever move was asked for with it: the scheduler chooses anew. */
+export function unbind(project: ProjectObject, message: string, now: string): ProjectStatus {
+  return release({ ...project, status: withoutMove(project.status) }, { reason: NODE_LOST, message }, now);
+}
+
+/** Takes the Project off its node. The assignment number stays, to be raised by the next binding. */
+export function release({ metadata, status }: ProjectObject, cause: Cause, now: string): ProjectStatus {
   const { nodeRef: _nodeRef, ...unbound } = status;
-  const cause = { reason: NODE_LOST, message };
   const conditions = withCondition(
     without(status.conditions, 'NodeReachable', 'FitsNode'),
     { type: 'Scheduled', status: 'False', ...cause },
@@ -64,8 +68,9 @@ export function unbind({ metadata, status }: ProjectObject, message: string, now
  * Scheduled (the node is chosen, the agent has not confirmed), reason Updating; the containers run on meanwhile.
  * Rejected: keeping the phase with Ready=False, as then each reader has to compare generations to know what Running means.
  */
-export function markUpdating({ metadata, status }: ProjectObject, now: string): ProjectStatus {
-  const isWaiting = status.phase === 'Pending' || status.phase === 'Terminating' || isLost(status);
+export function markUpdating(project: ProjectObject, now: string): ProjectStatus {
+  const { metadata, status } = project;
+  const isWaiting = status.phase === 'Pending' || status.phase === 'Terminating' || isLost(status) || isLeaving(project);
   return settle(isWaiting ? status : enter(status, 'Scheduled', updating(metadata.generation)), metadata.generation, now);
 }
 
@@ -80,7 +85,7 @@ export function terminate(project: ProjectObject, cause: Cause, now: string): Pr
   return {
     ...project,
     metadata: { ...metadata, deletedAt: now, updatedAt: now },
-    status: settle(enter(status, 'Terminating', cause), metadata.generation, now),
+    status: settle(enter(withoutMove(status), 'Terminating', cause), metadata.generation, now),
   };
 }
 
@@ -118,6 +123,19 @@ export function isTerminating({ status }: ProjectObject): boolean {
 /** Tells whether the server gave the Project up together with its node. */
 export function isLost(status: ProjectStatus): boolean {
   return status.phase === 'Failed' && status.reason === NODE_LOST;
+}
+
+/** The type of the condition that tells how the latest move off a node went. */
+export const MOVED = 'Moved';
+
+/** Ends a move: what was not confirmed by then never will be. */
+export function withoutMove(status: ProjectStatus): ProjectStatus {
+  if (status.move === undefined) {
+    return status;
+  }
+  const { move: _move, ...rest } = status;
+  const isConfirmed = findCondition(rest.conditions, MOVED)?.status === 'True';
+  return isConfirmed ? rest : { ...rest, conditions: without(rest.conditions, MOVED) };
 }
 
 /** Moves to `phase`; the cause of the phase before goes. */

@@ -16,7 +16,7 @@ function judge(project: ProjectObject, sighting: Partial<Sighting> = {}): Verdic
     project,
     node: nodeOf('n1'),
     loss: undefined,
-    terminatingForMs: 0,
+    inTransitionForMs: 0,
     hasRefuge: () => true,
     nowMs: START_MS,
     timeouts: { nodeHeartbeatTimeoutMs: 90_000, terminationTimeoutMs: 600_000 },
@@ -69,16 +69,16 @@ test('judgeProject() drops a Terminating Project that has no node at once', () =
 
 test('judgeProject() waits for the agent of a Terminating Project for ever, for a lost node until the timeout', () => {
   const ending = terminate(settled('shop'), { reason: 'Deleted', message: '' }, NOW);
-  assert.equal(judge(ending, { terminatingForMs: 1e9 }).kind, 'keep');
-  const at = (lostForMs: number, terminatingForMs: number): Verdict =>
-    judge(ending, { terminatingForMs, loss: { ...LOST, lostForMs }, node: nodeOf('n1', { state: 'NotReady', isSilent: true }) });
+  assert.equal(judge(ending, { inTransitionForMs: 1e9 }).kind, 'keep');
+  const at = (lostForMs: number, inTransitionForMs: number): Verdict =>
+    judge(ending, { inTransitionForMs, loss: { ...LOST, lostForMs }, node: nodeOf('n1', { state: 'NotReady', isSilent: true }) });
   assert.equal(at(599_999, 1e9).kind, 'keep');
   assert.equal(at(1e9, 599_999).kind, 'keep');
   assert.deepEqual(at(600_000, 600_000), { kind: 'drop', because: 'NodeLost' });
   const waiting = at(100_000, 200_000);
   assert.equal(waiting.kind === 'keep' && waiting.lookAgainMs, 500_000);
   assert.equal(findCondition(kept(waiting).status.conditions, 'NodeReachable')?.status, 'False');
-  assert.equal(judge(ending, { node: undefined, loss: { ...LOST, lostForMs: 1e9 }, terminatingForMs: 1e9 }).kind, 'drop');
+  assert.equal(judge(ending, { node: undefined, loss: { ...LOST, lostForMs: 1e9 }, inTransitionForMs: 1e9 }).kind, 'drop');
 });
 
 test('judgeProject() takes NodeReachable away when the node is back, and lets a lost Project wait for its report', () => {

@@ -7,6 +7,7 @@ import { RESOURCES, deriveDemand, readAllocatable } from '../scheduler/demand.ts
 import { matchesSelector } from '../scheduler/filters.ts';
 import { deriveExpiryMs } from './expiry.ts';
 import { type Loss, describeLoss, judgeNodeLoss } from './node-loss.ts';
+import { MOVE_WISH_MS, isBetweenNodes, lapseMove } from './project-move.ts';
 import { type Cause, isTerminating, markFit, markReachable, markUnreachable, terminate } from './project-status.ts';
 import { judgeTermination } from './termination.ts';
 
@@ -16,8 +17,8 @@ export interface Sighting {
   readonly node: NodeObject | undefined;
   /** undefined: the node is neither NotReady nor gone */
   readonly loss: Loss | undefined;
-  /** how long this process has seen it Terminating; 0 when it is not */
-  readonly terminatingForMs: number;
+  /** how long this process has seen it Terminating, or between two nodes; 0 when it is neither */
+  readonly inTransitionForMs: number;
   readonly hasRefuge: () => boolean;
   /** wall clock */
   readonly nowMs: number;
@@ -53,10 +54,10 @@ export function judgeProject(sighting: Sighting): Verdict {
 }
 
 function judgeTerminating(sighting: Sighting): Verdict {
-  const { project, loss, terminatingForMs, timeouts, nowMs } = sighting;
+  const { project, loss, inTransitionForMs, timeouts, nowMs } = sighting;
   const verdict = judgeTermination(project, {
     lostForMs: loss?.lostForMs,
-    terminatingForMs,
+    terminatingForMs: inTransitionForMs,
     terminationTimeoutMs: timeouts.terminationTimeoutMs,
   });
   if (verdict.isOver) {
@@ -70,7 +71,7 @@ function judgeTerminating(sighting: Sighting): Verdict {
 function judgePlace(sighting: Sighting): { readonly status: ProjectStatus; readonly lookAgainMs: number } {
   const { project, node, loss, hasRefuge, nowMs, timeouts } = sighting;
   if (project.status.nodeRef === undefined) {
-    return { status: project.status, lookAgainMs: Infinity };
+    return judgeMove(sighting);
   }
   if (loss !== undefined) {
     const now = toText(nowMs);
@@ -81,14 +82,19 @@ function judgePlace(sighting: Sighting): { readonly status: ProjectStatus; reado
   return { status, lookAgainMs: Infinity };
 }
 
+function judgeMove({ project, inTransitionForMs }: Sighting): { readonly status: ProjectStatus; readonly lookAgainMs: number } {
+  const leftMs = isBetweenNodes(project) ? MOVE_WISH_MS - inTransitionForMs : Infinity;
+  return leftMs <= 0 ? { status: lapseMove(project), lookAgainMs: Infinity } : { status: project.status, lookAgainMs: leftMs };
+}
+
 function clearLoss(project: ProjectObject, nowMs: number): ProjectStatus {
   return findCondition(project.status.conditions, 'NodeReachable') === undefined ? project.status : markReachable(project, toText(nowMs));
 }
 
 /** Why the scheduler would not choose this node any more for reasons of the Project itself: its spec, or the node, has changed since. */
-function findMisfit({ spec }: ProjectObject, node: NodeObject): Cause | undefined {
+function findMisfit({ metadata, spec }: ProjectObject, node: NodeObject): Cause | undefined {
   const demand = deriveDemand(spec);
-  const stays = `it stays on ${node.metadata.name}; delete and apply it to have it placed anew`;
+  const stays = `it stays on ${node.metadata.name}; caractrl move ${metadata.name} has it placed anew`;
   if (!matchesSelector(node, demand.nodeSelector)) {
     return { reason: 'SelectorMismatch', message: `the labels of the node do not match nodeSelector: ${stays}` };
   }

@@ -2,7 +2,7 @@
  * Project watch: which Projects the project controller must look at, and since when it has seen what.
  *
  * Owns     the Projects to look at now, a deadline per Project at which to look though nothing changed, which Projects are on which
- *          node, since when each has been Terminating, and the loss tracker. In memory, made anew at each start.
+ *          node, since when each has been Terminating or between two nodes, and the loss tracker. In memory, made anew at each start.
  * Never    reads a clock: every time is monotonic and the caller's.
  * Callers  project-controller.ts
  */
@@ -10,6 +10,7 @@ import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { LossTracker } from './loss-tracker.ts';
 import type { Loss } from './node-loss.ts';
+import { isBetweenNodes } from './project-move.ts';
 import { isTerminating } from './project-status.ts';
 
 export class ProjectWatch {
@@ -17,7 +18,8 @@ export class ProjectWatch {
   readonly #dirty = new Set<string>();
   /** Project -> monotonic ms */
   readonly #deadlineByProject = new Map<string, number>();
-  readonly #terminating = new Map<string, { readonly uid: string; readonly sinceMs: number }>();
+  /** Project -> what goes on with it that must end, and since when; nothing for most */
+  readonly #transitions = new Map<string, { readonly key: string; readonly sinceMs: number }>();
   readonly #nodeByProject = new Map<string, string>();
   readonly #projectsByNode = new Map<string, Set<string>>();
 
@@ -39,15 +41,15 @@ export class ProjectWatch {
     if (project === undefined) {
       this.#dirty.delete(name);
       this.#deadlineByProject.delete(name);
-      this.#terminating.delete(name);
+      this.#transitions.delete(name);
       return;
     }
     this.#dirty.add(name);
-    const { uid } = project.metadata;
-    if (!isTerminating(project)) {
-      this.#terminating.delete(name);
-    } else if (this.#terminating.get(name)?.uid !== uid) {
-      this.#terminating.set(name, { uid, sinceMs: nowMs });
+    const key = transitionOf(project);
+    if (key === undefined) {
+      this.#transitions.delete(name);
+    } else if (this.#transitions.get(name)?.key !== key) {
+      this.#transitions.set(name, { key, sinceMs: nowMs });
     }
   }
 
@@ -55,9 +57,9 @@ export class ProjectWatch {
     return this.#losses.find(node, nowMs);
   }
 
-  /** 0 when it is not Terminating. */
-  terminatingForMs(project: string, nowMs: number): number {
-    const seen = this.#terminating.get(project);
+  /** How long it has been Terminating, or between two nodes; 0 when it is neither. */
+  inTransitionForMs(project: string, nowMs: number): number {
+    const seen = this.#transitions.get(project);
     return seen === undefined ? 0 : nowMs - seen.sinceMs;
   }
 
@@ -111,4 +113,13 @@ export class ProjectWatch {
       this.#projectsByNode.set(node, (this.#projectsByNode.get(node) ?? new Set()).add(project));
     }
   }
+}
+
+/** Names the transition that the Project is in: another name is another transition, whose time begins anew. */
+function transitionOf(project: ProjectObject): string | undefined {
+  const { metadata, status } = project;
+  if (isTerminating(project)) {
+    return `${metadata.uid} terminating`;
+  }
+  return isBetweenNodes(project) ? `${metadata.uid} moving ${status.move?.requestedAt} ${status.move?.to}` : undefined;
 }

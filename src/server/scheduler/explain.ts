@@ -18,6 +18,11 @@ export function explain(refusals: readonly RefusalCount[], demand: Demand): stri
   return `0/${total} nodes are available: ${parts.join(', ')}`;
 }
 
+/** Why one node does not take it, to follow its name: `lacks memory (512Mi asked, 300Mi free at most)`. */
+export function describeRefusal(refusal: RefusalCount, demand: Demand): string {
+  return wordsOf({ ...refusal, count: 1 }, demand);
+}
+
 const ORDER: readonly Refusal[] = [
   'NotReady',
   'Draining',
@@ -30,6 +35,8 @@ const ORDER: readonly Refusal[] = [
   'HostPortTaken',
   'SelectorMismatch',
   'FailedBefore',
+  'LeftOnRequest',
+  'NotWished',
 ];
 
 function compareRefusals(left: RefusalCount, right: RefusalCount): number {
@@ -37,7 +44,7 @@ function compareRefusals(left: RefusalCount, right: RefusalCount): number {
   return byReason || right.count - left.count || ((left.port ?? '') < (right.port ?? '') ? -1 : 1);
 }
 
-function wordsOf({ refusal, count, freeAtMost = 0, port, holder }: RefusalCount, { written }: Demand): string {
+function wordsOf({ refusal, count, freeAtMost = 0, port, holder }: RefusalCount, { written, wishedNode }: Demand): string {
   const one = count === 1;
   switch (refusal) {
     case 'NotReady':
@@ -45,6 +52,10 @@ function wordsOf({ refusal, count, freeAtMost = 0, port, holder }: RefusalCount,
       return `${one ? 'is' : 'are'} ${refusal}`;
     case 'FailedBefore':
       return 'already failed to run it';
+    case 'LeftOnRequest':
+      return `${one ? 'is' : 'are'} what it was asked to leave`;
+    case 'NotWished':
+      return `${one ? 'is' : 'are'} not ${wishedNode ?? ''}, where it was asked to go`;
     case 'SelectorMismatch':
       return `${one ? 'does' : 'do'} not match nodeSelector`;
     case 'CpuUnreported':

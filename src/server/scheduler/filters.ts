@@ -5,8 +5,10 @@ import type { NodeView } from './snapshot.ts';
 
 /** Why a node is refused; a node is counted under the first that applies. */
 export const REFUSALS = [
+  'NotWished',
   'NotReady',
   'Draining',
+  'LeftOnRequest',
   'FailedBefore',
   'SelectorMismatch',
   'CpuUnreported',
@@ -22,7 +24,9 @@ export type Refusal = (typeof REFUSALS)[number];
 /** The first filter that refuses the node, or undefined when the Project may be placed there. */
 export function findRefusal(view: NodeView, demand: Demand): Refusal | undefined {
   return (
+    (demand.wishedNode === undefined || demand.wishedNode === view.name ? undefined : 'NotWished') ??
     refuseState(view.node) ??
+    (demand.leftNode === view.name ? 'LeftOnRequest' : undefined) ??
     (demand.failedNodes.includes(view.name) ? 'FailedBefore' : undefined) ??
     (matchesSelector(view.node, demand.nodeSelector) ? undefined : 'SelectorMismatch') ??
     refuseAmounts(view, demand) ??

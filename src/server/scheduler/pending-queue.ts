@@ -6,6 +6,7 @@
  * Callers  scheduler.ts
  */
 import type { ProjectObject } from '../../api/project.ts';
+import { asksAlike, askingOf } from './demand.ts';
 
 interface Entry {
   readonly project: ProjectObject;
@@ -20,12 +21,11 @@ export class PendingQueue {
     return this.#entryByName.size;
   }
 
-  /** Adds a Project or its newer version. A write that left the spec alone is no reason to look again. */
+  /** Adds a Project or its newer version. A write that asks for nothing else is no reason to look again. */
   put(project: ProjectObject): void {
     const previous = this.#entryByName.get(project.metadata.name);
-    const isSameSpec =
-      previous?.project.metadata.uid === project.metadata.uid && previous.project.metadata.generation === project.metadata.generation;
-    this.#entryByName.set(project.metadata.name, { project, judgedEpoch: isSameSpec ? previous.judgedEpoch : undefined });
+    const isSame = previous !== undefined && asksAlike(askingOf(previous.project), askingOf(project));
+    this.#entryByName.set(project.metadata.name, { project, judgedEpoch: isSame ? previous.judgedEpoch : undefined });
   }
 
   remove(name: string): void {
@@ -53,11 +53,12 @@ export class PendingQueue {
         due.push(project);
       }
     }
-    return due.sort(compareAge);
+    return due.sort(compareProjectAge);
   }
 }
 
-function compareAge(left: ProjectObject, right: ProjectObject): number {
+/** The oldest first; of the same age by name. */
+export function compareProjectAge(left: ProjectObject, right: ProjectObject): number {
   const { createdAt: leftAge, name: leftName } = left.metadata;
   const { createdAt: rightAge, name: rightName } = right.metadata;
   if (leftAge !== rightAge) {

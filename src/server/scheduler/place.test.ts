@@ -55,7 +55,7 @@ test('place() never chooses a node that any filter refuses, and finds one when t
   fc.assert(
     fc.property(anyFleet, (fleet) => {
       const views = viewsOf(fleet);
-      const demand = deriveDemand(specOf(fleet.asked), fleet.failed);
+      const demand = deriveDemand(specOf(fleet.asked), { failedNodes: fleet.failed });
       const { node } = place(byName(views), demand);
       assert.equal(
         node !== undefined,
@@ -105,7 +105,7 @@ test('countRefusals() counts each node that refuses once', () => {
   fc.assert(
     fc.property(anyFleet, (fleet) => {
       const views = viewsOf(fleet);
-      const demand = deriveDemand(specOf(fleet.asked), fleet.failed);
+      const demand = deriveDemand(specOf(fleet.asked), { failedNodes: fleet.failed });
       const refusing = views.filter((view) => findRefusal(view, demand) !== undefined).length;
       assert.equal(
         countRefusals(byName(views), demand).reduce((sum, { count }) => sum + count, 0),

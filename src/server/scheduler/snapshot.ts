@@ -10,7 +10,17 @@
  */
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
-import { type Allocatable, type Amounts, type Demand, RESOURCES, deriveDemand, readAllocatable } from './demand.ts';
+import {
+  type Allocatable,
+  type Amounts,
+  type Asking,
+  type Demand,
+  RESOURCES,
+  asksAlike,
+  askingOf,
+  deriveDemand,
+  readAllocatable,
+} from './demand.ts';
 
 /** One node and what is placed on it. A live view: do not keep it over an await. */
 export interface NodeView {
@@ -26,8 +36,7 @@ export interface NodeView {
 
 interface Claim {
   readonly version: number;
-  readonly uid: string;
-  readonly generation: number;
+  readonly asking: Asking;
   readonly nodeRef: string | undefined;
   readonly demand: Demand;
 }
@@ -130,17 +139,18 @@ export class Snapshot {
 
   /** @returns whether it was newer than what is here */
   setProject(project: ProjectObject): boolean {
-    const { name, uid, generation } = project.metadata;
+    const { name } = project.metadata;
     const previous = this.#claimByProject.get(name);
     const version = versionOf(project);
     if (previous !== undefined && previous.version >= version) {
       return false;
     }
-    const isSameSpec = previous?.uid === uid && previous.generation === generation;
-    const demand = isSameSpec ? previous.demand : readDemand(project);
+    const asking = askingOf(project);
+    const isSameDemand = previous !== undefined && asksAlike(previous.asking, asking);
+    const demand = isSameDemand ? previous.demand : readDemand(project);
     const nodeRef = project.status.phase === 'Terminated' ? undefined : project.status.nodeRef;
-    this.#claimByProject.set(name, { version, uid, generation, nodeRef, demand });
-    if (previous?.nodeRef !== nodeRef || !isSameSpec) {
+    this.#claimByProject.set(name, { version, asking, nodeRef, demand });
+    if (previous?.nodeRef !== nodeRef || !isSameDemand) {
       this.#move(name, previous, { nodeRef, demand });
     }
     return true;
@@ -167,6 +177,11 @@ export class Snapshot {
   /** What a Project in here asks for. */
   findDemand(name: string): Demand | undefined {
     return this.#claimByProject.get(name)?.demand;
+  }
+
+  /** The node that a Project in here counts on. */
+  findNode(name: string): string | undefined {
+    return this.#claimByProject.get(name)?.nodeRef;
   }
 
   #move(project: string, from: Pick<Claim, 'nodeRef' | 'demand'> | undefined, to: Pick<Claim, 'nodeRef' | 'demand'> | undefined): void {
@@ -201,7 +216,7 @@ export function versionOf(object: { readonly metadata: { readonly resourceVersio
 /** A Project whose requests cannot be read (no manifest gets in like that) asks for nothing: one bad record must not stop the scheduler. */
 function readDemand(project: ProjectObject): Demand {
   try {
-    return deriveDemand(project.spec);
+    return deriveDemand(project.spec, { move: project.status.move });
   } catch (error) {
     if (error instanceof RangeError) {
       return NOTHING;
