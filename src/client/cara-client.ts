@@ -5,6 +5,7 @@ import type { ProjectObject, ProjectPhase, StatusReport } from '../api/project.t
 import type { WatchEvent } from '../api/watch-event.ts';
 import { hasReason } from '../api/errors.ts';
 import { createEventClient, type EventClient } from './event-client.ts';
+import { createMoveClient, type MoveClient } from './move-client.ts';
 import type { ApiAnswer, ApiRequest, Transport } from './transport.ts';
 import { watchPath } from './watch-path.ts';
 
@@ -57,6 +58,7 @@ export interface CaraClient {
   readonly nodes: ResourceClient<NodeObject>;
   readonly projects: ResourceClient<ProjectObject>;
   readonly events: EventClient;
+  readonly moves: MoveClient;
   version(signal: AbortSignal): Promise<ServerVersion>;
   registerNode(name: string, registration: Registration, signal: AbortSignal): Promise<NodeObject>;
   /** @throws {ApiError} NodeDeleted (410), NotFound (404) */
@@ -74,6 +76,7 @@ export function createCaraClient(transport: Transport): CaraClient {
     nodes: createResourceClient<NodeObject>(transport, 'nodes'),
     projects: createResourceClient<ProjectObject>(transport, 'projects'),
     events: createEventClient(transport),
+    moves: createMoveClient(transport),
     version: async (signal) => (await transport.request({ method: 'GET', path: `${API}/version` }, signal)).body as ServerVersion,
     registerNode: async (name, registration, signal) => {
       const path = `${API}/nodes/${encodeURIComponent(name)}/register`;

@@ -29,6 +29,7 @@ import { createEventSource } from './events/event-source.ts';
 import { createApp } from './http/app.ts';
 import { closeApp, listen } from './listen.ts';
 import { startNodes } from './nodes/start-nodes.ts';
+import { createMoveService } from './projects/move-service.ts';
 import { createProjectController } from './projects/project-controller.ts';
 import { createProjectService } from './projects/project-service.ts';
 import { createScheduler } from './scheduler/scheduler.ts';
@@ -123,6 +124,7 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
     registry,
     nodes: service,
     projects: createProjectService(base),
+    moves: createMoveService({ ...base, cordon: (node) => service.patch(node, { spec: { unschedulable: true } }) }),
     events: createEventService(base),
     clusterId,
     stopSignal: stopper.signal,

@@ -15,6 +15,7 @@ import type { Store } from '../../store/store.ts';
 import type { EventService } from '../events/event-service.ts';
 import type { NodeRegistry } from '../nodes/node-registry.ts';
 import type { NodeService } from '../nodes/node-service.ts';
+import type { MoveService } from '../projects/move-service.ts';
 import type { ProjectService } from '../projects/project-service.ts';
 import { parseJsonBody } from './json-body.ts';
 import { describeApi } from './openapi.ts';
@@ -23,6 +24,7 @@ import { checkMediaType, toFastifyPath, type Route } from './route.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { describeHeartbeat, registerHeartbeat } from './routes/heartbeats.ts';
+import { moveRoutes } from './routes/moves.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { projectRoutes } from './routes/projects.ts';
 
@@ -31,6 +33,7 @@ export interface AppDeps {
   readonly registry: NodeRegistry;
   readonly nodes: NodeService;
   readonly projects: ProjectService;
+  readonly moves: MoveService;
   readonly events: EventService;
   readonly clock: Clock;
   readonly random: Random;
@@ -65,6 +68,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
     ...nodeRoutes(deps),
     describeHeartbeat(),
     ...projectRoutes(deps),
+    ...moveRoutes(deps),
     ...eventRoutes(deps),
   ];
 
