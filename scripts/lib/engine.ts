@@ -116,7 +116,8 @@ function launch(record: EngineRecord, dir: string, logFile: string): number {
     '--exec-root': `${runDir}/exec`,
     '--pidfile': `${runDir}/docker.pid`,
     '--host': `unix://${runDir}/docker.sock`,
-    '--bridge': 'none',
+    // the host's docker0 is not ours to take; in a namespace of its own an engine has one, as engines do
+    ...(netns === undefined ? { '--bridge': 'none' } : {}),
     '--shutdown-timeout': '5',
     // a control group of its own, which finds its containers whatever becomes of the engine
     '--exec-opt': 'native.cgroupdriver=cgroupfs',
