@@ -7,7 +7,8 @@
  * Callers  session/assignment-watcher.ts changes it; main.ts reads it at start.
  */
 import { readFile, rename } from 'node:fs/promises';
-import { isLeaving, type ProjectObject } from '../api/project.ts';
+import { isLeaving } from '../api/leaving.ts';
+import type { ProjectObject } from '../api/project.ts';
 import { writeFileAtomically } from '../base/atomic-file.ts';
 import { Backoff } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';

@@ -152,7 +152,9 @@ function supervise(parts: Parts, client: CaraClient) {
     spawn: (name, loop) => stopper.spawn(name, loop),
     createReconciler: (clusterId) =>
       createReconciler({
-        ...timed(parts, 'reconciler'),
+        clock: parts.clock,
+        random: parts.random,
+        log: parts.log, // its parts name themselves
         engine,
         clusterId,
         report: (report) => reporter.report(report),

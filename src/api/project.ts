@@ -1,6 +1,6 @@
 /** The Project resource: a group of services on one node, on one private bridge network. */
 import Type, { type Static } from 'typebox';
-import { ConditionSchema, type Condition } from './condition.ts';
+import { ConditionSchema, findCondition, type Condition } from './condition.ts';
 import { DURATION } from './duration.ts';
 import { API_VERSION, ApplyMeta, Closed, Labels, ManifestMeta, Meta, OneOf, Text, Timestamp, type ObjectMeta } from './meta.ts';
 import { ABSOLUTE_PATH, DNS_LABEL, DNS_SUBDOMAIN, ENV_NAME, IMAGE_REFERENCE } from './names.ts';
@@ -193,11 +193,6 @@ export const ProjectSchema = Closed({
     move: Type.Optional(ProjectMove),
   }),
 });
-
-/** Tells whether the Project's agent is to tear it down because it was asked to leave its node. */
-export function isLeaving({ status }: Pick<ProjectObject, 'status'>): boolean {
-  return status.move !== undefined && status.move.from === status.nodeRef;
-}
 
 /** Phases that an agent may report. */
 export const REPORTED_PHASES = ['Scheduled', 'Running', 'Failed', 'Terminating', 'Terminated'] as const;

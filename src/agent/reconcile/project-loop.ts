@@ -7,7 +7,8 @@
  * Callers  reconciler.ts.
  * Source   Kubernetes' controllers: level-triggered, one item at a time.
  */
-import { type ProjectObject, type StatusReport, isLeaving } from '../../api/project.ts';
+import { isLeaving } from '../../api/leaving.ts';
+import type { ProjectObject, StatusReport } from '../../api/project.ts';
 import { Backoff } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';

@@ -9,7 +9,8 @@
 import type { DrainEntry, DrainReason } from '../../api/drain.ts';
 import { formatDuration } from '../../api/duration.ts';
 import type { NodeObject } from '../../api/node.ts';
-import { type ProjectObject, type Volume, isLeaving } from '../../api/project.ts';
+import { isLeaving } from '../../api/leaving.ts';
+import type { ProjectObject, Volume } from '../../api/project.ts';
 import type { Demand } from '../scheduler/demand.ts';
 import { describeRefusal, explain } from '../scheduler/explain.ts';
 import { compareProjectAge } from '../scheduler/pending-queue.ts';

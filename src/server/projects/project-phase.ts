@@ -12,7 +12,8 @@
  * Callers  project-service.ts
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type ProjectObject, type ProjectStatus, type StatusReport, isLeaving } from '../../api/project.ts';
+import { isLeaving } from '../../api/leaving.ts';
+import type { ProjectObject, ProjectStatus, StatusReport } from '../../api/project.ts';
 import { describeLeaving, isStopConfirmed, leave } from './project-move.ts';
 import { type Cause, enter, isLost, settle, updating } from './project-status.ts';
 

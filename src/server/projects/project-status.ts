@@ -5,7 +5,8 @@
  * Callers  project-service.ts, project-controller.ts and its judges, scheduler/scheduler.ts. Moving is in project-move.ts.
  */
 import { type Condition, findCondition, withCondition } from '../../api/condition.ts';
-import { type ProjectObject, type ProjectPhase, type ProjectStatus, isLeaving } from '../../api/project.ts';
+import { isLeaving } from '../../api/leaving.ts';
+import { MOVED, type ProjectObject, type ProjectPhase, type ProjectStatus, hasMoved } from '../../api/project.ts';
 
 /** Why a Project is in its phase: a CamelCase word and a sentence. */
 export interface Cause {
@@ -125,17 +126,13 @@ export function isLost(status: ProjectStatus): boolean {
   return status.phase === 'Failed' && status.reason === NODE_LOST;
 }
 
-/** The type of the condition that tells how the latest move off a node went. */
-export const MOVED = 'Moved';
-
 /** Ends a move: what was not confirmed by then never will be. */
 export function withoutMove(status: ProjectStatus): ProjectStatus {
   if (status.move === undefined) {
     return status;
   }
   const { move: _move, ...rest } = status;
-  const isConfirmed = findCondition(rest.conditions, MOVED)?.status === 'True';
-  return isConfirmed ? rest : { ...rest, conditions: without(rest.conditions, MOVED) };
+  return hasMoved(rest) ? rest : { ...rest, conditions: without(rest.conditions, MOVED) };
 }
 
 /** Moves to `phase`; the cause of the phase before goes. */
