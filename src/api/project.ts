@@ -194,6 +194,14 @@ export const ProjectSchema = Closed({
   }),
 });
 
+/** The type of the condition that tells how the latest move off a node went. */
+export const MOVED = 'Moved';
+
+/** Tells whether the agent has confirmed that the Project left the node it was to leave. */
+export function hasMoved({ conditions }: Pick<ProjectStatus, 'conditions'>): boolean {
+  return findCondition(conditions, MOVED)?.status === 'True';
+}
+
 /** Phases that an agent may report. */
 export const REPORTED_PHASES = ['Scheduled', 'Running', 'Failed', 'Terminating', 'Terminated'] as const;
 
