@@ -101,12 +101,7 @@ async function installPackages(root) {
   const { node, npm } = findNpm();
   // --include: a user's omit=dev or omit=optional would leave out Node 26 itself
   const options = ['--include=dev', '--include=optional', '--ignore-scripts', '--no-audit', '--no-fund', '--no-progress'];
-  let { code, output } = await run(node, [...npm, 'ci', ...options], root);
-  if (code !== 0 && output.includes('Missing: ') && output.includes('from lock file')) {
-    // A registry that lacks builds for other systems leaves them out of the lock file, and `npm ci` then refuses it whole (npm 11).
-    // `install` takes the same locked versions and, with --no-save, leaves the lock file as it is.
-    ({ code, output } = await run(node, [...npm, 'install', '--no-save', ...options], root));
-  }
+  const { code, output } = await run(node, [...npm, 'ci', ...options], root);
   if (code !== 0) {
     throw new SetupError(
       `Cannot install the packages as npm failed (exit code ${code}): see its last lines above; with the network mended, run the same command again`,
