@@ -25,7 +25,7 @@ const STEPS: readonly CheckStep[] = [
   { name: 'format', hint: 'npm run format', command: [path.join(BIN, 'oxfmt'), '--check'] },
   { name: 'lint', hint: 'npm run lint -- --fix mends some', command: [path.join(BIN, 'oxlint'), '--type-aware'] },
   { name: 'types', hint: 'npm run types', command: [path.join(BIN, 'tsc')] },
-  { name: 'dead code', hint: 'remove it, or name its use in knip.jsonc', command: [path.join(BIN, 'knip')] },
+  { name: 'dead code', hint: 'remove it, or name its use in knip.json', command: [path.join(BIN, 'knip')] },
   { name: 'generated files', hint: 'npm run generate', command: script('scripts/generate.ts', '--check') },
   { name: 'unit tests', hint: 'npm run test:unit', command: script('scripts/test.ts', 'unit') },
 ];

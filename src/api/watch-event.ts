@@ -2,7 +2,7 @@
 import type { Problem } from './errors.ts';
 
 export const WATCH_EVENT_TYPES = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'] as const;
-export type WatchEventType = (typeof WATCH_EVENT_TYPES)[number];
+type WatchEventType = (typeof WATCH_EVENT_TYPES)[number];
 
 export type WatchEvent<Item> =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: Item }

@@ -11,7 +11,7 @@ import { defineRoute, type Route, type RouteInput } from '../route.ts';
 import { sendWatch, type WatchDeps } from '../watch-response.ts';
 
 export const MERGE_PATCH = 'application/merge-patch+json';
-export const APPLY_PATCH = 'application/apply-patch+json';
+const APPLY_PATCH = 'application/apply-patch+json';
 
 /** Query of a list or a watch, for any kind. */
 export const LIST_QUERY = {
