@@ -1,9 +1,6 @@
 /** One line of a watch stream. */
 import type { Problem } from './errors.ts';
 
-export const WATCH_EVENT_TYPES = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'] as const;
-type WatchEventType = (typeof WATCH_EVENT_TYPES)[number];
-
 export type WatchEvent<Item> =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: Item }
   /** Nothing changed up to this version: resume from here. */
