@@ -1,6 +1,6 @@
 /** The Project resource: a group of services on one node, on one private bridge network. */
 import Type, { type Static } from 'typebox';
-import { ConditionSchema, findCondition, type Condition } from './condition.ts';
+import { ConditionSchema, type Condition } from './condition.ts';
 import { DURATION } from './duration.ts';
 import { API_VERSION, ApplyMeta, Closed, Labels, ManifestMeta, Meta, OneOf, Text, Timestamp, type ObjectMeta } from './meta.ts';
 import { ABSOLUTE_PATH, DNS_LABEL, DNS_SUBDOMAIN, ENV_NAME, IMAGE_REFERENCE } from './names.ts';
@@ -193,14 +193,6 @@ export const ProjectSchema = Closed({
     move: Type.Optional(ProjectMove),
   }),
 });
-
-/** The type of the condition that tells how the latest move off a node went. */
-export const MOVED = 'Moved';
-
-/** Tells whether the agent has confirmed that the Project left the node it was to leave. */
-export function hasMoved({ conditions }: Pick<ProjectStatus, 'conditions'>): boolean {
-  return findCondition(conditions, MOVED)?.status === 'True';
-}
 
 /** Phases that an agent may report. */
 export const REPORTED_PHASES = ['Scheduled', 'Running', 'Failed', 'Terminating', 'Terminated'] as const;

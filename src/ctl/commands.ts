@@ -9,6 +9,8 @@ const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   delete: async () => (await import('./commands/delete.ts')).deleteCommand,
   cordon: async () => (await import('./commands/cordon.ts')).cordonCommand,
   uncordon: async () => (await import('./commands/uncordon.ts')).uncordonCommand,
+  drain: async () => (await import('./commands/drain.ts')).drainCommand,
+  move: async () => (await import('./commands/move.ts')).moveCommand,
   label: async () => (await import('./commands/label.ts')).labelCommand,
   annotate: async () => (await import('./commands/annotate.ts')).annotateCommand,
   events: async () => (await import('./commands/events.ts')).eventsCommand,

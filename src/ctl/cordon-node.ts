@@ -1,4 +1,4 @@
-/** Sets `spec.unschedulable` of nodes and says what that did. Callers: commands/cordon.ts, commands/uncordon.ts. */
+/** Sets `spec.unschedulable` of nodes and says what that did. Callers: commands/cordon.ts, commands/uncordon.ts, commands/drain.ts. */
 import type { CommandContext } from './command.ts';
 import { UsageError } from './ctl-error.ts';
 import { renderDocument, toDocument } from './output/document.ts';
@@ -32,8 +32,8 @@ export async function cordonNodes(
   return 0;
 }
 
-/** NODE..., or node/NODE, or node NODE. */
-function readNodeNames(args: readonly string[], verb: string): readonly string[] {
+/** NODE..., or node/NODE, or node NODE. @throws {UsageError} */
+export function readNodeNames(args: readonly string[], verb: string): readonly string[] {
   const names = args.map((arg) => {
     const [type, name] = arg.split('/', 2);
     if (name === undefined) {

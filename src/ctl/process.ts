@@ -1,6 +1,7 @@
 /**
  * The real streams and signals. Callers: main.ts.
  */
+import { addAbortSignal } from 'node:stream';
 import type { Io, Screen } from './io.ts';
 
 /** A pipe has no width; help and progress are laid out for this one. */
@@ -47,8 +48,7 @@ function openScreen(stream: NodeJS.WriteStream): Screen {
 async function readStdin(limitBytes: number, signal: AbortSignal): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of process.stdin.iterator({ destroyOnReturn: true })) {
-    signal.throwIfAborted();
+  for await (const chunk of addAbortSignal(signal, process.stdin).iterator({ destroyOnReturn: true })) {
     const buffer: Uint8Array = chunk instanceof Uint8Array ? chunk : Buffer.from(String(chunk));
     chunks.push(buffer);
     bytes += buffer.byteLength;

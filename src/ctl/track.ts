@@ -2,7 +2,7 @@
  * Waits for Projects to get somewhere: keeps the latest of each and asks a judge at every change and every second.
  *
  * Owns     the followers of one wait; they end with it.
- * Callers  commands/apply.ts, commands/delete.ts.
+ * Callers  wait-running.ts, wait-gone.ts, wait-moved.ts.
  */
 import type { ApiError } from '../api/errors.ts';
 import type { ProjectObject } from '../api/project.ts';

@@ -5,9 +5,10 @@ import type { ProjectOptions } from '../../../test/support/resources.ts';
 import { VirtualClock } from '../../../test/support/virtual-clock.ts';
 import type { DrainPlan, MoveRequest } from '../../api/drain.ts';
 import { hasReason } from '../../api/errors.ts';
+import { hasMoved } from '../../api/leaving.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { createMemoryStore } from '../../store/memory-store.ts';
-import { MOVE_WISH_MS, hasMoved } from './project-move.ts';
+import { MOVE_WISH_MS } from './project-move.ts';
 
 const NEVER = new AbortController().signal;
 const SILENT = { state: 'NotReady', isSilent: true } as const;

@@ -6,9 +6,10 @@
  * from the agent's word on: it stays afterwards, and tells a confirmed stop from a node that was merely given up.
  * Callers  move-service.ts (request), project-phase.ts (the agent's word), project-verdict.ts (lapse).
  */
-import { findCondition, withCondition } from '../../api/condition.ts';
+import { withCondition } from '../../api/condition.ts';
+import { MOVED } from '../../api/leaving.ts';
 import type { ProjectMove, ProjectObject, ProjectStatus, StatusReport } from '../../api/project.ts';
-import { type Cause, MOVED, enter, release, settle, withoutMove } from './project-status.ts';
+import { type Cause, enter, release, settle, withoutMove } from './project-status.ts';
 
 /** The reason of a Project on its way from one node to another. */
 const MOVING = 'Moving';
@@ -62,9 +63,4 @@ export function lapseMove({ status }: ProjectObject): ProjectStatus {
 /** Tells whether the Project has left its node for a move that has not found its end. */
 export function isBetweenNodes({ status }: ProjectObject): boolean {
   return status.move !== undefined && status.nodeRef === undefined;
-}
-
-/** Tells whether an agent has confirmed that the Project is gone from the node of its latest move. */
-export function hasMoved({ conditions }: ProjectStatus): boolean {
-  return findCondition(conditions, MOVED)?.status === 'True';
 }

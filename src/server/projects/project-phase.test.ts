@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { EPOCH, boundOf, projectOf } from '../../../test/support/resources.ts';
 import { findCondition } from '../../api/condition.ts';
+import { hasMoved, isLeaving } from '../../api/leaving.ts';
 import {
   PROJECT_PHASES,
   type ProjectObject,
@@ -10,10 +11,9 @@ import {
   REPORTED_PHASES,
   type ServiceStatus,
   type StatusReport,
-  isLeaving,
 } from '../../api/project.ts';
 import { type ReportOutcome, deriveReported } from './project-phase.ts';
-import { hasMoved, lapseMove, requestMove } from './project-move.ts';
+import { lapseMove, requestMove } from './project-move.ts';
 import { bind, markLost, markUpdating, terminate, unbind } from './project-status.ts';
 
 const LATER = '2026-01-01T00:01:00.000Z';

@@ -5,8 +5,8 @@
  * Callers  project-service.ts, project-controller.ts and its judges, scheduler/scheduler.ts. Moving is in project-move.ts.
  */
 import { type Condition, findCondition, withCondition } from '../../api/condition.ts';
-import { isLeaving } from '../../api/leaving.ts';
-import { MOVED, type ProjectObject, type ProjectPhase, type ProjectStatus, hasMoved } from '../../api/project.ts';
+import { MOVED, hasMoved, isLeaving } from '../../api/leaving.ts';
+import type { ProjectObject, ProjectPhase, ProjectStatus } from '../../api/project.ts';
 
 /** Why a Project is in its phase: a CamelCase word and a sentence. */
 export interface Cause {
