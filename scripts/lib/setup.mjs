@@ -76,7 +76,15 @@ async function installUnlessDone(root, wanted) {
   }
   linkNode(root);
   findNode(root, { check: true });
+  warmCompileCache(root);
   writeFileSync(markerPath(root), wanted);
+}
+
+/** Starts each program once, so that its first real start finds compiled code and does not carry the type stripper (20 MB) for its life. */
+function warmCompileCache(root) {
+  for (const program of ['cara-server', 'cara-agent', 'caractrl']) {
+    spawnSync(path.join(root, 'bin', program), ['--version'], { stdio: 'ignore', timeout: 10_000 }); // if it fails, that start is only slower
+  }
 }
 
 /**

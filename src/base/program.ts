@@ -6,6 +6,7 @@
  * Callers  server/main.ts and agent/main.ts.
  */
 import { readFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { ConfigError, describeSettings, loadConfig, redactConfig, takeConfigPath, type Settings, type ValuesOf } from './config.ts';
 import { VERSION } from './version.ts';
 
@@ -40,7 +41,9 @@ export async function runProgram<S extends Settings>(program: Program<S>, source
   try {
     const config = await readCommandLine(program, sources);
     if (config !== undefined) {
-      process.exit(await runUntilEnd(await program.start(config)));
+      const running = await program.start(config);
+      flushCompileCache(); // now and not at the exit: a kill -9 must not make the next start load the type stripper again (20 MB)
+      process.exit(await runUntilEnd(running));
     }
   } catch (error) {
     complain(error);
