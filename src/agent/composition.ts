@@ -5,6 +5,7 @@
  *   assignment-watcher ──> supervision (reconciler), assignment-file;  reconciler ──> status-reporter ──> server
  */
 import { join } from 'node:path';
+import { ApiError } from '../api/errors.ts';
 import type { ProjectObject } from '../api/project.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
@@ -18,6 +19,7 @@ import { createTransport, type FetchFunction } from '../client/transport.ts';
 import { AssignmentFile } from './assignment-file.ts';
 import type { AgentConfig } from './config.ts';
 import type { Engine } from './docker/engine.ts';
+import { createClockMeter } from './host/clock-meter.ts';
 import { createEngineMonitor } from './host/engine-monitor.ts';
 import { createHostProbe, type HostProbe } from './host/host-probe.ts';
 import { createHostSampler } from './host/host-sampler.ts';
@@ -55,10 +57,11 @@ export interface Parts extends AgentPorts {
 }
 
 /** Listens, resumes what was assigned last, and spawns every loop. @throws {StartError} */
-export async function startParts(parts: Parts): Promise<{ readonly server: AgentServer; readonly standing: StandingCell }> {
-  const { config, stopper, identity } = parts;
+export async function startParts(ports: Parts): Promise<{ readonly server: AgentServer; readonly standing: StandingCell }> {
+  const { config, stopper, identity } = ports;
   const standing: StandingCell = { current: 'joining' };
-  const host = watchHost(parts);
+  const host = watchHost(ports);
+  const parts = { ...ports, fetch: host.clockMeter.wrap(ports.fetch ?? httpFetch) };
   const server = await startAgentServer({
     host: config.AGENT_HOST,
     port: config.AGENT_PORT,
@@ -73,14 +76,14 @@ export async function startParts(parts: Parts): Promise<{ readonly server: Agent
     onBug: (err, path) => parts.log.error({ err, path }, 'request failed'),
   });
   const client = connect(parts);
-  const { supervision, reporter, file } = supervise(parts, client);
+  const { supervision, reporter, file } = supervise(parts, client, standing);
   await resume(identity, supervision, file);
   const watcher = createAssignmentWatcher({
     ...timed(parts, 'assignment-watcher'),
     client,
     nodeName: config.NODE_NAME,
     clusterId: () => supervision.clusterId(),
-    sink: toSink(supervision, reporter, file),
+    sink: whileWelcome(standing, toSink(supervision, reporter, file)),
   });
   runLink({ ...parts, client, host, standing, server, supervision, relist: () => watcher.relist() });
   stopper.spawn('host-sampler', (signal) => host.sampler.run(signal));
@@ -124,11 +127,12 @@ function watchHost(parts: Parts) {
     findAddress: parts.findAddress ?? findRouteAddress,
     onChange: () => changed.notify(),
   });
-  return { engine, sampler, network, firstSample, changed, info: probe.info() };
+  const clockMeter = createClockMeter({ ...timed(parts, 'clock-meter'), onChange: () => changed.notify() });
+  return { engine, sampler, network, clockMeter, firstSample, changed, info: probe.info() };
 }
 
 /** What runs here, and what is said of it. */
-function supervise(parts: Parts, client: CaraClient) {
+function supervise(parts: Parts, client: CaraClient, standing: StandingCell) {
   const { config, engine, stopper } = parts;
   const file = new AssignmentFile({
     ...timed(parts, 'assignment-file'),
@@ -137,7 +141,14 @@ function supervise(parts: Parts, client: CaraClient) {
   });
   const reporter = createStatusReporter({
     ...timed(parts, 'status-reporter'),
-    client,
+    client: {
+      reportStatus: async (project, report, signal) => {
+        if (standing.current === 'refused') {
+          throw new ApiError('Unavailable', 'Cannot report on Projects while another machine holds the name of this node');
+        }
+        await client.reportStatus(project, report, signal);
+      },
+    },
     onStale: (project, uid, assignment) => {
       const current = file.find(project);
       if (current?.metadata.uid === uid && current.status.assignment > assignment) {
@@ -203,6 +214,16 @@ function toSink(supervision: Supervision, reporter: StatusReporter, file: Assign
   };
 }
 
+/** While another machine holds the name, what is assigned to it is that one's; each registration is followed by a fresh list. */
+function whileWelcome(standing: StandingCell, sink: AssignmentSink): AssignmentSink {
+  const isWelcome = (): boolean => standing.current !== 'refused';
+  return {
+    replaceAll: (clusterId, projects) => (isWelcome() ? sink.replaceAll(clusterId, projects) : undefined),
+    put: (project) => (isWelcome() ? sink.put(project) : undefined),
+    remove: (project, uid) => (isWelcome() ? sink.remove(project, uid) : undefined),
+  };
+}
+
 interface Link extends Parts {
   readonly client: CaraClient;
   readonly host: ReturnType<typeof watchHost>;
@@ -222,13 +243,15 @@ function runLink(parts: Link): void {
     client: connect(parts, heartbeatTimeLimitMs(config.HEARTBEAT_INTERVAL)),
     nodeName: config.NODE_NAME,
     intervalMs: config.HEARTBEAT_INTERVAL,
-    body: () =>
+    body: (answer) =>
       buildHeartbeat({
         engine: host.engine.state(),
         host: host.sampler.latest(),
         network: host.network.latest(),
         agentPort: server.port,
         info,
+        identity: { id: identity.id, bootId: identity.bootId, ...(answer !== undefined && { answer }) },
+        clock: host.clockMeter.condition(),
       }),
     onAccepted: (isReturn) => {
       registrar.confirm();
@@ -245,6 +268,7 @@ function runLink(parts: Link): void {
     client: parts.client,
     nodeName: config.NODE_NAME,
     registration: () => ({ hostname, info, identity: { id: identity.id, bootId: identity.bootId } }),
+    onRefused: () => (standing.current = 'refused'),
     hasJoined: () => identity.clusterId() !== undefined,
     onCluster: async (clusterId) => {
       await identity.rememberCluster(clusterId);

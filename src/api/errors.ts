@@ -15,6 +15,7 @@ export const REASONS = {
   StaleAssignment: { status: 409, title: 'Stale assignment', retryable: false }, // the Project was given to another node, or gone
   Immovable: { status: 409, title: 'Cannot be moved', retryable: false }, // what a Project holds stays on its node, or no other node takes it
   NameTaken: { status: 409, title: 'Name taken', retryable: false }, // another live identity holds the node's name
+  DuplicateIdentity: { status: 409, title: 'Duplicate identity', retryable: false }, // another live machine holds it with the same identity
   Expired: { status: 410, title: 'Version too old', retryable: true }, // watch resumed from a compacted version: list again
   NodeDeleted: { status: 410, title: 'Node deleted', retryable: false }, // a running agent registers again only at its next start
   PayloadTooLarge: { status: 413, title: 'Body too large', retryable: false },

@@ -132,6 +132,11 @@ export const NodeSchema = Closed({
   }),
 });
 
+const IDENTITY = {
+  id: Type.String({ minLength: 8, maxLength: 128, description: "Made at the agent's first start, kept in its data folder" }),
+  bootId: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'Made anew at each start of the agent' })),
+};
+
 /** Body of `POST /nodes/{name}/heartbeat`. Everything is optional; `state` counts as liveness only. */
 export const Heartbeat = Closed({
   network: Type.Optional(NetworkStatus),
@@ -140,6 +145,15 @@ export const Heartbeat = Closed({
   info: Type.Optional(NodeInfo),
   conditions: Type.Optional(Type.Array(ReportedCondition, { maxItems: 32 })),
   state: Type.Optional(OneOf(NODE_STATES)),
+  identity: Type.Optional(
+    Closed(
+      {
+        ...IDENTITY,
+        answer: Type.Optional(Type.String({ maxLength: 128, description: 'The Cara-Challenge of the answer to the last heartbeat' })),
+      },
+      'Who beats: of two live machines under one name the second is refused. Agents that do not say are not told apart',
+    ),
+  ),
 });
 export type Heartbeat = Readonly<Static<typeof Heartbeat>>;
 
@@ -147,14 +161,6 @@ export type Heartbeat = Readonly<Static<typeof Heartbeat>>;
 export const Registration = Closed({
   hostname: Type.Optional(Type.String({ maxLength: 253 })),
   info: Type.Optional(NodeInfo),
-  identity: Type.Optional(
-    Closed(
-      {
-        id: Type.String({ minLength: 8, maxLength: 128, description: "Made at the agent's first start, kept in its data folder" }),
-        bootId: Type.Optional(Type.String({ maxLength: 128, description: 'Made anew at each start of the agent' })),
-      },
-      'Who the agent is: two live identities cannot hold one name',
-    ),
-  ),
+  identity: Type.Optional(Closed(IDENTITY, 'Who the agent is: two live identities cannot hold one name')),
 });
 export type Registration = Readonly<Static<typeof Registration>>;

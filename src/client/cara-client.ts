@@ -53,6 +53,11 @@ export interface ServerVersion {
   readonly clusterId: string;
 }
 
+export interface HeartbeatAnswer {
+  /** where it is there, the heartbeat did not count: to be sent again at once, with this as `identity.answer` */
+  readonly challenge?: string;
+}
+
 export interface CaraClient {
   readonly serverUrl: string;
   readonly nodes: ResourceClient<NodeObject>;
@@ -61,8 +66,10 @@ export interface CaraClient {
   readonly moves: MoveClient;
   version(signal: AbortSignal): Promise<ServerVersion>;
   registerNode(name: string, registration: Registration, signal: AbortSignal): Promise<NodeObject>;
-  /** @throws {ApiError} NodeDeleted (410), NotFound (404) */
-  sendHeartbeat(name: string, heartbeat: Heartbeat, signal: AbortSignal): Promise<void>;
+  /** @throws {ApiError} NodeDeleted (410), NotFound (404); NameTaken, DuplicateIdentity (409) while another machine holds the name */
+  sendHeartbeat(name: string, heartbeat: Heartbeat, signal: AbortSignal): Promise<HeartbeatAnswer>;
+  /** Lets whoever registers next have the node's name. @throws {ApiError} NotFound */
+  resetIdentity(name: string, signal: AbortSignal): Promise<NodeObject>;
   /** @throws {ApiError} StaleAssignment (409), NotFound (404) */
   reportStatus(project: string, report: StatusReport, signal: AbortSignal): Promise<void>;
 }
@@ -84,7 +91,13 @@ export function createCaraClient(transport: Transport): CaraClient {
     },
     sendHeartbeat: async (name, heartbeat, signal) => {
       const path = `${API}/nodes/${encodeURIComponent(name)}/heartbeat`;
-      await transport.request({ method: 'POST', path, body: heartbeat }, signal);
+      const { headers } = await transport.request({ method: 'POST', path, body: heartbeat }, signal);
+      const challenge = headers.get('cara-challenge');
+      return challenge === null ? {} : { challenge };
+    },
+    resetIdentity: async (name, signal) => {
+      const path = `${API}/nodes/${encodeURIComponent(name)}/reset-identity`;
+      return (await transport.request({ method: 'POST', path }, signal)).body as NodeObject;
     },
     reportStatus: async (project, report, signal) => {
       const path = `${API}/projects/${encodeURIComponent(project)}/status`;

@@ -300,7 +300,7 @@ describe('registration', () => {
     await api.clock.advance(30_000);
     const refused = await register(api, 'worker-01', 'second');
     assert.equal(refused.status, 409);
-    for (const words of ['identity-first', 'identity-second', 'NODE_NAME', 'caractrl delete node worker-01', '1m']) {
+    for (const words of ['identity-first', 'identity-second', 'NODE_NAME', 'caractrl node reset-identity worker-01', '1m30s']) {
       assert.ok(refused.body.detail.includes(words), `${words} in: ${refused.body.detail}`);
     }
     assert.equal(refused.headers['retry-after'], '60');

@@ -2,6 +2,7 @@
 import type { Heartbeat, NetworkStatus, NodeInfo } from '../../api/node.ts';
 import { toRuntimeCondition, type EngineState } from '../host/engine-monitor.ts';
 import type { HostSample } from '../host/host-sampler.ts';
+import type { ReportedCondition } from '../host/pressure.ts';
 
 export interface HeartbeatParts {
   readonly engine: EngineState;
@@ -11,13 +12,17 @@ export interface HeartbeatParts {
   /** really bound */
   readonly agentPort: number;
   readonly info: NodeInfo;
+  readonly identity: NonNullable<Heartbeat['identity']>;
+  /** undefined while there is nothing to say of the clock */
+  readonly clock: ReportedCondition | undefined;
 }
 
-export function buildHeartbeat({ engine, host, network, agentPort, info }: HeartbeatParts): Heartbeat {
+export function buildHeartbeat({ engine, host, network, agentPort, info, identity, clock }: HeartbeatParts): Heartbeat {
   return {
     network: { ...network, agentPort },
     ...(host !== undefined && { capacity: host.capacity, allocatable: host.allocatable }),
     info: { ...info, ...(engine.info !== undefined && { containerRuntimeVersion: `docker://${engine.info.serverVersion}` }) },
-    conditions: [toRuntimeCondition(engine), ...(host?.conditions ?? [])],
+    conditions: [toRuntimeCondition(engine), ...(host?.conditions ?? []), ...(clock === undefined ? [] : [clock])],
+    identity,
   };
 }

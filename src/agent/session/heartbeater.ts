@@ -14,6 +14,7 @@ import type { Logger } from '../../base/log.ts';
 import { jitter, type Random } from '../../base/random.ts';
 import type { Wakeup } from '../../base/wakeup.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
+import { isHeldByAnother } from './registrar.ts';
 import { Outage } from './outage.ts';
 
 const JITTER = 0.1;
@@ -26,8 +27,8 @@ export function heartbeatTimeLimitMs(intervalMs: number): number {
 }
 
 export interface Heartbeater {
-  /** Beats at once and then at its interval; returns when the server does not know the node. */
-  run(signal: AbortSignal): Promise<void>;
+  /** Beats at once and then at its interval; returns when the server does not know the node, or knows another machine under its name. */
+  run(signal: AbortSignal): Promise<'unknown' | 'refused'>;
 }
 
 export interface HeartbeaterOptions {
@@ -35,7 +36,8 @@ export interface HeartbeaterOptions {
   readonly client: Pick<CaraClient, 'sendHeartbeat'>;
   readonly nodeName: string;
   readonly intervalMs: number;
-  readonly body: () => Heartbeat;
+  /** @param answer to what the server asked in its answer to the beat before */
+  readonly body: (answer?: string) => Heartbeat;
   /** called after each accepted beat; `isReturn`: the node's record had been deleted and is there again */
   readonly onAccepted: (isReturn: boolean) => void;
   readonly onDeleted: () => void;
@@ -46,7 +48,7 @@ export interface HeartbeaterOptions {
   readonly log: Logger;
 }
 
-type Outcome = 'accepted' | 'unknown' | 'deleted' | { readonly failed: unknown };
+type Outcome = 'accepted' | 'unknown' | 'refused' | 'deleted' | { readonly failed: unknown };
 
 export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
   const { client, nodeName, intervalMs, body, onAccepted, onDeleted, changed, clock, random, log } = options;
@@ -55,7 +57,7 @@ export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
   let isDeleted = false;
 
   /** @returns how long after its start the next beat is due, in milliseconds */
-  function settle(outcome: Exclude<Outcome, 'unknown'>): number {
+  function settle(outcome: Exclude<Outcome, 'unknown' | 'refused'>): number {
     if (typeof outcome === 'object') {
       outage.failed(outcome.failed);
       return waitAfter(outcome.failed);
@@ -82,7 +84,10 @@ export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
 
   async function beat(signal: AbortSignal): Promise<Outcome> {
     try {
-      await client.sendHeartbeat(nodeName, body(), signal);
+      const { challenge } = await client.sendHeartbeat(nodeName, body(), signal);
+      if (challenge !== undefined) {
+        await client.sendHeartbeat(nodeName, body(challenge), signal); // at once: this is the one that counts
+      }
       return 'accepted';
     } catch (error) {
       signal.throwIfAborted();
@@ -91,6 +96,9 @@ export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
       }
       if (error.reason === 'NotFound') {
         return 'unknown';
+      }
+      if (isHeldByAnother(error)) {
+        return 'refused';
       }
       return error.status === 410 ? 'deleted' : { failed: error };
     }
@@ -101,9 +109,9 @@ export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
       for (;;) {
         const startedAtMs = clock.monotonicMs();
         const outcome = await beat(signal);
-        if (outcome === 'unknown') {
+        if (outcome === 'unknown' || outcome === 'refused') {
           isDeleted = false;
-          return;
+          return outcome;
         }
         const dueMs = startedAtMs + settle(outcome);
         const leastMs = Math.min(startedAtMs + LEAST_GAP_MS, dueMs);

@@ -35,6 +35,8 @@ export interface RegistrarOptions {
   readonly registration: () => Registration;
   /** called after each registration with the cluster that the server belongs to; resolves when the agent is ready for its work */
   readonly onCluster: (clusterId: string) => Promise<void>;
+  /** called when another machine holds the name: this one goes on supervising, and asks again now and then */
+  readonly onRefused: () => void;
   /** whether this agent has joined before and so may have Projects to keep up: then no refusal ends it */
   readonly hasJoined: () => boolean;
   readonly clock: Clock;
@@ -43,7 +45,7 @@ export interface RegistrarOptions {
 }
 
 export function createRegistrar(options: RegistrarOptions): Registrar {
-  const { client, nodeName, registration, onCluster, hasJoined, clock, random, log } = options;
+  const { client, nodeName, registration, onCluster, onRefused, hasJoined, clock, random, log } = options;
   const backoff = new Backoff(BACKOFF, random);
   const refusedBackoff = new Backoff(REFUSED_BACKOFF, random);
   const outage = new Outage(log, clock, 'registration');
@@ -67,7 +69,10 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
       throw new StartError(`Cannot register node "${nodeName}" at ${client.serverUrl}: ${error.message}`, { cause: error });
     }
     outage.failed(error);
-    const isForPeople = isRefusal(error) || error.reason === 'NameTaken';
+    if (isHeldByAnother(error)) {
+      onRefused();
+    }
+    const isForPeople = isRefusal(error) || isHeldByAnother(error);
     return error.retryAfterMs ?? (isForPeople ? refusedBackoff : backoff).nextMs();
   }
 
@@ -99,5 +104,10 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
 
 /** What trying again cannot mend. A name that is taken may come free; NotFound may be a proxy whose server is not up. */
 function isRefusal(error: ApiError): boolean {
-  return error.status < 500 && !error.isRetryable && error.reason !== 'NameTaken' && error.reason !== 'NotFound';
+  return error.status < 500 && !error.isRetryable && !isHeldByAnother(error) && error.reason !== 'NotFound';
+}
+
+/** Tells whether the server refuses this machine as another one, which is alive, has the node's name. */
+export function isHeldByAnother({ reason }: ApiError): boolean {
+  return reason === 'NameTaken' || reason === 'DuplicateIdentity';
 }

@@ -7,6 +7,7 @@ import type { NodeObject } from '../../api/node.ts';
 import { StartError } from '../../base/program.ts';
 import { systemRandom } from '../../base/random.ts';
 import { Wakeup } from '../../base/wakeup.ts';
+import type { HeartbeatAnswer } from '../../client/cara-client.ts';
 import { createHeartbeater, heartbeatTimeLimitMs } from './heartbeater.ts';
 import { createRegistrar } from './registrar.ts';
 import { runSession, type StandingCell } from './session.ts';
@@ -21,7 +22,7 @@ function setUp(options: { readonly hasJoined?: boolean } = {}) {
   const log = pino({ level: 'info' }, { write: (line) => void messages.push(JSON.parse(line)) });
   const server = {
     register: async (): Promise<void> => undefined,
-    beat: async (_signal: AbortSignal): Promise<void> => undefined,
+    beat: async (_signal: AbortSignal, _answer?: string): Promise<HeartbeatAnswer | undefined> => undefined,
   };
   const registrations: number[] = [];
   const beats: number[] = [];
@@ -43,19 +44,20 @@ function setUp(options: { readonly hasJoined?: boolean } = {}) {
       },
     },
     registration: () => ({}),
+    onRefused: () => (standing.current = 'refused'),
     hasJoined: () => options.hasJoined ?? false,
     onCluster: async (clusterId) => void clusters.push(clusterId),
   });
   const heartbeater = createHeartbeater({
     ...shared,
     client: {
-      sendHeartbeat: async (_name, _body, signal) => {
+      sendHeartbeat: async (_name, { identity }, signal) => {
         beats.push(clock.monotonicMs());
-        await server.beat(signal);
+        return (await server.beat(signal, identity?.answer)) ?? {};
       },
     },
     intervalMs: INTERVAL_MS,
-    body: () => ({}),
+    body: (answer) => ({ identity: { id: 'identity-1', ...(answer !== undefined && { answer }) } }),
     onAccepted: (isReturn) => {
       returns += isReturn ? 1 : 0;
       standing.current = 'registered';
@@ -90,7 +92,7 @@ function setUp(options: { readonly hasJoined?: boolean } = {}) {
 }
 
 function refuse(reason: ConstructorParameters<typeof ApiError>[0], retryAfterMs?: number) {
-  return async (): Promise<void> => {
+  return async (): Promise<never> => {
     throw new ApiError(reason, `Refused: ${reason}`, retryAfterMs === undefined ? {} : { retryAfterMs });
   };
 }
@@ -239,6 +241,36 @@ describe('createHeartbeater()', () => {
     assert.ok(world.beats.length >= 5 && world.beats.length <= 7, `${world.beats.length} beats in 5 s`);
   });
 
+  it('createHeartbeater() answers at once what the server asks', async () => {
+    await using world = setUp();
+    await world.clock.advance(2000);
+    const answers: (string | undefined)[] = [];
+    world.server.beat = async (_signal, answer) => {
+      answers.push(answer);
+      return answer === undefined ? { challenge: 'question-1' } : undefined;
+    };
+    await world.clock.advanceUntil(() => answers.length === 2, 40_000);
+    assert.deepEqual(answers, [undefined, 'question-1']);
+    assert.equal(world.beats.at(-1), world.beats.at(-2));
+    assert.equal(world.standing.current, 'registered');
+  });
+
+  it('createHeartbeater() stops when another machine holds the name; the registrar asks again slowly and logs once', async () => {
+    await using world = setUp();
+    await world.clock.advance(2000);
+    world.server.beat = refuse('DuplicateIdentity');
+    world.server.register = refuse('DuplicateIdentity', 60_000);
+    await world.clock.advance(20 * INTERVAL_MS);
+    assert.deepEqual([world.beats.length, world.standing.current], [2, 'refused']);
+    assert.ok(world.registrations.length >= 9 && world.registrations.length <= 12, `${world.registrations.length} attempts in 10 min`);
+    assert.deepEqual([world.logged('registration failing'), world.logged('heartbeats failing')], [1, 0]);
+    world.server.beat = async () => undefined;
+    world.server.register = async () => undefined;
+    await world.clock.advance(61_000);
+    assert.equal(world.standing.current, 'registered');
+    assert.equal(world.beats.length > 2, true);
+  });
+
   it('createHeartbeater() has one request under way at a time', async () => {
     await using world = setUp();
     await world.clock.advance(2000);
@@ -248,6 +280,7 @@ describe('createHeartbeater()', () => {
       underWay += 1;
       most = Math.max(most, underWay);
       await world.clock.sleep(20_000, signal).finally(() => (underWay -= 1));
+      return undefined;
     };
     for (let round = 0; round < 100; round += 1) {
       world.changed.notify();

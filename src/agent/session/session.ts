@@ -11,8 +11,11 @@ import { Wakeup } from '../../base/wakeup.ts';
 import type { Heartbeater } from './heartbeater.ts';
 import type { Registrar } from './registrar.ts';
 
-/** `joining`: not registered yet, or no longer known; `deleted`: the record was deleted while the agent ran. */
-export type Standing = 'joining' | 'registered' | 'deleted';
+/**
+ * `joining`: not registered yet, or no longer known; `deleted`: the record was deleted while the agent ran; `refused`: another machine
+ * holds the name, so that nothing the server says of the node is for this one.
+ */
+export type Standing = 'joining' | 'registered' | 'deleted' | 'refused';
 
 export interface SessionOptions {
   readonly registrar: Registrar;
@@ -37,14 +40,18 @@ const FIRST_SAMPLE_WAIT_MS = 2000; // a node should say what it has before it is
 export async function runSession(options: SessionOptions, signal: AbortSignal): Promise<void> {
   const { registrar, heartbeater, onRegistered, standing, firstSample, clock, log } = options;
   for (let isFirst = true; ; isFirst = false) {
-    standing.current = 'joining';
+    standing.current = standing.current === 'refused' ? 'refused' : 'joining';
     await registrar.register(signal);
     standing.current = 'registered';
     onRegistered();
     if (isFirst) {
       await firstSample.wait(clock, FIRST_SAMPLE_WAIT_MS, signal);
     }
-    await heartbeater.run(signal);
-    log.warn({ standing: standing.current }, 'server does not know this node: registers again');
+    const end = await heartbeater.run(signal);
+    if (end === 'refused') {
+      standing.current = 'refused'; // the registrar asks again, and tells why
+    } else {
+      log.warn({ standing: standing.current }, 'server does not know this node: registers again');
+    }
   }
 }

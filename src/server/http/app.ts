@@ -7,7 +7,7 @@
  */
 import fastify, { type FastifyInstance, type FastifyRequest, type HTTPMethods } from 'fastify';
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from '../../base/clock.ts';
+import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ServerMetrics } from '../../base/metrics.ts';
 import type { Random } from '../../base/random.ts';
@@ -83,7 +83,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
   app.setErrorHandler((error, request, reply) => replyWithProblem(error, request, reply, log));
   app.setNotFoundHandler((request, reply) => replyWithNoRoute(routes, request, reply));
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id).header('cache-control', 'no-store');
+    reply.header('x-request-id', request.id).header('cache-control', 'no-store').header('cara-time', nowRfc3339(deps.clock));
     done();
   });
   // heartbeats apart: their own body parser, no log line, no timing

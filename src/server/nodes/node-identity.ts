@@ -1,70 +1,179 @@
 /**
  * Node identity: who holds a node's name, so that two machines never share one. Pure.
  *
- * An agent makes its identity at its first start and keeps it in its data folder. The record of it is stored beside the Node and goes
- * with it: deleting a node lets any machine take its name.
- * Callers  node-service.ts.
+ * An agent makes an id at its first start and keeps it in its data folder, and a bootId at each start. Who holds a name is decided so:
+ *
+ * 1. Another id: the holder keeps the name while it lives (lease or fresh registration); once it is silent for a timeout, or its
+ *    identity was reset, whoever registers next gets it.
+ * 2. The same id with another bootId is a restart or a copy of the disk, and nobody can tell which at once. So it gets in at once: a
+ *    restart is never locked out. The boot before it becomes an elder: it may prove that it still lives.
+ * 3. A heartbeat from a boot that does not hold the name is not taken in but challenged: who answers in its next heartbeat what it has
+ *    just been asked is alive, whereas one that a dead process left behind in some socket cannot answer, however late it comes.
+ * 4. An elder that answers within a timeout has the name again, and every boot younger than it is refused from then on: the newcomer
+ *    was the second. One that answers later, or that nobody knew of, is itself the second, and refused.
+ * 5. Where no boot is known to be alive (the server was restarted, or the holder silent for a timeout) the first to beat holds the
+ *    name, and for one timeout any other boot that answers is its elder.
+ *
+ * So of two live copies the younger is found out with the next heartbeat of the elder, within one heartbeat interval.
+ * Memory clones (one bootId twice, as after resuming a virtual machine's snapshot in two places) cannot be told apart.
+ * Callers  node-registry.ts, which keeps a Holding for each node.
  */
-import { ApiError } from '../../api/errors.ts';
-import { formatDuration } from '../../api/duration.ts';
-import { API_VERSION } from '../../api/meta.ts';
-import type { Registration } from '../../api/node.ts';
-import type { StoredObject, Write } from '../../store/store.ts';
 
-export const IDENTITY_KIND = 'NodeIdentity';
-
-/** Internal: users do not see it. `metadata.name` is the node's. */
-export interface NodeIdentity extends StoredObject {
-  readonly kind: typeof IDENTITY_KIND;
-  readonly identity: NonNullable<Registration['identity']>;
-  readonly hostname?: string;
+/** A machine that speaks under a node's name: what its agent says of itself, and where the server sees it. */
+export interface Party {
+  readonly id: string;
+  /** undefined: not said, or not known since the server started */
+  readonly bootId?: string | undefined;
+  readonly hostname?: string | undefined;
+  /** remote IP address */
+  readonly address?: string | undefined;
 }
 
-export interface Claim {
-  readonly name: string;
-  /** who holds the name; undefined: nobody who said so */
-  readonly identity: NodeIdentity | undefined;
-  readonly registration: Registration;
-  /** how long the holder still holds it without another heartbeat, in milliseconds; undefined: it is silent */
-  readonly heldForMs: number | undefined;
+interface Elder {
+  readonly bootId: string;
+  /** until when it may prove that it was first, monotonic ms */
+  readonly untilMs: number;
 }
 
-/** A name can be claimed by its holder, and by anybody when the holder is silent. @throws {ApiError} NameTaken */
-export function checkIdentity({ name, identity: holder, registration, heldForMs }: Claim): void {
-  const claimant = registration.identity;
-  if (holder === undefined || claimant === undefined || heldForMs === undefined || holder.identity.id === claimant.id) {
-    return;
+/** Who holds a name, and what is still open. */
+export interface Holding {
+  readonly holder: Party;
+  /** whether `holder` has beaten since it came to hold the name: then it was alive at the time */
+  readonly hasBeaten: boolean;
+  /** whether the identity was reset: the next to register gets the name */
+  readonly isReleased: boolean;
+  /** boots of the holder's id that held the name before it, oldest first */
+  readonly elders: readonly Elder[];
+  /** boots of the holder's id that were found to be second */
+  readonly refused: readonly string[];
+  /** what was asked last, and of whom */
+  readonly challenge?: { readonly bootId: string; readonly question: string } | undefined;
+}
+
+/** Why there is a second: another identity wants the name, or one identity is on two machines. */
+export type RivalReason = 'NameClaimed' | 'IdentityShared';
+
+export interface Rivalry {
+  readonly reason: RivalReason;
+  readonly holder: Party;
+  /** who is refused */
+  readonly other: Party;
+}
+
+export type Verdict =
+  /** `rivalry`: another was found to be second by this */
+  | { readonly kind: 'granted'; readonly holding: Holding; readonly rivalry?: Rivalry }
+  /** to be asked `question`; until it answers, what it says does not count */
+  | { readonly kind: 'challenged'; readonly holding: Holding; readonly question: string }
+  | { readonly kind: 'refused'; readonly holding: Holding; readonly rivalry: Rivalry };
+
+export interface Moment {
+  /** monotonic */
+  readonly nowMs: number;
+  /** how long a silent holder keeps the name, in milliseconds */
+  readonly timeoutMs: number;
+  /** whether the holder was heard within the timeout */
+  readonly isLive: boolean;
+  /** makes a question that nobody can guess */
+  readonly ask: () => string;
+}
+
+const ANY_BOOT = '*'; // of an elder that the server has forgotten
+
+// Bounds on memory, for an agent that restarts all the time beside a copy of its own.
+const MAX_ELDERS = 4;
+const MAX_REFUSED = 8;
+
+/** What an agent's registration comes to. @param holding undefined: nobody has said that the name is theirs */
+export function judgeRegistration(holding: Holding | undefined, claimant: Party, moment: Moment): Verdict {
+  if (holding === undefined || holding.isReleased) {
+    return { kind: 'granted', holding: newHolding(claimant) };
   }
-  const wait = formatDuration(Math.ceil(heldForMs / 1000) * 1000);
-  throw new ApiError(
-    'NameTaken',
-    `Cannot register node ${JSON.stringify(name)} as another machine holds the name: ` +
-      `it is ${describe(holder.identity.id, holder.hostname)}, you are ${describe(claimant.id, registration.hostname)}; ` +
-      `set another NODE_NAME here, or stop the other agent and wait ${wait}, or give the name up with: caractrl delete node ${name}`,
-    { retryAfterMs: heldForMs },
-  );
-}
-
-export interface IdentityParts {
-  readonly name: string;
-  readonly existing: NodeIdentity | undefined;
-  readonly registration: Registration;
-  readonly uid: string;
-  /** RFC 3339 */
-  readonly now: string;
-}
-
-/** The write that makes the claimant the holder; none when it is already, or does not say who it is. */
-export function writeIdentity({ name, existing, registration, uid, now }: IdentityParts): readonly Write[] {
-  const { identity, hostname } = registration;
-  if (identity === undefined || (existing?.identity.id === identity.id && existing.identity.bootId === identity.bootId)) {
-    return [];
+  const { holder, refused } = holding;
+  if (holder.id !== claimant.id) {
+    return moment.isLive ? refuse(holding, claimant, 'NameClaimed') : { kind: 'granted', holding: newHolding(claimant) };
   }
-  const metadata = { name, labels: {}, annotations: {}, uid, generation: 1, createdAt: now, updatedAt: now };
-  const object = { apiVersion: API_VERSION, kind: IDENTITY_KIND, metadata, identity, ...(hostname !== undefined && { hostname }) };
-  return [existing === undefined ? { op: 'create', object } : { op: 'update', object, expectedVersion: existing.metadata.resourceVersion }];
+  const { bootId } = claimant;
+  if (bootId === undefined || bootId === holder.bootId) {
+    return { kind: 'granted', holding: { ...holding, holder: claimant } };
+  }
+  if (moment.isLive && refused.includes(bootId)) {
+    return refuse(holding, claimant, 'IdentityShared');
+  }
+  const others = holding.elders.filter((elder) => elder.bootId !== bootId && elder.untilMs >= moment.nowMs).slice(0, MAX_ELDERS - 1);
+  return {
+    kind: 'granted',
+    holding: {
+      ...newHolding(claimant),
+      elders: [...others, newElder(holder.bootId ?? ANY_BOOT, moment)],
+      refused: refused.filter((boot) => boot !== bootId),
+    },
+  };
 }
 
-function describe(id: string, hostname: string | undefined): string {
-  return hostname === undefined ? `identity ${id}` : `${hostname} (identity ${id})`;
+/** What a heartbeat comes to. @param answer to the question of a challenge */
+export function judgeHeartbeat(
+  holding: Holding | undefined,
+  { answer, ...party }: Party & { readonly answer?: string | undefined },
+  moment: Moment,
+): Verdict {
+  if (holding === undefined) {
+    return { kind: 'granted', holding: { ...newHolding(party), hasBeaten: true } };
+  }
+  const { holder, challenge } = holding;
+  if (holder.id !== party.id) {
+    return refuse(holding, party, 'NameClaimed');
+  }
+  if (party.bootId === undefined || party.bootId === holder.bootId) {
+    return { kind: 'granted', holding: holding.hasBeaten ? holding : { ...holding, hasBeaten: true } };
+  }
+  if (holder.bootId === undefined || !moment.isLive) {
+    const hostname = party.hostname ?? holder.hostname;
+    const elders = [newElder(ANY_BOOT, moment)]; // this may be what a dead process left behind
+    return { kind: 'granted', holding: { ...newHolding({ ...party, hostname }), isReleased: holding.isReleased, elders } };
+  }
+  if (holding.refused.includes(party.bootId)) {
+    return refuse(holding, party, 'IdentityShared');
+  }
+  if (challenge?.bootId === party.bootId && challenge.question === answer) {
+    return judgeProven(holding, party, moment);
+  }
+  const question = challenge?.bootId === party.bootId ? challenge.question : moment.ask();
+  return { kind: 'challenged', holding: { ...holding, challenge: { bootId: party.bootId, question } }, question };
+}
+
+/** `party` lives, and does not hold the name: it or the holder is the second. */
+function judgeProven(holding: Holding, party: Party, { nowMs }: Moment): Verdict {
+  const { holder, elders, refused } = holding;
+  const rank = elders.findIndex(({ bootId, untilMs }) => (bootId === party.bootId || bootId === ANY_BOOT) && untilMs >= nowMs);
+  if (rank === -1) {
+    return refuse({ ...holding, refused: withBoots(refused, [party.bootId]), challenge: undefined }, party, 'IdentityShared');
+  }
+  const younger = [...elders.slice(rank + 1).map(({ bootId }) => bootId), holder.bootId].filter((boot) => boot !== party.bootId);
+  return {
+    kind: 'granted',
+    holding: { ...newHolding(party), hasBeaten: true, elders: elders.slice(0, rank), refused: withBoots(refused, younger) },
+    // one that registered and never beat may have been a message of a dead process
+    ...(holding.hasBeaten && { rivalry: { reason: 'IdentityShared', holder: party, other: holder } }),
+  };
+}
+
+/** The holding of one that nobody disputes. */
+export function newHolding(holder: Party): Holding {
+  return { holder, hasBeaten: false, isReleased: false, elders: NONE, refused: NONE };
+}
+
+const NONE: readonly never[] = []; // shared: there is a Holding for each node
+
+function newElder(bootId: string, { nowMs, timeoutMs }: Moment): Elder {
+  return { bootId, untilMs: nowMs + timeoutMs };
+}
+
+function refuse(holding: Holding, other: Party, reason: RivalReason): Verdict {
+  return { kind: 'refused', holding, rivalry: { reason, holder: holding.holder, other } };
+}
+
+function withBoots(refused: readonly string[], boots: readonly (string | undefined)[]): readonly string[] {
+  const known = boots.filter((boot) => boot !== undefined && boot !== ANY_BOOT) as readonly string[];
+  return [...new Set([...refused, ...known])].slice(-MAX_REFUSED);
 }

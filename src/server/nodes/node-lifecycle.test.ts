@@ -34,7 +34,7 @@ async function startLifecycle(commit: (store: Store, ...args: Parameters<Store['
   const clock = new VirtualClock();
   const store = createMemoryStore({ clock });
   const wakeup = new Wakeup();
-  const registry = new NodeRegistry({ clock, heartbeatTimeoutMs: 90_000, onDirty: () => wakeup.notify() });
+  const registry = new NodeRegistry({ clock, random: systemRandom, heartbeatTimeoutMs: 90_000, onDirty: () => wakeup.notify() });
   const drafts = NAMES.map((name): Draft<NodeObject> => nodeOf(name, { state: 'NotReady', isSilent: true }));
   const stored = await store.commit(drafts.map((object) => ({ op: 'create', object })));
   stored.forEach((node) => registry.observe(node as NodeObject));

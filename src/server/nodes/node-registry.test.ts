@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hasReason } from '../../api/errors.ts';
 import type { Heartbeat, NodeObject } from '../../api/node.ts';
+import { systemRandom } from '../../base/random.ts';
 import { VirtualClock } from '../../../test/support/virtual-clock.ts';
 import { nodeOf } from '../../../test/support/resources.ts';
 import { NodeRegistry } from './node-registry.ts';
@@ -11,7 +12,13 @@ const TIMEOUT_MS = 90_000;
 function createRegistry(): { readonly clock: VirtualClock; readonly registry: NodeRegistry; readonly stalls: number[] } {
   const clock = new VirtualClock();
   const stalls: number[] = [];
-  const registry = new NodeRegistry({ clock, heartbeatTimeoutMs: TIMEOUT_MS, onDirty: () => undefined, onStall: (ms) => stalls.push(ms) });
+  const registry = new NodeRegistry({
+    clock,
+    random: systemRandom,
+    heartbeatTimeoutMs: TIMEOUT_MS,
+    onDirty: () => undefined,
+    onStall: (ms) => stalls.push(ms),
+  });
   return { clock, registry, stalls };
 }
 
@@ -68,7 +75,7 @@ test('a node made anew inherits neither lease nor reports', () => {
   registry.observe(node(1));
   registry.recordHeartbeat('a', '{"state":"Ready"}', decode);
   registry.observe(node(2, 'u2')); // deleted and made anew; the watch shows the last alone
-  assert.deepEqual(registry.presence('a'), { lease: 'Never', lastHeartbeat: undefined, report: undefined });
+  assert.deepEqual(registry.presence('a'), { lease: 'Never', lastHeartbeat: undefined, report: undefined, dispute: undefined });
 });
 
 test('settle() keeps what was reported while the flush was under way', () => {

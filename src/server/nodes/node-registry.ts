@@ -1,17 +1,20 @@
 /**
  * Node registry: which nodes there are, and the presence of each.
  *
- * Owns     per node: the newest record seen, the lease, the time of the last heartbeat, and what was reported since the record was
- *          written; the set of nodes whose status must be derived again. All in memory.
+ * Owns     per node: the newest record seen, the lease, the time of the last heartbeat, what was reported since the record was
+ *          written; the set of nodes whose status must be derived again; who holds each name (name-holders.ts). All in memory.
  * Never    does I/O: heartbeats are presence, not documents. node-lifecycle.ts writes what changed. Never believes an agent's clock.
  * Callers  http/routes/heartbeats.ts; node-service.ts and node-lifecycle.ts, which tell it what they wrote before they answer.
  */
 import { ApiError } from '../../api/errors.ts';
 import type { Heartbeat, NodeObject } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
 import type { Change } from '../../store/store.ts';
 import { LeaseTable } from './lease-table.ts';
-import { isHeard, type LeaseState } from './node-state.ts';
+import { NameHolders } from './name-holders.ts';
+import type { Party, Rivalry } from './node-identity.ts';
+import { isDisputed, isHeard, type Dispute, type LeaseState } from './node-state.ts';
 import { Tombstones } from './tombstones.ts';
 
 /** How often the lifecycle loop must call `noticeTime`, in milliseconds. */
@@ -27,6 +30,7 @@ export interface Presence {
   readonly lastHeartbeat: string | undefined;
   /** reported since the record was written */
   readonly report: Heartbeat | undefined;
+  readonly dispute: Dispute | undefined;
 }
 
 interface Entry {
@@ -43,12 +47,15 @@ interface Entry {
 
 export interface NodeRegistryOptions {
   readonly clock: Clock;
+  readonly random: Random;
   /** how long a lease lasts after a heartbeat, in milliseconds */
   readonly heartbeatTimeoutMs: number;
   /** called when there is something to flush; must not throw */
   readonly onDirty: () => void;
   /** called once per stall that was credited to the nodes */
   readonly onStall?: (stallMs: number) => void;
+  /** as NameHoldersOptions.onRivalry */
+  readonly onRivalry?: (name: string, rivalry: Rivalry | undefined) => void;
 }
 
 export class NodeRegistry {
@@ -58,12 +65,22 @@ export class NodeRegistry {
   readonly #leases: LeaseTable;
   readonly #dirty = new Set<string>();
   readonly tombstones = new Tombstones();
+  readonly holders: NameHolders;
   #noticedAtMs: number;
 
   constructor(options: NodeRegistryOptions) {
     this.#clock = options.clock;
     this.#options = options;
     this.#leases = new LeaseTable(options.heartbeatTimeoutMs);
+    this.holders = new NameHolders({
+      clock: options.clock,
+      random: options.random,
+      timeoutMs: options.heartbeatTimeoutMs,
+      heldForMs: (name) => this.#heldForMs(name),
+      onHolder: (name) => this.#forgetText(name),
+      onDispute: (name) => this.#markDirty(name),
+      onRivalry: options.onRivalry,
+    });
     this.#noticedAtMs = options.clock.monotonicMs();
   }
 
@@ -71,25 +88,34 @@ export class NodeRegistry {
    * Takes in a heartbeat: renews the lease, and marks the node for flushing when anything but the time changed.
    * @param text the body as it was sent
    * @param decode reads `text`; called only when it differs from the last one. What it throws is thrown, and the lease not renewed
-   * @throws {ApiError} NodeDeleted for a deleted node; NotFound for one never known
+   * @param address remote IP address
+   * @returns what to ask of the sender; then the heartbeat was not taken in (node-identity.ts)
+   * @throws {ApiError} NodeDeleted for a deleted node; NotFound for one never known; NameTaken, DuplicateIdentity when another machine
+   *   holds the name
    */
-  recordHeartbeat(name: string, text: string, decode: (text: string) => Heartbeat): void {
+  recordHeartbeat(name: string, text: string, decode: (text: string) => Heartbeat, address?: string): string | undefined {
     const nowMs = this.#clock.monotonicMs();
     this.noticeTime(nowMs);
     const entry = this.#entries.get(name);
     if (entry === undefined) {
       throw this.#strangerError(name, nowMs);
     }
-    const report = text === entry.lastText ? undefined : decode(text);
-    const isBack = this.#leases.renew(name, nowMs);
-    entry.heardAtMs = this.#clock.wallMs();
-    if (report !== undefined) {
+    const isNews = text !== entry.lastText;
+    if (isNews) {
+      const { identity, ...report } = decode(text);
+      const question = identity && this.holders.judgeHeartbeat(name, identity, address);
+      if (question !== undefined) {
+        return question;
+      }
       entry.lastText = text;
       entry.pending = { ...entry.pending, ...report };
     }
-    if (report !== undefined || isBack) {
+    const isBack = this.#leases.renew(name, nowMs);
+    entry.heardAtMs = this.#clock.wallMs();
+    if (isNews || isBack) {
       this.#markDirty(name);
     }
+    return undefined;
   }
 
   #strangerError(name: string, nowMs: number): ApiError {
@@ -115,6 +141,7 @@ export class NodeRegistry {
     if (gapMs > TICK_MS + STALL_MS) {
       // less one tick: a lease may have been renewed that long after the last notice
       this.#leases.credit(gapMs - TICK_MS);
+      this.holders.credit(gapMs - TICK_MS);
       this.#options.onStall?.(gapMs);
     }
   }
@@ -130,24 +157,33 @@ export class NodeRegistry {
         this.#markDirty(name);
       }
     }
+    this.holders.expire(nowMs);
     return expired;
   }
 
-  /** The earliest moment at which a lease runs out, monotonic; Infinity when there is none. */
+  /** The earliest moment at which `expire` has something to do, monotonic; Infinity when there is none. */
   nextDeadlineMs(): number {
-    return this.#leases.nextDeadlineMs();
+    return Math.min(this.#leases.nextDeadlineMs(), this.holders.nextDeadlineMs());
   }
 
-  /** Notes that an agent has registered under `name`: it holds the name for as long as a heartbeat would. */
-  claim(name: string): void {
+  /**
+   * Notes that an agent has registered under `name`: the name is held for as long as after a heartbeat.
+   * @param party undefined: it did not say who it is
+   * @throws {ApiError} NameTaken, DuplicateIdentity
+   */
+  claim(name: string, party: Party | undefined): void {
     const entry = this.#entries.get(name);
-    if (entry !== undefined) {
-      entry.claimedUntilMs = this.#clock.monotonicMs() + this.#options.heartbeatTimeoutMs;
+    if (entry === undefined) {
+      return; // deleted meanwhile
     }
+    if (party !== undefined) {
+      this.holders.claim(name, party);
+    }
+    entry.claimedUntilMs = this.#clock.monotonicMs() + this.#options.heartbeatTimeoutMs;
   }
 
   /** How long whoever holds the name still does without another heartbeat, in milliseconds; undefined: nobody does. */
-  heldForMs(name: string): number | undefined {
+  #heldForMs(name: string): number | undefined {
     const untilMs = Math.max(this.#leases.deadlineMs(name) ?? 0, this.#entries.get(name)?.claimedUntilMs ?? 0);
     const leftMs = untilMs - this.#clock.monotonicMs();
     return leftMs > 0 ? leftMs : undefined;
@@ -166,11 +202,23 @@ export class NodeRegistry {
       entry.version = version;
       return;
     }
-    this.#entries.set(name, { node, version, heardAtMs: undefined, lastText: undefined, pending: undefined, claimedUntilMs: 0 });
+    this.#entries.set(name, {
+      node,
+      version,
+      heardAtMs: undefined,
+      lastText: undefined,
+      pending: undefined,
+      claimedUntilMs: 0,
+    });
     this.tombstones.delete(name);
     this.#leases.delete(name);
+    this.holders.delete(name);
+    const nowMs = this.#clock.monotonicMs();
     if (isHeard(node.status)) {
-      this.#leases.renew(name, this.#clock.monotonicMs()); // a full timeout before the first judgement, however long ago it was heard
+      this.#leases.renew(name, nowMs); // a full timeout before the first judgement, however long ago it was heard
+    }
+    if (isDisputed(node.status)) {
+      this.holders.resumeDispute(name);
     }
   }
 
@@ -182,6 +230,7 @@ export class NodeRegistry {
     }
     this.#entries.delete(name);
     this.#leases.delete(name);
+    this.holders.delete(name);
     this.#dirty.delete(name);
     this.tombstones.add(name, version, this.#clock.monotonicMs());
   }
@@ -209,7 +258,7 @@ export class NodeRegistry {
     const entry = this.#entries.get(name);
     const lastHeartbeat = entry?.heardAtMs === undefined ? entry?.node.status.lastHeartbeat : new Date(entry.heardAtMs).toISOString();
     const lease = this.#leases.has(name) ? 'Live' : lastHeartbeat === undefined ? 'Never' : 'Expired';
-    return { lease, lastHeartbeat, report: entry?.pending };
+    return { lease, lastHeartbeat, report: entry?.pending, dispute: this.holders.findDispute(name) };
   }
 
   /** The node as users see it: with the time of the last heartbeat, which the store does not have. */
@@ -242,6 +291,14 @@ export class NodeRegistry {
     const entry = this.#entries.get(name);
     if (entry !== undefined && entry.pending === flushed) {
       entry.pending = undefined;
+    }
+  }
+
+  /** What is said under the name next must be looked at, though it be what was said last: by another. */
+  #forgetText(name: string): void {
+    const entry = this.#entries.get(name);
+    if (entry !== undefined) {
+      entry.lastText = undefined;
     }
   }
 

@@ -13,7 +13,8 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Draft, Store, StoredObject, Write } from '../../store/store.ts';
 import { applyObject, newObject, patchManifest, replaceObject, retryOnConflict, type ManifestMetadata } from '../objects/write-object.ts';
-import { checkIdentity, IDENTITY_KIND, writeIdentity, type NodeIdentity } from './node-identity.ts';
+import { IDENTITY_KIND, writeOfRelease, writesOfHolder, type IdentityRecord } from './identity-record.ts';
+import type { Party } from './node-identity.ts';
 import { deriveNodeStatus, isSameStatus } from './node-state.ts';
 import type { NodeRegistry } from './node-registry.ts';
 import { newTombstone, TOMBSTONE_KIND } from './tombstones.ts';
@@ -44,8 +45,14 @@ export interface NodeService {
   patch(name: string, mergePatch: unknown): Promise<NodeObject>;
   /** Deletes the record and its identity, and leaves a tombstone. @throws {ApiError} NotFound */
   delete(name: string): Promise<NodeObject>;
-  /** An agent's start: creates or claims the record and clears a tombstone. @throws {ApiError} NameTaken */
-  register(name: string, registration: Registration): Promise<NodeObject>;
+  /**
+   * An agent's start: creates or claims the record and clears a tombstone.
+   * @param address where the server sees the agent: its remote IP address
+   * @throws {ApiError} NameTaken, DuplicateIdentity
+   */
+  register(name: string, registration: Registration, address?: string): Promise<NodeObject>;
+  /** Lets whoever registers next have the name, though its holder may live. @throws {ApiError} NotFound */
+  resetIdentity(name: string): Promise<NodeObject>;
 }
 
 /** What a user may write of a Node. */
@@ -153,15 +160,15 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
     return found.flatMap((object) => (object === undefined ? [] : [deleteOf(object)]));
   }
 
-  async function registerOnce(name: string, registration: Registration): Promise<NodeObject> {
-    const identity = await store.get<NodeIdentity>(IDENTITY_KIND, name);
+  async function registerOnce(name: string, registration: Registration, party: Party | undefined): Promise<NodeObject> {
+    const identity = await store.get<IdentityRecord>(IDENTITY_KIND, name);
     const before = await store.get<NodeObject>('Node', name);
-    if (before !== undefined) {
-      checkIdentity({ name, identity, registration, heldForMs: registry.heldForMs(name) });
-    }
     const now = nowRfc3339(clock);
-    const also = writeIdentity({ name, existing: identity, registration, uid: random.uuid(), now });
     const { hostname } = registration;
+    if (before !== undefined && party !== undefined) {
+      registry.holders.check(name, party);
+    }
+    const also = party === undefined ? [] : writesOfHolder(name, identity, party, { uid: random.uuid(), now });
     if (before === undefined) {
       const spec = { ...(hostname !== undefined && hostname !== '' && { hostname }), unschedulable: false };
       return commitNew({ metadata: { name }, spec }, { report: registration, also });
@@ -176,6 +183,20 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
     return commit([{ op: 'update', object: after, expectedVersion: before.metadata.resourceVersion }, ...also]);
   }
 
+  async function resetIdentityOnce(name: string): Promise<NodeObject> {
+    const node = await getNode(name);
+    const record = await store.get<IdentityRecord>(IDENTITY_KIND, name);
+    if (record !== undefined && record.isReleased !== true) {
+      await store.commit([writeOfRelease(record)]);
+    }
+    const holding = registry.holders.find(name);
+    if (holding !== undefined) {
+      registry.holders.set(name, { ...holding, isReleased: true });
+    }
+    log.info({ node: name, identity: holding?.holder.id }, 'node identity reset');
+    return node;
+  }
+
   return {
     create: (manifest) => commitNew({ metadata: manifest.metadata, spec: completeSpec(manifest.spec) }),
     replace: (name, manifest) => retryOnConflict(() => replace(name, manifest)),
@@ -183,12 +204,15 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
     patch: (name, mergePatch) =>
       retryOnConflict(async () => replace(name, patchManifest(await getNode(name), mergePatch, decodeNodeManifest))),
     delete: (name) => retryOnConflict(() => deleteOnce(name)),
-    register: async (name, registration) => {
-      const node = await retryOnConflict(() => registerOnce(name, registration), ['Conflict', 'AlreadyExists']);
-      registry.claim(name);
-      log.info({ node: name, identity: registration.identity?.id, hostname: registration.hostname }, 'node registered');
+    register: async (name, registration, address) => {
+      const { identity, hostname } = registration;
+      const party = identity === undefined ? undefined : { ...identity, hostname, address };
+      const node = await retryOnConflict(() => registerOnce(name, registration, party), ['Conflict', 'AlreadyExists']);
+      registry.claim(name, party);
+      log.info({ node: name, identity: identity?.id, hostname, address }, 'node registered');
       return node;
     },
+    resetIdentity: (name) => retryOnConflict(() => resetIdentityOnce(name)),
   };
 }
 

@@ -13,6 +13,9 @@ import { DISK_CRITICAL, NODE_CONDITION_TYPES, type Heartbeat, type NodeSpec, typ
 /** `Live`: the lease runs. `Expired`: it ran out. `Never`: no heartbeat ever came. */
 export type LeaseState = 'Live' | 'Expired' | 'Never';
 
+/** A second machine under the node's name. `AsBefore`: what `previous` says of it still holds. */
+export type Dispute = 'AsBefore' | { readonly reason: string; readonly message: string };
+
 /** All that a node's status depends on. */
 export interface NodeFacts {
   readonly name: string;
@@ -25,6 +28,8 @@ export interface NodeFacts {
   /** RFC 3339; undefined: none ever came */
   readonly lastHeartbeat: string | undefined;
   readonly previous: NodeStatus | undefined;
+  /** undefined: there is no second machine */
+  readonly dispute?: Dispute | undefined;
   /** RFC 3339 */
   readonly now: string;
 }
@@ -32,9 +37,12 @@ export interface NodeFacts {
 /** A condition without its times. */
 type Finding = Omit<Condition, 'lastHeartbeatTime' | 'lastTransitionTime'>;
 
+/** Shown once there was a second machine; not critical, as the first is healthy. */
+const DUPLICATE = 'DuplicateIdentity';
+
 /** What agents judge; the other conditions are the server's, and what an agent says about them is ignored. */
 const REPORTED = ['RuntimeUnavailable', 'DiskPressure', 'MemoryPressure'] as const;
-const SERVER_OWNED: ReadonlySet<string> = new Set([...NODE_CONDITION_TYPES.filter((type) => !isReported(type)), 'DuplicateIdentity']);
+const SERVER_OWNED: ReadonlySet<string> = new Set([...NODE_CONDITION_TYPES.filter((type) => !isReported(type)), DUPLICATE]);
 
 /** Derives state and conditions. The result's conditions carry no lastHeartbeatTime: `withLastHeartbeat` lays it over when a node is read. */
 export function deriveNodeStatus(facts: NodeFacts): NodeStatus {
@@ -43,7 +51,7 @@ export function deriveNodeStatus(facts: NodeFacts): NodeStatus {
   const reported = deriveReported(facts);
   const critical = [silence, ...reported].find(isCritical);
   const state: NodeState = critical !== undefined ? 'NotReady' : spec.unschedulable ? 'Draining' : 'Ready';
-  const findings = [deriveReady(lease, critical), silence, ...reported, deriveUnschedulable(spec)];
+  const findings = [deriveReady(lease, critical), silence, ...reported, deriveUnschedulable(spec), ...deriveDuplicate(facts)];
   const network = report?.network ?? previous?.network;
   const capacity = report?.capacity ?? previous?.capacity;
   const allocatable = report?.allocatable ?? previous?.allocatable;
@@ -69,6 +77,11 @@ export function isSameStatus(left: NodeStatus, right: NodeStatus): boolean {
 /** Tells whether the stored status says that the node was heard from and had not fallen silent. */
 export function isHeard(status: NodeStatus): boolean {
   return status.lastHeartbeat !== undefined && findCondition(status.conditions, 'NoHeartbeat')?.status !== 'True';
+}
+
+/** Tells whether the stored status says that there was a second machine under the node's name. */
+export function isDisputed(status: NodeStatus): boolean {
+  return findCondition(status.conditions, DUPLICATE)?.status === 'True';
 }
 
 function deriveNoHeartbeat({ name, lease, leaseMs, lastHeartbeat }: NodeFacts): Finding {
@@ -120,6 +133,19 @@ function deriveUnschedulable({ unschedulable }: NodeSpec): Finding {
   return unschedulable
     ? { type, status: 'True', reason: 'Cordoned', message: 'No new Projects are scheduled here until spec.unschedulable is false' }
     : { type, status: 'False', reason: 'Schedulable', message: 'New Projects may be scheduled here' };
+}
+
+function deriveDuplicate({ dispute, previous }: NodeFacts): readonly Finding[] {
+  const before = previous && findCondition(previous.conditions, DUPLICATE);
+  if (dispute === 'AsBefore') {
+    return before === undefined ? [] : [before];
+  }
+  if (dispute !== undefined) {
+    return [{ type: DUPLICATE, status: 'True', ...dispute }];
+  }
+  return before === undefined
+    ? []
+    : [{ type: DUPLICATE, status: 'False', reason: 'OneMachine', message: 'No other machine claims the name' }];
 }
 
 function isCritical({ type, status, reason }: Finding): boolean {

@@ -8,6 +8,7 @@ import type { Stopper } from '../../base/stopper.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Mirror } from '../../store/mirror.ts';
 import type { Store } from '../../store/store.ts';
+import { holdingOf, IDENTITY_KIND, type IdentityRecord } from './identity-record.ts';
 import { createNodeLifecycle } from './node-lifecycle.ts';
 import { NodeRegistry } from './node-registry.ts';
 import { createNodeService, type NodeService } from './node-service.ts';
@@ -37,6 +38,17 @@ export async function startNodes(deps: StartNodesDeps): Promise<{ readonly regis
       metrics.stallSeconds.inc(stallMs / 1000);
       log.warn({ stallMs: Math.round(stallMs) }, 'the server stood still, leases are longer by that');
     },
+    onRivalry: (node, rivalry) => {
+      if (rivalry === undefined) {
+        log.info({ node }, 'second machine under the name of a node no longer heard');
+      } else {
+        const { reason, holder, other } = rivalry;
+        log.warn(
+          { node, reason, holder: holder.id, holderAddress: holder.address, other: other.id, otherAddress: other.address },
+          'second machine under the name of a node',
+        );
+      }
+    },
   });
   const tombstones = await store.list(TOMBSTONE_KIND);
   for (const { metadata } of tombstones.items) {
@@ -45,6 +57,9 @@ export async function startNodes(deps: StartNodesDeps): Promise<{ readonly regis
   nodes.onChange((change) => registry.observeChange(change));
   stopper.spawn('node-mirror', (signal) => nodes.run(signal));
   await nodes.ready();
+  for (const record of (await store.list<IdentityRecord>(IDENTITY_KIND)).items) {
+    registry.holders.set(record.metadata.name, holdingOf(record));
+  }
   const lifecycle = createNodeLifecycle({ ...deps, registry, wakeup });
   stopper.spawn('node-lifecycle', (signal) => lifecycle.run(signal));
   return { registry, service: createNodeService({ ...deps, registry }) };

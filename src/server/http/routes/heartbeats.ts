@@ -10,6 +10,7 @@ import { Heartbeat } from '../../../api/node.ts';
 import type { ServerMetrics } from '../../../base/metrics.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';
 import { parseJsonBody } from '../json-body.ts';
+import { addressOf } from '../remote-address.ts';
 import { checkMediaType, defineRoute, toFastifyPath, type Route } from '../route.ts';
 
 const PATH = '/api/v1/nodes/{name}/heartbeat';
@@ -25,8 +26,9 @@ export function describeHeartbeat(): Route {
     tag: 'agents',
     bodies: { 'application/json': Heartbeat },
     answers: {
-      204: { description: 'Taken in' },
+      204: { description: 'Taken in; or, with Cara-Challenge, to be sent again at once with that as identity.answer' },
       404: { description: 'There is no such node: register' },
+      409: { description: 'Another machine, which is alive, holds the name: register, later' },
       410: { description: 'The node was deleted: do not register before the next start' },
     },
     handle: () => undefined,
@@ -50,7 +52,10 @@ export function registerHeartbeat(app: FastifyInstance, deps: { readonly registr
         },
       },
       (request, reply) => {
-        registry.recordHeartbeat(request.params.name, request.body ?? '', decodeHeartbeat);
+        const challenge = registry.recordHeartbeat(request.params.name, request.body ?? '', decodeHeartbeat, addressOf(request));
+        if (challenge !== undefined) {
+          reply.header('cara-challenge', challenge);
+        }
         metrics.heartbeats.inc();
         reply.code(204).send();
       },

@@ -6,6 +6,7 @@ import { DNS_SUBDOMAIN, matches } from '../../../api/names.ts';
 import { NodeApply, NodeManifest, NodeSchema, Registration } from '../../../api/node.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';
 import type { NodeService } from '../../nodes/node-service.ts';
+import { addressOf } from '../remote-address.ts';
 import { defineRoute, type Route } from '../route.ts';
 import { LIST_QUERY, nameOf, resourceRoutes, type ResourceRoutesDeps } from './resource-routes.ts';
 
@@ -48,7 +49,7 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
         200: { description: 'Registered', schema: NodeSchema },
         409: { description: 'Another machine, which is alive, holds the name' },
       },
-      handle: async ({ params, body }) => {
+      handle: async ({ params, body, request }) => {
         const name = nameOf(params);
         if (!matches(DNS_SUBDOMAIN, name)) {
           throw invalid('the name of the node', [
@@ -56,8 +57,16 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
           ]);
         }
         const registration = decodeOrThrow(registrationDecoder, body ?? {}, 'registration');
-        return registry.withPresence(await nodes.register(name, registration));
+        return registry.withPresence(await nodes.register(name, registration, addressOf(request)));
       },
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/api/v1/nodes/{name}/reset-identity',
+      summary: 'Let the next machine that registers have the name, as after reinstalling it, though another identity holds it',
+      tag,
+      answers: { 200: { description: 'Reset', schema: NodeSchema }, 404: { description: 'There is none of that name' } },
+      handle: async ({ params }) => registry.withPresence(await nodes.resetIdentity(nameOf(params))),
     }),
   ];
 }
