@@ -142,7 +142,7 @@ big       Keep     -           0/1 nodes are available: 1 lacks memory (6Gi aske
     const [result] = await Promise.all([runner(api)('drain worker-01 --yes'), playAgents(api, 'shop')]);
     assert.equal(result.code, 1);
     assert.match(result.stdout, /project\/shop moved to worker-02\n$/u);
-    const said = `error: Cannot empty node "worker-01" as a Project is not known to have left it
+    const said = `error: Cannot empty node "worker-01" as 1 of 2 Projects is not confirmed to have left it
   db: the data of its Managed volume data stays on worker-01; to stop it and leave the data: caractrl delete project db
 hint: ${UNDO}
 `;
@@ -156,7 +156,7 @@ hint: ${UNDO}
     assert.equal(result.code, 1);
     assert.match(
       result.stderr,
-      /error: Cannot empty node "worker-01" as a Project is not known to have left it after 300ms\n {2}shop: waiting for the agent on worker-01 to stop it; the drain goes on, look with: caractrl describe project shop\n/u,
+      /error: Cannot empty node "worker-01" as 1 of 1 Projects is not confirmed to have left it after 300ms\n {2}shop: waiting for the agent on worker-01 to stop it; the drain goes on, look with: caractrl describe project shop\n/u,
     );
     await playAgents(api, 'shop');
     assert.equal((await runner(api)('get projects shop -o name')).stdout, 'project/shop\n');

@@ -97,9 +97,9 @@ async function report(
     io.stdout.write(await renderPlanAs(output, withOutcome(plan, outcome)));
   }
   if (problems.length > 0) {
-    const which = problems.length === 1 ? 'a Project is' : `${problems.length} Projects are`;
+    const which = `${problems.length} of ${plan.projects.length} Projects ${problems.length === 1 ? 'is' : 'are'}`;
     const waited = outcome.isTimedOut ? ` after ${formatDuration(timeoutMs)}` : '';
-    throw new CtlError(`Cannot empty node ${JSON.stringify(node)} as ${which} not known to have left it${waited}`, {
+    throw new CtlError(`Cannot empty node ${JSON.stringify(node)} as ${which} not confirmed to have left it${waited}`, {
       details: problems,
       hint: undoOf(node),
     });

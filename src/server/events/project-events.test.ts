@@ -13,6 +13,7 @@ import {
   terminate,
   unbind,
 } from '../projects/project-status.ts';
+import { leave, requestMove } from '../projects/project-move.ts';
 import { projectOf } from '../../../test/support/resources.ts';
 import { eventsOfProjectChange } from './project-events.ts';
 
@@ -47,6 +48,18 @@ test('eventsOfProjectChange() tells the way from apply to Running, with the time
     'Normal Running: Every service is ready on worker-01',
   ]);
   assert.deepEqual(told(RUNNING, to(RUNNING, RUNNING.status, at(99))), []);
+});
+
+test('eventsOfProjectChange() tells a move from the request over the confirmed stop to the next node, none of it as a failure', () => {
+  const leaving = to(RUNNING, requestMove(RUNNING, { from: 'worker-01', to: 'worker-02', requestedAt: at(20) }, at(20)));
+  const left = to(leaving, leave(leaving, at(25)));
+  const bound = to(left, bind(left, 'worker-02', at(26)));
+  assert.deepEqual(told(RUNNING, leaving), [
+    'Normal Moving: Asked to leave worker-01 for worker-02: waiting for the agent on worker-01 to stop it',
+  ]);
+  assert.deepEqual(told(leaving, to(leaving, leaving.status, at(21))), []);
+  assert.deepEqual(told(leaving, left), ['Normal Left: the agent on worker-01 confirmed that it is stopped and removed']);
+  assert.deepEqual(told(left, bound), ['Normal Scheduled: Placed on worker-02 (assignment 2)']);
 });
 
 test('eventsOfProjectChange() tells why no node takes it, again when that changes', () => {

@@ -5,6 +5,7 @@
  */
 import { findCondition, type Condition } from '../../api/condition.ts';
 import type { EventType } from '../../api/event.ts';
+import { MOVED } from '../../api/leaving.ts';
 import type { ProjectObject, ProjectStatus } from '../../api/project.ts';
 import { subjectOf, type EventFact } from './event-fact.ts';
 import { spanBetween, withSpan } from './span.ts';
@@ -20,12 +21,31 @@ export function eventsOfProjectChange(previous: ProjectObject | undefined, next:
     return gone;
   }
   const before = isSame ? (previous?.status ?? NOTHING) : NOTHING;
-  return [...gone, ...listPlacementEvents(before, next), ...listReachabilityEvents(before, next), ...listPhaseEvents(before, next)];
+  return [
+    ...gone,
+    ...listMoveEvents(before, next),
+    ...listPlacementEvents(before, next),
+    ...listReachabilityEvents(before, next),
+    ...listPhaseEvents(before, next),
+  ];
 }
 
 function deleted(project: ProjectObject): EventFact {
   const { phase, nodeRef } = project.status;
   return tell(project, 'Normal', 'Deleted', `Record removed, it was ${phase}${nodeRef === undefined ? '' : ` on ${nodeRef}`}`);
+}
+
+function listMoveEvents(before: ProjectStatus, project: ProjectObject): readonly EventFact[] {
+  const moved = findNews(before, project.status, MOVED);
+  const { from = '', to } = project.status.move ?? {};
+  switch (moved?.status) {
+    case 'True':
+      return [tell(project, 'Normal', 'Left', moved.message)];
+    case 'False':
+      return [tell(project, 'Normal', 'Moving', `Asked to leave ${from}${to === undefined ? '' : ` for ${to}`}: ${moved.message}`)];
+    default:
+      return [];
+  }
 }
 
 function listPlacementEvents(before: ProjectStatus, project: ProjectObject): readonly EventFact[] {
@@ -35,8 +55,8 @@ function listPlacementEvents(before: ProjectStatus, project: ProjectObject): rea
     return [tell(project, 'Normal', 'Scheduled', `Placed on ${status.nodeRef}${from} (assignment ${status.assignment})`)];
   }
   const scheduled = findNews(before, status, 'Scheduled');
-  if (scheduled?.status !== 'False') {
-    return [];
+  if (scheduled?.status !== 'False' || scheduled.reason === 'Moving') {
+    return []; // that it has left is told already
   }
   // the scheduler gave no node, or the server gave up the one there was
   const reason = scheduled.reason === 'NodeLost' ? 'NodeLost' : 'FailedScheduling';

@@ -49,7 +49,7 @@ export function isStopConfirmed({ status }: ProjectObject, report: StatusReport)
 /** All of it is gone from its node: the scheduler chooses anew. */
 export function leave(project: ProjectObject, now: string): ProjectStatus {
   const { nodeRef = '', move } = project.status;
-  const left = `its agent on ${nodeRef} confirmed that it is stopped and removed`;
+  const left = `the agent on ${nodeRef} confirmed that it is stopped and removed`;
   const conditions = withCondition(project.status.conditions, { type: MOVED, status: 'True', reason: 'StopConfirmed', message: left }, now);
   const message = move?.to === undefined ? `has left ${nodeRef}: looking for another node` : `has left ${nodeRef} for ${move.to}`;
   return release({ ...project, status: { ...project.status, conditions } }, { reason: MOVING, message }, now);
