@@ -38,14 +38,11 @@ function deleted(project: ProjectObject): EventFact {
 function listMoveEvents(before: ProjectStatus, project: ProjectObject): readonly EventFact[] {
   const moved = findNews(before, project.status, MOVED);
   const { from = '', to } = project.status.move ?? {};
-  switch (moved?.status) {
-    case 'True':
-      return [tell(project, 'Normal', 'Left', moved.message)];
-    case 'False':
-      return [tell(project, 'Normal', 'Moving', `Asked to leave ${from}${to === undefined ? '' : ` for ${to}`}: ${moved.message}`)];
-    default:
-      return [];
+  if (moved?.status === 'True') {
+    return [tell(project, 'Normal', 'Left', moved.message)];
   }
+  const where = to === undefined ? from : `${from} for ${to}`;
+  return moved === undefined ? [] : [tell(project, 'Normal', 'Moving', `Asked to leave ${where}: ${moved.message}`)];
 }
 
 function listPlacementEvents(before: ProjectStatus, project: ProjectObject): readonly EventFact[] {
