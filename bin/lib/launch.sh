@@ -1,7 +1,7 @@
 # Sourced by the launchers in bin/ with $bin (their folder) and $program (a folder of src/) set, and "$@" the user's arguments.
 # Finds a Node >= 26 and becomes it: exec, so that the pid is the program's and signals reach it.
 
-root=$(CDPATH= cd -- "$bin/.." && pwd -P)
+root=$(CDPATH= cd -P -- "$bin/.." && pwd)
 
 # The one that `npm run setup` installed with the packages is 26 by package-lock.json, so it is not asked for its version (40 ms).
 node=

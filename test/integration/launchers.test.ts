@@ -31,11 +31,14 @@ test('every launcher runs its main.ts with the Node of the packages, from any fo
   for (const name of programs) {
     const link = path.join(scratch.path, `${name}-link`);
     symlinkSync(path.join('my copy/bin', name), link);
+    const folderLink = path.join(scratch.path, `folder-of-${name}`);
+    symlinkSync('my copy/bin', folderLink);
     const main = path.join(copy, 'src', name.replace(/^cara-/u, '').replace('caractrl', 'ctl'), 'main.ts');
     const expected = `v26.0.0|--disable-warning=ExperimentalWarning|${main}|get|a b|`;
     for (const [command, cwd] of [
       [path.join(copy, 'bin', name), '/'],
       [link, '/'],
+      [path.join(folderLink, name), '/'],
       [`./${name}`, path.join(copy, 'bin')],
     ] as const) {
       const { stdout, stderr } = await run(command, ['get', 'a b'], { cwd, env: { PATH: SYSTEM_PATH, HOME: scratch.path } });
