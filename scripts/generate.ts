@@ -1,5 +1,5 @@
 /**
- * npm run generate: writes the files that are made from the source: schemas/*.json and docs/openapi.json.
+ * npm run generate: writes the files that are made from the source: schemas/*.json, docs/openapi.json and docs/seed-promises.md.
  * With --check it writes nothing, names what is out of date, and exits 1.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -15,15 +15,18 @@ import { serverSettings } from '../src/server/config.ts';
 import { toJsonSchema } from '../src/server/http/openapi.ts';
 import { startServer } from '../src/server/main.ts';
 import { createMemoryStore } from '../src/store/memory-store.ts';
+import { DOCUMENTS } from '../test/seed/promises.ts';
+import { renderPromises } from './lib/seed-promises.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 
-/** Path in the repository -> content as it should be. */
+/** Path in the repository -> content as it should be: text, or a value for JSON. */
 async function generate(): Promise<ReadonlyMap<string, unknown>> {
   return new Map<string, unknown>([
     ['schemas/node.json', describeManifest('Node', NodeApply)],
     ['schemas/project.json', describeManifest('Project', ProjectApply)],
     ['docs/openapi.json', await describeApi()],
+    ['docs/seed-promises.md', renderPromises(DOCUMENTS)],
   ]);
 }
 
@@ -59,7 +62,7 @@ const isCheck = process.argv.includes('--check');
 const stale: string[] = [];
 for (const [name, content] of await generate()) {
   const file = path.join(ROOT, name);
-  const text = `${JSON.stringify(content, undefined, 2)}\n`;
+  const text = typeof content === 'string' ? content : `${JSON.stringify(content, undefined, 2)}\n`;
   if ((await readIfThere(file)) !== text) {
     stale.push(name);
     if (!isCheck) {

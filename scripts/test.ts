@@ -3,7 +3,7 @@
  *
  *   npm test [-- [KIND…] [FILTER…] [--test-name-pattern=PATTERN]]      KIND: unit contract integration sim seed e2e
  *
- * The contract and the end-to-end tests get one private Docker engine. It and all the tests run in a network namespace of their own,
+ * The contract, the seed and the end-to-end tests get one private Docker engine. It and all the tests run in a network namespace of their own,
  * so that nothing on this machine is in their way, nor they in its.
  *
  * Owns     one folder /tmp/cara-test-*, which is the tests' TMPDIR too, and with it the engine, the namespace and every process that has
@@ -46,8 +46,9 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
   await removeStaleRuns();
   const testRun = startTestRun();
   try {
-    const isNeeded = e2e.length > 0 || wanted.kinds.includes('contract');
-    const prepared = isNeeded ? await prepareEngine(testRun, { isRequired: e2e.length > 0, signal }) : { env: {} };
+    const isRequired = e2e.length > 0 || wanted.kinds.includes('seed');
+    const isNeeded = isRequired || wanted.kinds.includes('contract');
+    const prepared = isNeeded ? await prepareEngine(testRun, { isRequired, signal }) : { env: {} };
     signal.throwIfAborted();
     return await runPlan(plan, { testRun, signal, ...prepared });
   } finally {
@@ -83,7 +84,7 @@ async function prepareEngine(
   }
   const problem = 'no Docker engine answers and starting one needs root';
   if (isRequired) {
-    throw new Error(`Cannot run the end-to-end tests as ${problem}: start Docker, or run as root, or name the kinds to run`);
+    throw new Error(`Cannot run the seed and end-to-end tests as ${problem}: start Docker, or run as root, or name the kinds to run`);
   }
   say(`Running the contract tests against the fake engine alone as ${problem}`);
   return { env: {} };

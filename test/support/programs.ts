@@ -24,6 +24,8 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** default: the namespace that the test runs in */
   readonly netns?: string;
+  /** what becomes the program, and where; default: its launcher in bin/, in the folder of the test */
+  readonly command?: { readonly argv: readonly string[]; readonly cwd: string };
 }
 
 export interface Program extends AsyncDisposable {
@@ -92,12 +94,9 @@ async function startProgram(name: string, options: ProgramOptions & { readonly m
   const dataDir = options.dataDir ?? path.join(scratch.path, 'data');
   mkdirSync(dataDir, { recursive: true });
   const logFile = path.join(scratch.path, `${name}.log`);
-  const child = launch([...inNetns(options.netns), path.join(BIN, name)], logFile, {
-    ...process.env,
-    LOG_FORMAT: 'json',
-    DATA_DIR: dataDir,
-    ...options.env,
-  });
+  const { argv, cwd } = options.command ?? { argv: [path.join(BIN, name)], cwd: process.cwd() };
+  const env = { ...process.env, LOG_FORMAT: 'json', DATA_DIR: dataDir, ...options.env };
+  const child = launch([...inNetns(options.netns), ...argv], logFile, { env, cwd });
   const { promise: exited, resolve } = Promise.withResolvers<number | undefined>();
   child.on('exit', (code) => resolve(code ?? undefined));
   child.on('error', () => resolve(undefined));
@@ -134,10 +133,14 @@ async function startProgram(name: string, options: ProgramOptions & { readonly m
   }
 }
 
-function launch([program = '', ...args]: readonly string[], logFile: string, env: NodeJS.ProcessEnv): ChildProcess {
+function launch(
+  [program = '', ...args]: readonly string[],
+  logFile: string,
+  options: { readonly env: NodeJS.ProcessEnv; readonly cwd: string },
+): ChildProcess {
   const log = openSync(logFile, 'a');
   try {
-    return spawn(program, args, { env, stdio: ['ignore', log, log] });
+    return spawn(program, args, { ...options, stdio: ['ignore', log, log] });
   } finally {
     closeSync(log);
   }
