@@ -21,8 +21,13 @@ export type Decoded<Value> = { readonly ok: true; readonly value: Value } | { re
 /** Returns the value unchanged when it fits `schema`, else what is wrong, at most 100 errors, in document order of the schema. */
 export type Decoder<Value> = (input: unknown) => Decoded<Value>;
 
+export interface DecoderOptions {
+  /** whether an error may read back the value at this pointer; default: always */
+  readonly isShown?: (pointer: string) => boolean;
+}
+
 /** Compiles `schema`; the decoder may be called often. */
-export function createDecoder<Schema extends TSchema>(schema: Schema): Decoder<Static<Schema>> {
+export function createDecoder<Schema extends TSchema>(schema: Schema, options: DecoderOptions = {}): Decoder<Static<Schema>> {
   // compiled at first use: a program that never decodes this kind does not pay for it
   let validator: ReturnType<typeof Compile<Schema>> | undefined;
   return (input) => {
@@ -30,7 +35,7 @@ export function createDecoder<Schema extends TSchema>(schema: Schema): Decoder<S
     if (validator.Check(input)) {
       return { ok: true, value: input };
     }
-    return { ok: false, errors: toFieldErrors(schema, validator.Errors(input), input) };
+    return { ok: false, errors: toFieldErrors(schema, validator.Errors(input), { input, ...options }) };
   };
 }
 
@@ -53,7 +58,11 @@ export function invalid(what: string, errors: readonly FieldError[]): ApiError {
 type SchemaError = ReturnType<ReturnType<typeof Compile<TSchema>>['Errors']>[number];
 type SchemaNode = Readonly<Record<string, unknown>>;
 
-function toFieldErrors(schema: TSchema, found: readonly SchemaError[], input: unknown): readonly FieldError[] {
+interface Input extends DecoderOptions {
+  readonly input: unknown;
+}
+
+function toFieldErrors(schema: TSchema, found: readonly SchemaError[], input: Input): readonly FieldError[] {
   const byPointer = new Map<string, FieldError>();
   for (const error of found) {
     for (const fieldError of describe(schema as SchemaNode, error, input)) {
@@ -66,7 +75,7 @@ function toFieldErrors(schema: TSchema, found: readonly SchemaError[], input: un
   return [...byPointer.values()].slice(0, MAX_ERRORS);
 }
 
-function describe(schema: SchemaNode, error: SchemaError, input: unknown): readonly FieldError[] {
+function describe(schema: SchemaNode, error: SchemaError, { input, isShown }: Input): readonly FieldError[] {
   const pointer = error.instancePath;
   const params: Readonly<Record<string, unknown>> = error.params;
   if (error.keyword === 'required') {
@@ -83,9 +92,8 @@ function describe(schema: SchemaNode, error: SchemaError, input: unknown): reado
     return []; // the additionalProperties error of the parent says the same with more to go on
   }
   const expects = expectationOf(schema, error.schemaPath);
-  return [
-    { pointer, detail: expects === undefined ? error.message : `must be ${expects}: current value is ${show(valueAt(input, pointer))}` },
-  ];
+  const current = isShown?.(pointer) === false ? '' : `: current value is ${show(valueAt(input, pointer))}`;
+  return [{ pointer, detail: expects === undefined ? error.message : `must be ${expects}${current}` }];
 }
 
 function describeUnknownField(node: SchemaNode | undefined, name: string): string {

@@ -4,11 +4,14 @@ import { KINDS, API_VERSION, type Kind } from './meta.ts';
 import { NodeApply, NodeManifest } from './node.ts';
 import { checkProjectSpec } from './project-rules.ts';
 import { ProjectApply, ProjectManifest, type ProjectSpec } from './project.ts';
+import { checkSecretContent, SecretApply, SecretManifest } from './secret.ts';
 
 const nodeManifest = createDecoder(NodeManifest);
 const nodeApply = createDecoder(NodeApply);
 const projectManifest = createDecoder(ProjectManifest);
 const projectApply = createDecoder(ProjectApply);
+const secretManifest = createDecoder(SecretManifest, { isShown: isNoSecret });
+const secretApply = createDecoder(SecretApply, { isShown: isNoSecret });
 
 /** A Node to create or to replace with. @throws {ApiError} Invalid with every field error */
 export function decodeNodeManifest(input: unknown): NodeManifest {
@@ -30,14 +33,26 @@ export function decodeProjectApply(input: unknown): ProjectApply {
   return checked(decodeOrThrow(projectApply, input, 'Project'));
 }
 
+/** A Secret to create or to replace with. @throws {ApiError} Invalid with every field error, none of which holds a value */
+export function decodeSecretManifest(input: unknown): SecretManifest {
+  return checkedSecret(decodeOrThrow(secretManifest, input, 'Secret'));
+}
+
+/** A Secret to apply: labels and annotations merge, null removes. @throws {ApiError} Invalid as above */
+export function decodeSecretApply(input: unknown): SecretApply {
+  return checkedSecret(decodeOrThrow(secretApply, input, 'Secret'));
+}
+
 /** Any manifest as `caractrl apply` takes it, by its kind. @throws {ApiError} Invalid with every field error */
-export function decodeManifest(input: unknown): NodeApply | ProjectApply {
+export function decodeManifest(input: unknown): NodeApply | ProjectApply | SecretApply {
   const kind = typeof input === 'object' && input !== null && 'kind' in input ? input.kind : undefined;
   switch (kind as Kind) {
     case 'Node':
       return decodeNodeApply(input);
     case 'Project':
       return decodeProjectApply(input);
+    case 'Secret':
+      return decodeSecretApply(input);
     default:
       throw invalid('manifest', [describeKind(input, kind)]);
   }
@@ -58,4 +73,17 @@ function checked<Manifest extends { readonly spec: ProjectSpec }>(manifest: Mani
     throw invalid('Project', errors);
   }
   return manifest;
+}
+
+function checkedSecret<Manifest extends SecretManifest | SecretApply>(manifest: Manifest): Manifest {
+  const errors = checkSecretContent(manifest);
+  if (errors.length > 0) {
+    throw invalid('Secret', errors);
+  }
+  return manifest;
+}
+
+/** Whether an error may read back what stands at `pointer`: the document itself and what is below data and stringData hold values. */
+function isNoSecret(pointer: string): boolean {
+  return /^\/(?:apiVersion|kind|metadata|type)(?:\/|$)/u.test(pointer);
 }

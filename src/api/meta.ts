@@ -5,7 +5,7 @@ import { DNS_SUBDOMAIN, LABEL_KEY, LABEL_VALUE, type Grammar } from './names.ts'
 export const API_VERSION = 'caravanserai/v1';
 
 /** Kinds that users see. */
-export const KINDS = ['Node', 'Project'] as const;
+export const KINDS = ['Node', 'Project', 'Secret'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** A string that follows `grammar`; `expects` travels with the schema, so that a refusal can say what would be right. */

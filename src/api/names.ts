@@ -51,6 +51,18 @@ export const ENV_NAME = {
   maxLength: 1024,
 } as const satisfies Grammar;
 
+/** Keys of a Secret's values: they become file names and, where they are legal as such, names of variables. */
+export const SECRET_KEY = {
+  pattern: '^(?!\\.{1,2}$)(?!__proto__$)[A-Za-z0-9._-]{1,253}$', // the length is in it, as a map's keys have no maxLength
+  expects: 'a key of a Secret: letters, digits, "-", "_" and ".", at most 253 (for example db-password)',
+  maxLength: 253,
+} as const satisfies Grammar;
+
+export const BASE64 = {
+  pattern: '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$',
+  expects: 'base64 without line breaks (plain text goes into stringData)',
+} as const satisfies Grammar;
+
 export const ABSOLUTE_PATH = {
   pattern: '^/[^\\u0000]*$',
   expects: 'an absolute path, starting with "/"',

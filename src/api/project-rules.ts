@@ -5,6 +5,7 @@
 import { durationToMs } from './duration.ts';
 import type { FieldError } from './errors.ts';
 import type { ProjectSpec, Service } from './project.ts';
+import { checkFiles } from './project-file-rules.ts';
 import { quantityToMillis } from './quantity.ts';
 
 /** All mistakes in a spec that fits the schema; `base` is the pointer of the spec in its document. */
@@ -74,6 +75,7 @@ function checkService(spec: ProjectSpec, service: Service, base: string): readon
   return [
     ...checkEnv(service, base),
     ...checkMounts(spec, service, base),
+    ...checkFiles(service, base),
     ...checkDependencies(spec, service, base),
     ...checkHealth(service, base),
     ...checkResources(service, base),

@@ -3,7 +3,7 @@ import Type, { type Static } from 'typebox';
 import { ConditionSchema, type Condition } from './condition.ts';
 import { DURATION } from './duration.ts';
 import { API_VERSION, ApplyMeta, Closed, Labels, ManifestMeta, Meta, OneOf, Text, Timestamp, type ObjectMeta } from './meta.ts';
-import { ABSOLUTE_PATH, DNS_LABEL, DNS_SUBDOMAIN, ENV_NAME, IMAGE_REFERENCE } from './names.ts';
+import { ABSOLUTE_PATH, DNS_LABEL, DNS_SUBDOMAIN, ENV_NAME, IMAGE_REFERENCE, SECRET_KEY } from './names.ts';
 import { ResourceAmounts } from './node.ts';
 
 export const PROJECT_PHASES = ['Pending', 'Scheduled', 'Running', 'Failed', 'Terminating', 'Terminated'] as const;
@@ -13,13 +13,30 @@ const Duration = Text(DURATION);
 const Port = Type.Integer({ minimum: 1, maximum: 65_535, expects: 'a port number from 1 to 65535' });
 const Words = Type.Array(Type.String({ maxLength: 32_768 }), { maxItems: 1024, expects: 'a list of words, such as [serve, --verbose]' });
 
+const SecretKeyRef = Closed({ name: Text(DNS_SUBDOMAIN, 'A Secret'), key: Text(SECRET_KEY) }, 'One value of a Secret');
+
 export const EnvVar = Closed({
   name: Text(ENV_NAME),
   value: Type.Optional(Type.String({ maxLength: 131_072, expects: 'text (quote numbers and booleans: "8080")' })),
-  valueFrom: Type.Optional(
-    Closed({ secretKeyRef: Closed({ name: Text(DNS_SUBDOMAIN), key: Type.String({ minLength: 1, maxLength: 253 }) }) }),
-  ),
+  valueFrom: Type.Optional(Closed({ secretKeyRef: SecretKeyRef })),
 });
+
+/** All values of a Secret as variables, named by their keys. */
+export const EnvFrom = Closed({
+  secretRef: Closed({ name: Text(DNS_SUBDOMAIN, 'A Secret') }),
+  prefix: Type.Optional(Text(ENV_NAME, 'Put before each key')),
+});
+
+export const FILE_MODES = ['0400', '0440', '0444'] as const;
+
+/** A small file in the container, made anew with it: from the manifest (`content`) or from a Secret. */
+export const ServiceFile = Closed({
+  mountPath: Text(ABSOLUTE_PATH, 'The file itself; folders before it are made where they are missing'),
+  content: Type.Optional(Type.String({ maxLength: 262_144, expects: 'text of at most 262144 characters' })),
+  secretKeyRef: Type.Optional(SecretKeyRef),
+  mode: Type.Optional(OneOf(FILE_MODES, 'Of the file, whose owner is root; default 0444, as services often run as another user')),
+});
+export type ServiceFile = Readonly<Static<typeof ServiceFile>>;
 
 export const HealthCheck = Closed({
   test: Type.Array(Type.String(), { minItems: 2, expects: 'a list such as [CMD, pg_isready] or [CMD-SHELL, "curl -f localhost"]' }),
@@ -39,6 +56,8 @@ export const Service = Closed({
   entrypoint: Type.Optional(Words),
   command: Type.Optional(Words),
   env: Type.Optional(Type.Array(EnvVar, { maxItems: 1024 })),
+  envFrom: Type.Optional(Type.Array(EnvFrom, { maxItems: 64, description: 'A later one goes before an earlier one, env before all' })),
+  files: Type.Optional(Type.Array(ServiceFile, { maxItems: 64 })),
   ports: Type.Optional(
     Type.Array(
       Closed({
@@ -152,6 +171,15 @@ export const ProjectMove = Closed({
 });
 export type ProjectMove = Readonly<Static<typeof ProjectMove>>;
 
+/** A Secret that the spec uses. What is `missing` shows what it was last, so that nothing that runs has to change for it. */
+export const UsedSecret = Closed({
+  name: Text(DNS_SUBDOMAIN),
+  missing: Type.Optional(Type.Boolean()),
+  fingerprint: Type.Optional(Type.String({ description: 'Of all values; there where a service takes all of them' })),
+  keys: Type.Array(Closed({ name: Text(SECRET_KEY), missing: Type.Optional(Type.Boolean()), fingerprint: Type.Optional(Type.String()) })),
+});
+export type UsedSecret = Readonly<Static<typeof UsedSecret>>;
+
 export interface ProjectStatus {
   readonly phase: ProjectPhase;
   /** name of the node it is bound to */
@@ -166,6 +194,8 @@ export interface ProjectStatus {
   readonly message?: string;
   /** from the request until another node is chosen, or none was found for a while */
   readonly move?: ProjectMove;
+  /** the Secrets that spec uses, by name: agents replace a container when a fingerprint that concerns it changes */
+  readonly secrets?: readonly UsedSecret[];
 }
 
 export interface ProjectObject {
@@ -191,6 +221,7 @@ export const ProjectSchema = Closed({
     reason: Type.Optional(Type.String()),
     message: Type.Optional(Type.String()),
     move: Type.Optional(ProjectMove),
+    secrets: Type.Optional(Type.Array(UsedSecret)),
   }),
 });
 

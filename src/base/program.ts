@@ -51,8 +51,29 @@ export async function runProgram<S extends Settings>(program: Program<S>, source
   }
 }
 
+/** A program that does one thing and ends. */
+export interface Task<S extends Settings> extends Described<S> {
+  /** @returns what to print */
+  run(config: ValuesOf<S>): Promise<string>;
+}
+
+/** Runs `task` to its end and sets the exit code. */
+export async function runTask<S extends Settings>(task: Task<S>, sources: ProgramSources): Promise<void> {
+  try {
+    const config = await readCommandLine(task, sources);
+    if (config !== undefined) {
+      process.stdout.write(await task.run(config));
+    }
+  } catch (error) {
+    complain(error);
+    process.exitCode = 1;
+  }
+}
+
+type Described<S extends Settings> = Omit<Program<S>, 'start'>;
+
 /** @returns undefined when the flags asked for words alone, which are then written */
-async function readCommandLine<S extends Settings>(program: Program<S>, { argv, env }: ProgramSources): Promise<ValuesOf<S> | undefined> {
+async function readCommandLine<S extends Settings>(program: Described<S>, { argv, env }: ProgramSources): Promise<ValuesOf<S> | undefined> {
   if (argv.includes('--help') || argv.includes('-h')) {
     process.stdout.write(usageOf(program));
     return undefined;
@@ -102,7 +123,7 @@ async function readYaml(path: string): Promise<unknown> {
   return document.toJS({ maxAliasCount: 0 });
 }
 
-function usageOf(program: Program<Settings>): string {
+function usageOf(program: Described<Settings>): string {
   return `${program.summary}
 
 Usage: ${program.name} [--help] [--version] [--print-config] [--config FILE] [SETTINGS]

@@ -23,6 +23,17 @@ export function serverSettings(host: DataDirSources) {
       help: 'sqlite:/path/to/cara.db, or memory: for nothing that lasts; without it, sqlite:DATA_DIR/cara.db.',
       isSecret: true,
     },
+    SECRETS_KEY: {
+      read: text,
+      default: undefined,
+      help: 'Keys that Secrets are encrypted under, 32 bytes in base64 each, the first for writing; without it they are in a file.',
+      isSecret: true,
+    },
+    SECRETS_KEY_FILE: {
+      read: folder,
+      default: undefined,
+      help: 'A file with these keys, one a line, that somebody else keeps; without it DATA_DIR/secret.key, made at the first start.',
+    },
     NODE_HEARTBEAT_TIMEOUT: {
       read: durationSetting(SHORTEST_TIMEOUT_MS, LONGEST_TIMEOUT_MS),
       default: '90s',

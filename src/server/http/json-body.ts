@@ -4,8 +4,13 @@ import { ApiError } from '../../api/errors.ts';
 /** Deeper than any document of ours; a hundred times shallower than what would overflow a stack somewhere. */
 const MAX_DEPTH = 100;
 
+export interface JsonBodyOptions {
+  /** the body may hold values that no message must repeat a part of; default false */
+  readonly isSecret?: boolean;
+}
+
 /** The JSON value of `text`; undefined for an empty body. @throws {ApiError} Invalid with line, column and position */
-export function parseJsonBody(text: string): unknown {
+export function parseJsonBody(text: string, { isSecret = false }: JsonBodyOptions = {}): unknown {
   if (text === '') {
     return undefined;
   }
@@ -15,7 +20,7 @@ export function parseJsonBody(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw refusal(describeJsonError(text), error);
+    throw isSecret ? refusal(describeJsonError(text, 'what stands there')) : refusal(describeJsonError(text), error);
   }
 }
 
@@ -43,10 +48,11 @@ function depthOf(text: string): number {
 }
 
 /** The words for text that JSON.parse refuses. V8's own message has no position for the most common mistakes. */
-function describeJsonError(text: string): string {
+function describeJsonError(text: string, standIn?: string): string {
   const position = findJsonError(text);
   const before = text.slice(0, position).split('\n');
-  const found = position >= text.length ? 'it ends too early' : `${JSON.stringify(text.slice(position, position + 12))} is unexpected`;
+  const shown = standIn ?? JSON.stringify(text.slice(position, position + 12));
+  const found = position >= text.length ? 'it ends too early' : `${shown} is unexpected`;
   return `it is no JSON: ${found} at line ${before.length} column ${(before.at(-1) ?? '').length + 1} (position ${position})`;
 }
 

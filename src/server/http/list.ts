@@ -15,13 +15,13 @@ export interface ListRequest<Item extends StoredObject> {
   readonly kind: Item['kind'];
   readonly isSelected: (item: Item) => boolean;
   /** the item as users see it */
-  readonly present: (item: Item) => Item;
+  readonly present: (item: Item) => StoredObject;
   readonly limit?: number;
   readonly continue?: string;
 }
 
 /** @throws {ApiError} Invalid for a continue token that is none of ours */
-export async function listObjects<Item extends StoredObject>(store: Store, request: ListRequest<Item>): Promise<ObjectList<Item>> {
+export async function listObjects<Item extends StoredObject>(store: Store, request: ListRequest<Item>): Promise<ObjectList<StoredObject>> {
   const { kind, isSelected, limit = Infinity } = request;
   const start = request.continue === undefined ? undefined : decodeToken(request.continue);
   const found: Item[] = [];

@@ -4,6 +4,7 @@ import { REASONS, type Reason } from '../../api/errors.ts';
 import { Closed, OneOf } from '../../api/meta.ts';
 import { Heartbeat, NodeApply, NodeManifest, NodeSchema, Registration } from '../../api/node.ts';
 import { ProjectApply, ProjectManifest, ProjectSchema, ProjectSpec, StatusReport } from '../../api/project.ts';
+import { SecretApply, SecretManifest, SecretSchema } from '../../api/secret.ts';
 import { VERSION } from '../../base/version.ts';
 import { PROBLEM_TYPE } from './problem-reply.ts';
 import type { Answer, Route } from './route.ts';
@@ -34,6 +35,9 @@ const NAMED: ReadonlyMap<unknown, string> = new Map<unknown, string>([
   [ProjectApply, 'ProjectApply'],
   [ProjectSpec, 'ProjectSpec'],
   [StatusReport, 'StatusReport'],
+  [SecretSchema, 'Secret'],
+  [SecretManifest, 'SecretManifest'],
+  [SecretApply, 'SecretApply'],
   [ProblemSchema, 'Problem'],
 ]);
 

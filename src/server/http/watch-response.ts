@@ -34,7 +34,7 @@ export interface WatchRequest<Item extends StoredObject> {
   /** only changes after this version; undefined: first ADDED for each object that is there */
   readonly since: number | undefined;
   readonly isSelected: (item: Item) => boolean;
-  readonly present: (item: Item) => Item;
+  readonly present: (item: Item) => StoredObject;
 }
 
 /** Sends the stream. @throws {ApiError} Expired before anything is sent when `since` is too old */
@@ -102,7 +102,7 @@ async function* readLines<Item extends StoredObject>(store: Store, watch: WatchR
 export function toEvent<Item extends StoredObject>(
   change: Change<Item>,
   { isSelected, present }: Pick<WatchRequest<Item>, 'isSelected' | 'present'>,
-): WatchEvent<Item> | undefined {
+): WatchEvent<StoredObject> | undefined {
   const { type, object, previous } = change;
   const isIn = type !== 'DELETED' && isSelected(object);
   // where the log no longer has the state before, it may have been in: a DELETED of what the client does not know does no harm

@@ -14,6 +14,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store, Write } from '../../store/store.ts';
 import { applyObject, newObject, patchManifest, replaceObject, retryOnConflict } from '../objects/write-object.ts';
+import { fillUsedSecrets } from '../secrets/fill-secrets.ts';
 import { type ReportOutcome, deriveReported } from './project-phase.ts';
 import { initialStatus, isLost, isTerminating, markUpdating, terminate } from './project-status.ts';
 
@@ -73,7 +74,8 @@ async function createProject({ store, clock, random, log }: Context, manifest: P
   const now = nowRfc3339(clock);
   const { name } = manifest.metadata;
   const { spec, metadata } = manifest;
-  const object = newObject<ProjectObject>({ kind: 'Project', metadata, spec, status: initialStatus(now), uid: random.uuid(), now });
+  const draft = newObject<ProjectObject>({ kind: 'Project', metadata, spec, status: initialStatus(now), uid: random.uuid(), now });
+  const object = await fillUsedSecrets(store, draft);
   try {
     const created = await commitOne(store, { op: 'create', object });
     log.info({ project: name }, 'project created');
@@ -141,7 +143,7 @@ async function rewrite(
     }
     const { generation } = decided.metadata;
     const isNewSpec = generation !== existing.metadata.generation;
-    const draft = isNewSpec ? { ...decided, status: markUpdating(decided, now) } : decided;
+    const draft = isNewSpec ? await fillUsedSecrets(store, { ...decided, status: markUpdating(decided, now) }) : decided;
     const object = await commitOne(store, { op: 'update', object: draft, expectedVersion: existing.metadata.resourceVersion });
     if (isNewSpec) {
       log.info({ project: name, generation }, 'project spec changed');

@@ -55,7 +55,9 @@ export interface ResourceKind<Item extends StoredObject, Create extends Manifest
   /** beside labelSelector */
   readonly createFilter: (query: Query) => (item: Item) => boolean;
   /** the item as users see it */
-  readonly present: (item: Item) => Item;
+  readonly present: (item: Item) => StoredObject;
+  /** takes the place of the plain read of one */
+  readonly readRoute?: Route;
 }
 
 export interface ResourceRoutesDeps extends WatchDeps {
@@ -100,14 +102,15 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
       },
       handle: (input) => listOrWatch(deps, resource, input as RouteInput<Query>),
     }),
-    defineRoute({
-      method: 'GET',
-      path: one,
-      summary: `Read a ${noun}`,
-      tag,
-      answers: { 200: itemAnswer('It'), 404: { description: 'There is none of that name' } },
-      handle: async ({ params }) => present(await getObject<Item>(deps.store, kind, nameOf(params))),
-    }),
+    resource.readRoute ??
+      defineRoute({
+        method: 'GET',
+        path: one,
+        summary: `Read a ${noun}`,
+        tag,
+        answers: { 200: itemAnswer('It'), 404: { description: 'There is none of that name' } },
+        handle: async ({ params }) => present(await getObject<Item>(deps.store, kind, nameOf(params))),
+      }),
     defineRoute({
       method: 'PUT',
       path: one,
@@ -177,7 +180,7 @@ async function listOrWatch<Item extends StoredObject, Create extends Manifest, A
 }
 
 /** @throws {ApiError} NotFound */
-async function getObject<Item extends StoredObject>(store: Store, kind: Item['kind'], name: string): Promise<Item> {
+export async function getObject<Item extends StoredObject>(store: Store, kind: Item['kind'], name: string): Promise<Item> {
   const object = await store.get<Item>(kind, name);
   if (object === undefined) {
     throw new ApiError('NotFound', `Cannot find ${kind.toLowerCase()} ${JSON.stringify(name)}: it does not exist`);

@@ -1,0 +1,34 @@
+/** The store that the settings name, in a data folder that nobody else may read. Callers: main.ts, secrets/rotate-command.ts. */
+import { chmod, mkdir } from 'node:fs/promises';
+import { ApiError } from '../api/errors.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import { StartError } from '../base/program.ts';
+import { openStore } from '../store/open-store.ts';
+import type { Store } from '../store/store.ts';
+import { databaseUrlOf, type ServerConfig } from './config.ts';
+
+export interface OwnStoreDeps {
+  readonly config: ServerConfig;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** @throws {StartError} */
+export async function openOwnStore({ config, clock, log }: OwnStoreDeps): Promise<Store> {
+  const { DATA_DIR: dataDir } = config;
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    await chmod(dataDir, 0o700); // it was there before: what we keep is nobody else's to read
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StartError(`Cannot use the data folder ${dataDir}: ${why}; set DATA_DIR to a folder that this user may write`, {
+      cause: error,
+    });
+  }
+  try {
+    return await openStore(databaseUrlOf(config), { clock, log });
+  } catch (error) {
+    throw error instanceof ApiError ? new StartError(error.message, { cause: error }) : error;
+  }
+}

@@ -1,0 +1,45 @@
+/** The parts that serve Secrets, put together and started. Callers: main.ts. */
+import type { ProjectObject } from '../../api/project.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import type { Stopper } from '../../base/stopper.ts';
+import { createMirror, type Mirror } from '../../store/mirror.ts';
+import type { Store } from '../../store/store.ts';
+import { loadKeyring, type KeySettings } from './key-source.ts';
+import { newKey, toKeyring } from './keyring.ts';
+import { createSealer } from './sealer.ts';
+import { createSecretController } from './secret-controller.ts';
+import { createSecretService, type SecretService } from './secret-service.ts';
+import { createSecretUsers, type SecretUsers } from './secret-users.ts';
+import { SECRET_KIND, type StoredSecret } from './stored-secret.ts';
+
+export interface SecretsDeps {
+  readonly store: Store;
+  /** not running yet */
+  readonly projects: Mirror<ProjectObject>;
+  readonly settings: KeySettings;
+  /** nothing of the store outlasts the process: a key that does would be litter */
+  readonly isVolatile: boolean;
+  readonly stopper: Stopper;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export interface SecretParts {
+  readonly secrets: SecretService;
+  readonly secretUsers: SecretUsers;
+}
+
+/** @throws {StartError} when the keys do not fit what is stored */
+export async function startSecrets({ settings, isVolatile, stopper, ...base }: SecretsDeps): Promise<SecretParts> {
+  const hasKeys = settings.SECRETS_KEY !== undefined || settings.SECRETS_KEY_FILE !== undefined;
+  const keyring = isVolatile && !hasKeys ? toKeyring(newKey()) : await loadKeyring(settings, base);
+  const mirror = createMirror<StoredSecret>({ ...base, kind: SECRET_KIND });
+  const secretUsers = createSecretUsers(base.projects);
+  const controller = createSecretController({ ...base, secrets: mirror, users: secretUsers });
+  stopper.spawn('secret-mirror', (signal) => mirror.run(signal));
+  stopper.spawn('secret-controller', (signal) => controller.run(signal));
+  return { secrets: createSecretService({ ...base, sealer: createSealer(keyring) }), secretUsers };
+}
