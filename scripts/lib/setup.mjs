@@ -105,11 +105,12 @@ function linkNode(root) {
 
 async function installPackages(root) {
   const startedMs = performance.now();
-  say('Setting up: installing the packages with npm (once)');
+  const endProgress = showProgress('Setting up: installing the packages with npm (once)');
   const { node, npm } = findNpm();
   // --include: a user's omit=dev or omit=optional would leave out Node 26 itself
   const options = ['--include=dev', '--include=optional', '--ignore-scripts', '--no-audit', '--no-fund', '--no-progress'];
   const { code, output } = await run(node, [...npm, 'ci', ...options], root);
+  endProgress();
   if (code !== 0) {
     throw new SetupError(
       `Cannot install the packages as npm failed (exit code ${code}): see its last lines above; with the network mended, run the same command again`,
@@ -254,6 +255,22 @@ export function isInstalled(lock, hidden) {
 
 export function lastLines(text, count) {
   return text.trimEnd().split('\n').slice(-count).join('\n');
+}
+
+/** Says what goes on; on a terminal with a running count of seconds, so that it is seen to be alive. @returns ends it */
+function showProgress(text) {
+  if (!process.stderr.isTTY) {
+    say(text);
+    return () => undefined;
+  }
+  const startedMs = performance.now();
+  const draw = () => process.stderr.write(`\r\u001b[K${text}   ${Math.floor((performance.now() - startedMs) / 1000)} s`);
+  draw();
+  const timer = setInterval(draw, 1000);
+  return () => {
+    clearInterval(timer);
+    process.stderr.write('\n');
+  };
 }
 
 function say(line) {
