@@ -22,9 +22,12 @@ export function durationToMs(text: string): number {
   return totalMs;
 }
 
-/** A reader of settings that are durations, giving milliseconds; it throws RangeErrors whose message completes "must be ...". */
-export function durationSetting(minimumMs: number, maximumMs = Infinity): (text: string) => number {
-  return (text) => {
+/**
+ * A reader of settings that are durations, giving milliseconds and showing durations; it throws RangeErrors whose message
+ * completes "must be ...".
+ */
+export function durationSetting(minimumMs: number, maximumMs = Infinity): { (text: string): number; show(ms: number): string } {
+  const read = (text: string): number => {
     if (text.length > DURATION.maxLength || !new RegExp(DURATION.pattern, 'u').test(text)) {
       throw new RangeError(DURATION.expects);
     }
@@ -35,6 +38,7 @@ export function durationSetting(minimumMs: number, maximumMs = Infinity): (text:
     }
     return ms;
   };
+  return Object.assign(read, { show: formatDuration });
 }
 
 /** Writes milliseconds as a duration without losing any: 5400000 -> "1h30m", 1500 -> "1s500ms". */

@@ -55,6 +55,12 @@ test('takeConfigPath() takes --config out of the arguments, else CONFIG', () => 
   assert.throws(() => takeConfigPath(['--config'], {}), ConfigError);
 });
 
+test('redactConfig() shows a value in the form in which it can be given', () => {
+  const read = Object.assign((given: string) => Number.parseInt(given, 10) * 1000, { show: (ms: number) => `${ms / 1000}s` });
+  const settings = { TIMEOUT: { read, default: '90s', help: 'timeout' } };
+  assert.deepEqual(redactConfig(settings, loadConfig(settings, { argv: [], env: {} })), { TIMEOUT: '90s' });
+});
+
 test('redactConfig() hides secrets', () => {
   assert.equal(redactConfig(SETTINGS, load({ env: { TOKEN: 's3cret' } }))['TOKEN'], '(hidden)');
 });

@@ -6,8 +6,14 @@
  */
 
 /** Reads one setting's text. @throws {RangeError} whose message completes "must be ..." */
+export interface Reader<Value> {
+  (text: string): Value;
+  /** Writes a value in the form that a user would; left out: the value says it by itself. */
+  show?(value: Value): string;
+}
+
 export interface Setting<Value> {
-  readonly read: (text: string) => Value;
+  readonly read: Reader<Value>;
   /** as text, in the form a user would write; undefined: no default, the value stays undefined */
   readonly default: string | undefined;
   /** one sentence: what it is, with its unit */
@@ -123,11 +129,16 @@ export function takeConfigPath(
   return { path, argv: argv.toSpliced(index, inline === undefined ? 2 : 1) };
 }
 
-/** The effective values for a log line or --print-config: secrets hidden. */
+/** The effective values for a log line or --print-config: in the form a user would write, secrets hidden. */
 export function redactConfig(settings: Settings, values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(
-    Object.entries(values).map(([key, value]) => [key, settings[key]?.isSecret === true && value !== undefined ? '(hidden)' : value]),
-  );
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, showValue(settings[key], value)]));
+}
+
+function showValue(setting: Setting<unknown> | undefined, value: unknown): unknown {
+  if (value === undefined) {
+    return undefined;
+  }
+  return setting?.isSecret === true ? '(hidden)' : (setting?.read.show?.(value) ?? value);
 }
 
 /** The settings as lines for --help. */

@@ -66,7 +66,7 @@ describe('cara-server', () => {
     assert.match(help.stdout, /NODE_HEARTBEAT_TIMEOUT/u);
     assert.match(version.stdout, /^cara-server \d+\.\d+\.\d+\n$/u);
     const printed = JSON.parse(config.stdout) as Record<string, unknown>;
-    assert.deepEqual([printed['NODE_HEARTBEAT_TIMEOUT'], printed['HOST']], [120_000, '127.0.0.1']);
+    assert.deepEqual([printed['NODE_HEARTBEAT_TIMEOUT'], printed['HOST']], ['2m', '127.0.0.1']);
     assert.doesNotMatch(config.stdout, /secret/u);
     assert.deepEqual([help.code, version.code, config.code], [0, 0, 0]);
   });
