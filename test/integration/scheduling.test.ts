@@ -16,7 +16,8 @@ for (const { name, create } of BACKENDS) {
       await using world = startControlLoops({ clock, store });
       const { service } = world;
 
-      await service.apply(manifestOf('shop', { requests: { memory: '1Gi' } }));
+      const spec = { onNodeLost: { action: 'Reschedule' } } as const; // said, not the default: a deleted node's Project moves only then
+      await service.apply(manifestOf('shop', { requests: { memory: '1Gi' }, spec }));
       await world.settleUntil(async () => (await world.project('shop'))?.status.reason === 'Unschedulable');
       await world.setNode('n1');
       const { uid } = (await world.until('shop', 'Scheduled')).metadata;
@@ -24,7 +25,7 @@ for (const { name, create } of BACKENDS) {
       await service.reportStatus('shop', { phase: 'Running', uid, assignment: 1, observedGeneration: 1 });
       await world.until('shop', 'Running');
 
-      const updated = await service.apply(manifestOf('shop', { requests: { memory: '2Gi' } }));
+      const updated = await service.apply(manifestOf('shop', { requests: { memory: '2Gi' }, spec }));
       assert.equal(updated.object.status.reason, 'Updating');
       await service.reportStatus('shop', { phase: 'Running', uid, assignment: 1, observedGeneration: 1 });
       assert.equal((await world.project('shop'))?.status.phase, 'Scheduled');

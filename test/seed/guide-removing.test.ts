@@ -10,6 +10,7 @@ const world = await startWorld();
 const agent = await world.startAgent('worker-01');
 await world.untilState('worker-01', 'Ready');
 await world.runProject('removing-1');
+await world.runProject('removing-3', { onNodeLost: { after: '1s' } }); // where nodes are lost, it need not wait for minutes to move
 const container = await findContainer(world, 'removing-1');
 await world.startAgent('worker-02'); // has room for what would move
 await world.untilState('worker-02', 'Ready');
@@ -46,9 +47,15 @@ test(
 );
 
 test(sentence('Deleting a node does not automatically stop or migrate the projects running on it.'), async () => {
+  await world.untilPhase('removing-3', 'Failed');
+  for (const name of ['removing-1', 'removing-3']) {
+    await world.untilProject(name, 'to stay where it is', ({ status }) => {
+      assert.deepEqual([status.nodeRef, status.assignment], ['worker-01', 1], name);
+      return Date.now() - deletedMs > TIMEOUT_MS + 2000; // a second after removing-3 would have moved
+    });
+  }
+  assert.equal((await findContainer(world, 'removing-3'))?.State.Running, true);
   await assertUntouched(world, 'removing-1', container);
-  const { status } = await world.project('removing-1');
-  assert.deepEqual([status.nodeRef, status.assignment], ['worker-01', 1]);
   assert.deepEqual(await world.contentsOf('worker-02'), []);
 });
 
@@ -70,7 +77,7 @@ test(sentence('Delete or migrate all running projects before removing a node fro
   await world.type('caractrl cordon worker-02');
   await world.runProject('removing-2');
   await world.type('caractrl uncordon worker-02');
-  await world.type('caractrl delete project removing-1');
+  await world.type('caractrl delete project removing-1 removing-3');
   assert.equal(await findContainer(world, 'removing-1'), undefined);
   await world.type('caractrl drain worker-01 --yes');
   assert.equal(await findContainer(world, 'removing-2'), undefined);

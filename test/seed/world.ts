@@ -20,6 +20,9 @@ import { clearAway, createMachines, findContainerOn, type Machines, type SeenCon
 export const TIMEOUT_MS = 3000;
 export const INTERVAL_MS = 500;
 
+/** The server judges by its monotonic clock and shows times of its wall clock, read a moment later: so much may lie between the two. */
+export const CLOCK_ERROR_MS = 20;
+
 const TYPING_LIMIT_MS = 30_000;
 const BIN = path.join(import.meta.dirname, '../../bin');
 

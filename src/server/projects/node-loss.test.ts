@@ -81,9 +81,16 @@ test('judgeNodeLoss() fails a Project on a deleted node once its heartbeats have
   assert.equal(gone(TIMEOUT_MS).status.phase, 'Failed');
   assert.equal(gone(TIMEOUT_MS).status.reason, 'NodeLost');
   assert.equal(gone(0, true).status.phase, 'Failed', 'they had been gone for the timeout before');
-  const moving = { node: undefined, lostForMs: TIMEOUT_MS + 3 * MINUTE_MS, missingForMs: TIMEOUT_MS + 3 * MINUTE_MS };
-  assert.equal(judge(moving).status.phase, 'Pending');
-  assert.equal(judge({ ...moving, hasRefuge: false }).status.phase, 'Failed');
+});
+
+test('judgeNodeLoss() moves a Project off a deleted node only if it was silent before, or the Project asks for it', () => {
+  const deleted = { node: undefined, lostForMs: TIMEOUT_MS + 3 * MINUTE_MS, missingForMs: TIMEOUT_MS + 3 * MINUTE_MS };
+  const asking = { ...deleted, spec: { onNodeLost: { action: 'Reschedule' } } } as const;
+  assert.equal(judge(asking).status.phase, 'Pending');
+  assert.equal(judge({ ...asking, hasRefuge: false }).status.phase, 'Failed');
+  assert.equal(judge({ ...deleted, wasSilent: true }).status.phase, 'Pending');
+  const left = judge(deleted);
+  assert.deepEqual([left.status.phase, left.status.reason, left.lookAgainMs], ['Failed', 'NodeLost', Infinity]);
 });
 
 test('judgeNodeLoss() moves a fenced Project off a silent node alone', () => {

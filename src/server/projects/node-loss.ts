@@ -65,7 +65,7 @@ export function judgeNodeLoss(project: ProjectObject, context: LossContext): Los
   // a deleted node's heartbeats are refused from then on, so they count as gone from its deletion, unless they had stopped before
   const silenceMs = node === undefined && !loss.wasSilent ? heartbeatTimeoutMs : 0;
   const failInMs = failsIn(policy, { node, loss, silenceMs });
-  const moveInMs = movesIn(policy, { node, loss, silenceMs });
+  const moveInMs = isLeftAlone(project, node, loss) ? Infinity : movesIn(policy, { node, loss, silenceMs });
   if (moveInMs <= 0 && context.hasRefuge()) {
     return { status: unbind(project, `node ${nameOf(project)} was lost: looking for another`, now), lookAgainMs: Infinity };
   }
@@ -75,6 +75,15 @@ export function judgeNodeLoss(project: ProjectObject, context: LossContext): Los
       : unreachable;
   const waitsMs = [failInMs, moveInMs].filter((ms) => ms > 0);
   return { status, lookAgainMs: Math.min(...waitsMs, moveInMs <= 0 ? REFUGE_RECHECK_MS : Infinity) };
+}
+
+/**
+ * The guide: deleting a node does not by itself migrate what runs on it. The machine may be well and its agent goes on supervising, so
+ * only a Project that names its action, or is being moved, gets a second copy elsewhere. A node that had fallen silent before is lost,
+ * whatever became of its record.
+ */
+function isLeftAlone({ spec, status }: ProjectObject, node: NodeObject | undefined, loss: Loss): boolean {
+  return node === undefined && !loss.wasSilent && spec.onNodeLost?.action === undefined && status.move === undefined;
 }
 
 interface Elapsed {
