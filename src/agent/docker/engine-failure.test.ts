@@ -64,6 +64,12 @@ test("toEngineFailure() carries the engine's words on one line of bounded length
   assert.ok(toEngineFailure(500, 'x'.repeat(10_000), { action: 'y' }).message.length < 2100);
 });
 
+test('toEngineFailure() shortens ids as the engine shows them, but no digest', () => {
+  const id = '0123456789ab'.padEnd(64, 'c');
+  const failure = toEngineFailure(500, `endpoint web (${id}) of sha256:${id}`, { action: `start container "${id}"` });
+  assert.equal(failure.message, `Cannot start container "0123456789ab": endpoint web (0123456789ab) of sha256:${id}`);
+});
+
 test('toConnectionFailure() says what would mend it', () => {
   const address = { kind: 'unix', socketPath: '/d.sock', text: 'unix:///d.sock' } as const;
   const say = (code: string): string => toConnectionFailure(Object.assign(new Error('boom'), { code }), address, 'list networks').message;

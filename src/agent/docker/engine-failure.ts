@@ -8,6 +8,7 @@ import type { EngineAddress } from './docker-host.ts';
 import { EngineError, type EngineReason } from './engine-error.ts';
 
 const MAX_WORDS = 2000; // of the engine's sentence; a runtime's error can hold a whole mount table
+const WHOLE_ID = /(?<!sha256:)\b[0-9a-f]{64}\b/gu; // of a container, network or endpoint; people know the first twelve
 
 /** How a call's failures are to be understood. */
 export interface FailureMeaning {
@@ -65,7 +66,11 @@ export function toEngineFailure(status: number, words: string, meaning: FailureM
   const fallback = byStatus === 'EngineFault' ? (meaning.otherwise ?? byStatus) : byStatus;
   const reason = reasonOfWords(words, meaning.byWords ?? []) ?? fallback;
   const said = tidy(words);
-  return new EngineError(reason, `Cannot ${meaning.action}: ${said === '' ? `the engine answered HTTP ${status}` : said}`);
+  const message = `Cannot ${meaning.action}: ${said === '' ? `the engine answered HTTP ${status}` : said}`;
+  return new EngineError(
+    reason,
+    message.replaceAll(WHOLE_ID, (id) => id.slice(0, 12)),
+  );
 }
 
 /** Makes an EngineError of a connection that could not be made or broke. */
