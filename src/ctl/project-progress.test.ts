@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ProjectObject, ProjectStatus } from '../api/project.ts';
+import type { ProjectObject, ProjectStatus, ServiceStatus } from '../api/project.ts';
 import { explainPhase, judgeProject, projectLines } from './project-progress.ts';
 
 function project(status: Partial<ProjectStatus>): ProjectObject {
@@ -63,4 +63,14 @@ test('projectLines() says that a change is under way rather than the state of th
   const [head] = projectLines(project({ phase: 'Running', observedGeneration: 1, nodeRef: 'worker-01' }), { generation: 2, elapsed: '3s' });
   assert.equal(head?.text, 'project/shop Running on worker-01: bringing up the change');
   assert.equal(head?.live, 'project/shop Running on worker-01, 3s: bringing up the change');
+});
+
+test('projectLines() says once what state and message both say', () => {
+  const texts = (service: Partial<ServiceStatus>): readonly string[] => {
+    const services = [{ name: 'web', state: 'Waiting', ready: false, ...service } as const];
+    return projectLines(project({ phase: 'Scheduled', services }), { generation: 2, elapsed: '1s' }).map(({ text }) => text);
+  };
+  assert.equal(texts({ message: 'Waiting for db to be healthy' })[1], 'project/shop web: Waiting for db to be healthy');
+  assert.equal(texts({ state: 'Restarting', message: 'The container ended' })[1], 'project/shop web: Restarting: The container ended');
+  assert.equal(texts({})[1], 'project/shop web: Waiting');
 });

@@ -74,9 +74,9 @@ export function projectLines(
   return [{ key: `project/${metadata.name}`, text: head + suffix, live: `${head}, ${elapsed}${suffix}` }, ...services];
 }
 
-/** Without the restarts: a line for each would flood a log. */
-function describeService({ state, message }: ServiceStatus): string {
-  return `${state}${message === undefined || message === '' ? '' : `: ${message}`}`;
+/** State and message, but "Waiting for db" once only. Without the restarts: a line for each would flood a log. */
+function describeService({ state, message = '' }: ServiceStatus): string {
+  return message.startsWith(`${state} `) ? message : `${state}${message === '' ? '' : `: ${message}`}`;
 }
 
 /** The line about a server that does not answer while a command waits. */
