@@ -23,6 +23,14 @@ test('readSelections() refuses what could mean two things', () => {
   }
 });
 
+test('readSelections() points from "get events" to the command for them', () => {
+  const hintOf = (error: unknown): string | undefined => (error instanceof UsageError ? error.hint : undefined);
+  assert.throws(
+    () => readSelections(['events'], 'get'),
+    (error) => hintOf(error) === 'caractrl events',
+  );
+});
+
 test('readNamedSelections() refuses to take all of a type', () => {
   assert.throws(() => readNamedSelections(['nodes'], 'delete'), /Cannot tell which nodes to delete as no name is given/u);
 });

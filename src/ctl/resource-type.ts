@@ -29,7 +29,7 @@ export function readType(word: string): ResourceType {
   const found = RESOURCE_TYPES.find((type) => WORDS[type].aliases.includes(lower));
   if (found === undefined) {
     throw new UsageError(`Unknown resource type ${JSON.stringify(word)}: known are ${RESOURCE_TYPES.map(pluralOf).join(', ')}`, {
-      hint: 'name it as in: caractrl get nodes',
+      hint: /^events?$/u.test(lower) ? 'caractrl events' : 'name it as in: caractrl get nodes',
     });
   }
   return found;
