@@ -19,7 +19,7 @@ export function describeProject(project: ProjectObject, view: DescribeView): str
         { name: 'Name', value: metadata.name },
         { name: 'Phase', value: status.phase, tone: toneOf(status.phase) },
         { name: 'Reason', value: status.reason },
-        { name: 'Message', value: explainPhase(project) },
+        { name: 'Message', value: withoutReason(explainPhase(project), status.reason) },
         { name: 'Node', value: status.nodeRef === undefined ? 'none' : `${status.nodeRef} (assignment ${status.assignment})` },
         { name: 'Ready', value: countReady(project) },
         {
@@ -53,6 +53,11 @@ export function describeProject(project: ProjectObject, view: DescribeView): str
     ),
     renderConditions(status.conditions, view),
   ].join('');
+}
+
+/** The reason has a line of its own. */
+function withoutReason(message: string | undefined, reason: string | undefined): string | undefined {
+  return message?.startsWith(`${reason}: `) === true ? message.slice(`${reason}: `.length) : message;
 }
 
 function describeService(service: Service, status: ServiceStatus | undefined, { screen, nowMs }: DescribeView): string {
