@@ -96,9 +96,11 @@ async function deleteOne(context: CommandContext, target: Target, options: Delet
     if (type === 'node') {
       await warnOfProjects(context, name);
     }
+    const dropped = type === 'project' && options.force ? await client.projects.find(name, context.signal) : undefined;
     const { isGone, object } = await resource.delete(name, { force: options.force }, context.signal);
     if (isGone) {
       printResult(context, target, options.force ? 'deleted by force' : 'deleted');
+      warnOfContainers(context, dropped);
       return undefined;
     }
     if (!options.wait) {
@@ -145,6 +147,16 @@ async function warnOfProjects({ connect, io, signal }: CommandContext, name: str
       'warning: what runs there is not touched; once the heartbeats have been gone for the timeout, such Projects become Failed (NodeLost),\n' +
       'warning: and Running again when the node comes back with their containers\n',
   );
+}
+
+/** A record dropped by force leaves behind what its node has not confirmed to be gone. */
+function warnOfContainers({ io }: CommandContext, dropped: ProjectObject | undefined): void {
+  const nodeRef = dropped?.status.nodeRef;
+  if (nodeRef !== undefined) {
+    io.stderr.write(
+      `warning: its containers may still run on ${nodeRef}: the agent there removes them within minutes of hearing from the server\n`,
+    );
+  }
 }
 
 function printResult({ io, output = 'table' }: CommandContext, { type, name }: Target, words: string): void {
