@@ -48,7 +48,7 @@ spec:
 
 test('readManifests() says in one line what one mistake is', () => {
   const cases = [
-    [NODE.replace('Node', 'Nod'), 'x.yaml:2:7: /kind must be one of Node, Project: current value is "Nod"'],
+    [NODE.replace('Node', 'Nod'), 'x.yaml:2:7: /kind must be one of Node, Project, Secret: current value is "Nod"'],
     [NODE.replace('caravanserai/v1', 'v1'), 'x.yaml:1:13: /apiVersion must be caravanserai/v1: current value is "v1"'],
     [NODE.replace('{ name: a }', '{ labels: {} }'), 'x.yaml:3:1: /metadata/name is required'],
     [

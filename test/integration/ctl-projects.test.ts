@@ -185,7 +185,7 @@ describe('caractrl with Projects', () => {
     const stdin = `${SHOP}---\napiVersion: caravanserai/v1\nkind: Nod\nmetadata: { name: x }\n`;
     const { code, stdout, stderr } = await ctl(['apply', '-f', '-'], { server: api.server.url, stdin });
     assert.deepEqual([code, stdout], [1, '']);
-    assert.equal(stderr, 'error: <stdin>:10:7: /kind must be one of Node, Project: current value is "Nod"\n');
+    assert.equal(stderr, 'error: <stdin>:10:7: /kind must be one of Node, Project, Secret: current value is "Nod"\n');
     assert.equal((await api.call('GET', '/projects')).body.items.length, 0);
   });
 
