@@ -129,6 +129,7 @@ export class AssignmentFile {
       metadata.deletedAt,
       metadata.labels,
       status.assignment,
+      status.secrets, // their fingerprints are part of what a container is; values are never here
       isLeaving({ status }), // or a restart without the server would bring it up again after its stop was confirmed
       spec,
     ]);

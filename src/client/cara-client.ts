@@ -2,10 +2,12 @@
 import type { ObjectList } from '../api/meta.ts';
 import type { Heartbeat, NodeObject, Registration } from '../api/node.ts';
 import type { ProjectObject, ProjectPhase, StatusReport } from '../api/project.ts';
+import type { SecretObject } from '../api/secret.ts';
 import type { WatchEvent } from '../api/watch-event.ts';
 import { hasReason } from '../api/errors.ts';
 import { createEventClient, type EventClient } from './event-client.ts';
 import { createMoveClient, type MoveClient } from './move-client.ts';
+import { createSecretClient, type SecretClient } from './secret-client.ts';
 import type { ApiAnswer, ApiRequest, Transport } from './transport.ts';
 import { watchPath } from './watch-path.ts';
 
@@ -36,12 +38,12 @@ export interface ResourceClient<Item> {
   /** Create or change, as `caractrl apply` does. */
   apply(name: string, manifest: unknown, signal: AbortSignal): Promise<Applied<Item>>;
   patch(name: string, mergePatch: unknown, signal: AbortSignal): Promise<Item>;
-  /** @returns the object while it is still going (202, or 200 with its last state), undefined once it is gone */
+  /** `object`: while it is still going (202), or its last state (200); none once it is gone. */
   delete(
     name: string,
     options: { readonly force?: boolean },
     signal: AbortSignal,
-  ): Promise<{ readonly isGone: boolean; readonly object?: Item }>;
+  ): Promise<{ readonly isGone: boolean; readonly object?: Item; readonly warnings: readonly string[] }>;
   /** Events after `since` (a resourceVersion), or, without it, ADDED for each object that is there first. Ends when the server ends it. @throws {ApiError} Expired */
   watch(query: ListQuery & { readonly since?: string }, signal: AbortSignal): AsyncIterable<WatchEvent<Item>>;
 }
@@ -64,6 +66,7 @@ export interface CaraClient {
   readonly projects: ResourceClient<ProjectObject>;
   readonly events: EventClient;
   readonly moves: MoveClient;
+  readonly secrets: SecretClient;
   version(signal: AbortSignal): Promise<ServerVersion>;
   registerNode(name: string, registration: Registration, signal: AbortSignal): Promise<NodeObject>;
   /** @throws {ApiError} NodeDeleted (410), NotFound (404); NameTaken, DuplicateIdentity (409) while another machine holds the name */
@@ -84,6 +87,7 @@ export function createCaraClient(transport: Transport): CaraClient {
     projects: createResourceClient<ProjectObject>(transport, 'projects'),
     events: createEventClient(transport),
     moves: createMoveClient(transport),
+    secrets: createSecretClient(transport, createResourceClient<SecretObject>(transport, 'secrets')),
     version: async (signal) => (await transport.request({ method: 'GET', path: `${API}/version` }, signal)).body as ServerVersion,
     registerNode: async (name, registration, signal) => {
       const path = `${API}/nodes/${encodeURIComponent(name)}/register`;
@@ -106,7 +110,7 @@ export function createCaraClient(transport: Transport): CaraClient {
   };
 }
 
-function createResourceClient<Item>(transport: Transport, plural: 'nodes' | 'projects'): ResourceClient<Item> {
+function createResourceClient<Item>(transport: Transport, plural: 'nodes' | 'projects' | 'secrets'): ResourceClient<Item> {
   const pathOf = (name: string): string => `${API}/${plural}/${encodeURIComponent(name)}`;
   const send = (request: ApiRequest, signal: AbortSignal): Promise<ApiAnswer> => transport.request(request, signal);
   const get = async (name: string, signal: AbortSignal): Promise<Item> =>
@@ -155,7 +159,8 @@ function createResourceClient<Item>(transport: Transport, plural: 'nodes' | 'pro
         .body as Item,
     delete: async (name, { force }, signal) => {
       const answer = await send({ method: 'DELETE', path: `${pathOf(name)}${force === true ? '?force=true' : ''}` }, signal);
-      return { isGone: answer.status !== 202, ...(answer.body !== undefined && { object: answer.body as Item }) };
+      const object = answer.body === undefined ? {} : { object: answer.body as Item };
+      return { isGone: answer.status !== 202, ...object, warnings: readWarnings(answer.headers) };
     },
     watch: (query, signal) => {
       const parameters = toParameters(query);

@@ -156,6 +156,16 @@ function suite(start: () => Promise<Target>): void {
     assert.equal(await engine.inspectContainer(id, signal), undefined);
   });
 
+  it('writeFiles() makes folders, replaces files, and refuses to put one where a folder is', async () => {
+    const id = await create({ ...target.sleeps, labels });
+    const file = (path: string, mode = 0o444) => ({ path, mode, content: Buffer.from('x') });
+    await engine.writeFiles(id, [file('/etc/cara/a'), file(`/var/${'deep/'.repeat(60)}é`, 0o400)], signal);
+    await engine.writeFiles(id, [file('/etc/cara/a')], signal);
+    await rejects(engine.writeFiles(id, [file('/etc/cara')], signal), 'EngineFault');
+    await rejects(engine.writeFiles(`${id}0`, [file('/etc/cara/a')], signal), 'NotFound');
+    await engine.startContainer(id, signal);
+  });
+
   it('startContainer() tells a taken port, and reports published ones', async () => {
     const port = { containerPort: 80, hostPort: 20_000 + (parseInt(run, 16) % 10_000), protocol: 'TCP' } as const;
     const first = await create({ ...target.sleeps, labels, ports: [port] });

@@ -31,6 +31,7 @@ const ROUTES: readonly (readonly [method: string, path: RegExp, handler: Handler
   ['POST', /^\/containers\/create$/u, createContainer],
   ['GET', /^\/containers\/([^/]+)\/json$/u, (state, _request, id) => ok(toContainer(state, state.getContainer(id)))],
   ['GET', /^\/containers\/([^/]+)\/logs$/u, followLogs],
+  ['PUT', /^\/containers\/([^/]+)\/archive$/u, writeFiles],
   ['POST', /^\/containers\/([^/]+)\/start$/u, (state, _request, id) => ({ status: state.startContainer(id) ? 204 : 304 })],
   ['POST', /^\/containers\/([^/]+)\/stop$/u, (state, _request, id) => ({ status: state.stopContainer(id) ? 204 : 304 })],
   ['POST', /^\/containers\/([^/]+)\/kill$/u, (state, _request, id) => done(state.killContainer(id))],
@@ -77,6 +78,17 @@ function done(_result: void): FakeAnswer {
 function createContainer(state: FakeDockerState, { query, body }: FakeRequest): FakeAnswer {
   const { id } = state.createContainer(query.get('name') ?? '', body as CreateBody);
   return { status: 201, body: { Id: id, Warnings: [] } };
+}
+
+function writeFiles(state: FakeDockerState, { query, body }: FakeRequest, reference: string): FakeAnswer {
+  const container = state.getContainer(reference);
+  if (query.get('path') !== '/' || query.get('noOverwriteDirNonDir') !== 'true') {
+    throw new Refusal(400, 'the fake unpacks at / alone, and overwrites no folder');
+  }
+  if (body instanceof Uint8Array) {
+    state.writeFiles(container, Buffer.from(body));
+  } // else: as Docker does with any other content type, it says 200 and writes nothing
+  return { status: 200 };
 }
 
 function listContainers(state: FakeDockerState, request: FakeRequest): FakeAnswer {

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { overlaps, privateSubnet } from './fake-docker-subnets.ts';
+import { readTar } from './tar.ts';
 
 /** What a container made of an image does once started. */
 export interface FakeImage {
@@ -28,9 +29,11 @@ interface PortBinding {
 export interface CreateBody {
   readonly Image: string;
   readonly Labels?: Readonly<Record<string, string>>;
+  readonly Env?: readonly string[];
   readonly Tty?: boolean;
   readonly Healthcheck?: { readonly Test?: readonly string[] };
   readonly HostConfig?: {
+    readonly ReadonlyRootfs?: boolean;
     readonly NetworkMode?: string;
     readonly PortBindings?: Readonly<Record<string, readonly PortBinding[]>>;
     readonly Mounts?: readonly { Type: string; Source?: string; Target: string; ReadOnly?: boolean }[];
@@ -52,6 +55,8 @@ export interface FakeContainer {
   health: 'starting' | 'healthy' | 'unhealthy' | undefined;
   /** container port with protocol -> host ports, while it runs */
   ports: Readonly<Record<string, readonly string[]>>;
+  /** path -> file written into it from outside */
+  readonly files: Map<string, { readonly mode: number; readonly content: string }>;
   readonly log: { readonly stream: 'stdout' | 'stderr'; readonly text: string; readonly atMs: number }[];
 }
 
@@ -159,11 +164,24 @@ export class FakeDockerState {
       finishedAtMs: undefined,
       health: undefined,
       ports: {},
+      files: new Map(),
       log: [],
     };
     this.containers.set(container.id, container);
     this.#emitContainer(container, 'create');
     return container;
+  }
+
+  writeFiles({ body, files }: FakeContainer, archive: Buffer): void {
+    if (body.HostConfig?.ReadonlyRootfs === true) {
+      throw new Refusal(400, 'container rootfs is marked read-only');
+    }
+    for (const { path, mode, content } of readTar(archive)) {
+      if ([...files.keys()].some((file) => file.startsWith(`/${path}/`))) {
+        throw new Refusal(500, `Error processing tar file(exit status 1): cannot overwrite directory "/${path}" with non-directory "/"`);
+      }
+      files.set(`/${path}`, { mode, content: content.toString() });
+    }
   }
 
   /** @returns false when it runs already */

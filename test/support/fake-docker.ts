@@ -133,7 +133,7 @@ export class FakeDocker implements AsyncDisposable {
     const [, version, path = '/'] = /^(?:\/v(\d+\.\d+))?(\/.*)$/u.exec(url.pathname) ?? [];
     const method = request.method ?? '';
     this.requests.push(`${method} ${path}`);
-    const body = await readJson(request);
+    const body = await readBody(request);
     const fault = this.#takeFault(method, path);
     await fault?.hold;
     response.setHeader('api-version', this.#apiVersion);
@@ -207,12 +207,17 @@ function minor(version: string): number {
   return Number(version.split('.')[1] ?? 0);
 }
 
-async function readJson(request: IncomingMessage): Promise<unknown> {
+/** The parsed body where it is a JSON object, the bytes of an archive. */
+async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   for await (const chunk of request as AsyncIterable<Buffer>) {
     chunks.push(chunk);
   }
-  const text = Buffer.concat(chunks).toString('utf8');
+  const bytes = Buffer.concat(chunks);
+  if (request.headers['content-type'] === 'application/x-tar') {
+    return bytes;
+  }
+  const text = bytes.toString('utf8');
   return text.startsWith('{') ? JSON.parse(text) : undefined;
 }
 

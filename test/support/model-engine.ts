@@ -25,6 +25,8 @@ interface ModelContainer {
   readonly spec: ContainerSpec;
   state: ContainerState;
   restartCount: number;
+  /** path -> content of the files written into it */
+  readonly files: Map<string, string>;
   /** of the network it joined at its last start; "" before */
   networkId: string;
 }
@@ -32,6 +34,7 @@ interface ModelContainer {
 /** Calls that change something. */
 export const CHANGES = [
   'createContainer',
+  'writeFiles',
   'startContainer',
   'stopContainer',
   'removeContainer',
@@ -119,7 +122,7 @@ export class ModelEngine {
 
   /** Puts something there that is not ours, or not made by the reconciler. */
   plantContainer(name: string, spec: ContainerSpec): ModelContainer {
-    const container = { id: this.#newId('c'), name, spec, state: FRESH, restartCount: 0, networkId: '' };
+    const container = { id: this.#newId('c'), name, spec, state: FRESH, restartCount: 0, files: new Map<string, string>(), networkId: '' };
     this.containers.set(container.id, container);
     return container;
   }
@@ -191,7 +194,10 @@ export class ModelEngine {
     };
   }
 
-  #containerChanges(): Pick<Engine, 'createContainer' | 'startContainer' | 'stopContainer' | 'killContainer' | 'removeContainer'> {
+  #containerChanges(): Pick<
+    Engine,
+    'createContainer' | 'writeFiles' | 'startContainer' | 'stopContainer' | 'killContainer' | 'removeContainer'
+  > {
     return {
       createContainer: async (name, spec, signal) =>
         await this.#change('createContainer', name, signal, () => {
@@ -204,6 +210,12 @@ export class ModelEngine {
           const container = this.plantContainer(name, spec);
           this.#emit(container, 'create');
           return container.id;
+        }),
+      writeFiles: async (id, files, signal) =>
+        await this.#change('writeFiles', this.#get(id).name, signal, () => {
+          files.forEach(({ path, mode, content }) =>
+            this.#get(id).files.set(path, `${mode.toString(8)} ${Buffer.from(content).toString()}`),
+          );
         }),
       startContainer: async (id, signal) =>
         await this.#change('startContainer', this.#get(id).name, signal, () => {

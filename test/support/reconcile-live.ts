@@ -10,6 +10,7 @@ import { createReconciler, type ReconcilerOptions } from '../../src/agent/reconc
 import type { ProjectObject, StatusReport } from '../../src/api/project.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
+import { NO_SECRETS } from './secrets.ts';
 
 interface LiveOptions extends Partial<ReconcilerOptions> {
   /** As in DOCKER_HOST. */
@@ -32,6 +33,7 @@ export class LiveReconciler implements AsyncDisposable {
       random: systemRandom,
       log: pino({ level: process.env['CARA_TEST_LOG'] ?? 'silent' }),
       report: (report) => this.reports.push(report),
+      secrets: NO_SECRETS,
       ...options,
     });
     this.#running = this.reconciler.run(this.#controller.signal);

@@ -4,6 +4,7 @@ import type { ProjectObject, ServiceStatus, StatusReport } from '../../src/api/p
 import type { Assignment, AssignmentSource, ProjectReport, Reconciler } from '../../src/agent/reconcile/assignment.ts';
 import { createReconciler, type ReconcilerOptions } from '../../src/agent/reconcile/reconciler.ts';
 import { ModelEngine } from './model-engine.ts';
+import { NO_SECRETS } from './secrets.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export const CLUSTER = 'c1';
@@ -28,6 +29,7 @@ export class ReconcileWorld implements AsyncDisposable {
       log: pino({ level: 'silent' }),
       report: (report) => this.reports.push(report),
       readRoutes: async () => await Promise.resolve([]),
+      secrets: NO_SECRETS,
       ...rest,
     });
     this.#running = this.reconciler.run(this.#controller.signal);

@@ -7,6 +7,7 @@ import { labelTerms, toFilters } from './filters.ts';
 import { EngineError } from './engine-error.ts';
 import type { Engine } from './engine.ts';
 import { decodeLogFrames } from './log-frames.ts';
+import { toTar } from './tar.ts';
 
 const STOP_MARGIN_MS = 30_000; // after the grace: the kill, and taking down network and mounts
 
@@ -15,6 +16,7 @@ type ContainerCalls = Pick<
   | 'listContainers'
   | 'inspectContainer'
   | 'createContainer'
+  | 'writeFiles'
   | 'startContainer'
   | 'stopContainer'
   | 'killContainer'
@@ -83,6 +85,21 @@ function createEffects(transport: DockerTransport, inspect: Inspect): ContainerE
         signal,
       );
       return (body as { readonly Id: string }).Id;
+    },
+
+    writeFiles: async (id, files, signal) => {
+      await transport.request(
+        {
+          method: 'PUT',
+          path: `${pathOf(id)}/archive`,
+          query: { path: '/', noOverwriteDirNonDir: true },
+          body: toTar(files),
+          headers: { 'content-type': 'application/x-tar' }, // with another one the engine says 200 and writes nothing
+          action: `write files into container "${id}"`,
+          byWords: ['NoSpace'],
+        },
+        signal,
+      );
     },
 
     startContainer: async (id, signal) => {

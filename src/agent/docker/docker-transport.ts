@@ -22,10 +22,11 @@ const MAX_IDLE_SOCKETS = 4;
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export interface EngineCall extends FailureMeaning {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Without the version; parts that come from outside are escaped. */
   readonly path: string;
   readonly query?: Query;
+  /** Sent as JSON; bytes as they are, with the content type that `headers` gives. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   /** Of the whole call, or of a stream's opening; default 30 s. Infinity: none. */
@@ -140,14 +141,15 @@ interface Outgoing {
 /** Sends a request and waits for the head of the answer. The signal ends the request, and its answer, at any time. */
 async function send(outgoing: Outgoing, signal: AbortSignal): Promise<IncomingMessage> {
   const { address, call, prefix, agent } = outgoing;
-  const body = call.body === undefined ? undefined : JSON.stringify(call.body);
+  const isBytes = call.body instanceof Uint8Array;
+  const body = isBytes ? (call.body as Uint8Array) : call.body === undefined ? undefined : JSON.stringify(call.body);
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const request = http.request({
     ...(address.kind === 'unix' ? { socketPath: address.socketPath } : { host: address.host, port: address.port }),
     agent,
     method: call.method,
     path: `${prefix}${call.path}${toQueryString(call.query)}`,
-    headers: { ...call.headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
+    headers: { ...call.headers, ...(body !== undefined && !isBytes && { 'content-type': 'application/json' }) },
     signal,
   });
   request.on('response', resolve);

@@ -24,6 +24,7 @@ import type {
   RegistryAuth,
   VolumeSummary,
 } from './docker-types.ts';
+import type { TarFile } from './tar.ts';
 
 /** Every label must be there; an empty value asks only for the key. */
 export interface LabelFilter {
@@ -81,6 +82,11 @@ export interface Engine {
   inspectContainer(idOrName: string, signal: AbortSignal): Promise<ContainerDetail | undefined>;
   /** @returns the new container's id. @throws {EngineError} NameConflict, ImageNotFound, Invalid */
   createContainer(name: string, spec: ContainerSpec, signal: AbortSignal): Promise<string>;
+  /**
+   * Writes files into a container that does not run; folders that are missing are made, what is there of the same name is replaced.
+   * @throws {EngineError} NotFound; NoSpace; EngineFault where a path leads through a file, or to a folder
+   */
+  writeFiles(id: string, files: readonly TarFile[], signal: AbortSignal): Promise<void>;
   /** @throws {EngineError} NotFound, PortInUse, NoSpace, Invalid (the program cannot be executed) */
   startContainer(id: string, signal: AbortSignal): Promise<void>;
   /** Asks it to end and kills it after `graceMs` (whole seconds, rounded up); resolves when it has ended. */

@@ -68,7 +68,7 @@ test('configHash() sees every change of what the container is', () => {
     { memoryLimitBytes: 1 },
     { cpuLimitMillis: 1 },
   ];
-  const hashes = new Set([SPEC, ...changes.map((change) => ({ ...SPEC, ...change }))].map(configHash));
+  const hashes = new Set([SPEC, ...changes.map((change) => ({ ...SPEC, ...change }))].map((spec) => configHash(spec)));
   assert.equal(hashes.size, changes.length + 1);
 });
 

@@ -4,12 +4,19 @@ import type { ProjectObject, Service } from '../../api/project.ts';
 import { CHANGES, type Change, ModelEngine } from '../../../test/support/model-engine.ts';
 import { makeProject, type ProjectOptions } from '../../../test/support/projects.ts';
 import { CLUSTER, ReconcileWorld } from '../../../test/support/reconcile-world.ts';
+import { FakeSecrets } from '../../../test/support/secrets.ts';
 import { VirtualClock } from '../../../test/support/virtual-clock.ts';
 import { LABEL } from '../docker/names.ts';
+
+const SECRETS = new FakeSecrets();
+SECRETS.set('shop', { password: 'open sesame' });
+const PASSWORD = { secretKeyRef: { name: 'shop', key: 'password' } };
 
 const DB: Service = {
   name: 'db',
   image: 'db:1',
+  env: [{ name: 'PASSWORD', valueFrom: PASSWORD }],
+  files: [{ mountPath: '/etc/db/password', mode: '0400', ...PASSWORD }],
   healthCheck: { test: ['CMD', 'true'] },
   volumeMounts: [{ name: 'data', mountPath: '/data' }],
 };
@@ -17,7 +24,8 @@ const WEB: Service = { name: 'web', image: 'web:1', dependsOn: [{ service: 'db',
 const OLD: Service = { name: 'old', image: 'web:1', volumeMounts: [{ name: 'scratch', mountPath: '/s' }] };
 
 function shop(options: ProjectOptions): ProjectObject {
-  return makeProject({ volumes: [{ name: 'data', type: 'Managed' }, { name: 'scratch' }], services: [DB, WEB, OLD], ...options });
+  const volumes = [{ name: 'data', type: 'Managed' as const }, { name: 'scratch' }];
+  return SECRETS.fill(makeProject({ volumes, services: [DB, WEB, OLD], ...options }));
 }
 
 /** What a user does from nothing to nothing, so that every kind of step comes. */
@@ -52,7 +60,9 @@ async function act(world: ReconcileWorld, { project, phase }: (typeof ACTS)[numb
 function endOf(model: ModelEngine): unknown {
   return {
     containers: [...model.containers.values()]
-      .map(({ name, spec, state }) => `${name} ${spec.labels[LABEL.configHash]} ${state.status}`)
+      .map(({ name, spec, state, files }) =>
+        [name, spec.labels[LABEL.configHash], state.status, JSON.stringify(spec.env), ...[...files].flat()].join(' '),
+      )
       .toSorted(),
     networks: [...model.networks.values()].map(({ name }) => name),
     volumes: [...model.volumes.keys()].toSorted(),
@@ -62,7 +72,7 @@ function endOf(model: ModelEngine): unknown {
 /** Runs the acts up to `last` without a crash. @returns the end, and the changes that the last act made */
 async function runUndisturbed(last: number): Promise<{ readonly end: unknown; readonly changes: readonly string[] }> {
   const model = newModel();
-  await using world = new ReconcileWorld({ model });
+  await using world = new ReconcileWorld({ model, secrets: SECRETS });
   let before = 0;
   for (const each of ACTS.slice(0, last + 1)) {
     before = model.changes.length;
@@ -75,7 +85,7 @@ async function runUndisturbed(last: number): Promise<{ readonly end: unknown; re
 async function runWithCrash(last: number, crashAt: number): Promise<ModelEngine> {
   const model = newModel();
   const clock = new VirtualClock();
-  const world = new ReconcileWorld({ model, clock });
+  const world = new ReconcileWorld({ model, clock, secrets: SECRETS });
   for (const each of ACTS.slice(0, last)) {
     await act(world, each);
   }
@@ -96,7 +106,7 @@ async function runWithCrash(last: number, crashAt: number): Promise<ModelEngine>
   await crash;
   model.onChange = undefined;
   const kept = new Map([...model.containers.values()].filter(({ state }) => state.isRunning).map(({ id, spec }) => [id, spec]));
-  await using next = new ReconcileWorld({ model, clock });
+  await using next = new ReconcileWorld({ model, clock, secrets: SECRETS });
   await act(next, end);
   if (end.phase === 'Running') {
     const wanted = new Set(

@@ -15,14 +15,19 @@ import { containerLabels, containerName, networkName, ownerLabels, volumeLabels,
 import { configHash } from './config-hash.ts';
 import { orderServices, type Dependency } from './dependencies.ts';
 import type { Failure } from './failure.ts';
+import { deriveInputs, type ServiceInputs } from './service-inputs.ts';
 
 const DEFAULT_STOP_GRACE_MS = 10_000; // Docker's own
 
 export interface DesiredService {
   readonly name: string;
   readonly containerName: string;
-  /** Complete, with its labels. */
+  /** Complete, with its labels, but for what comes from `inputs`. */
   readonly container: ContainerSpec;
+  /** Values of Secrets and files; undefined where there are none. */
+  readonly inputs: ServiceInputs | undefined;
+  /** Set while no container can be made as a Secret is missing; one that runs may run on. */
+  readonly missing: Failure | undefined;
   readonly configHash: string;
   readonly dependsOn: readonly Dependency[];
   readonly restartPolicy: RestartPolicy;
@@ -78,9 +83,11 @@ export function deriveDesired({ metadata, spec, status }: ProjectObject, context
     generation: metadata.generation,
     network: { name: networkName(metadata.name), labels: ownerLabels(owner) },
     services: ordered.map((service) => {
-      const desired = deriveService(service, { owner, volumes });
-      const failure = failures.get(service.name) ?? findFailure(service, { volumes, allowedHostPaths: context.allowedHostPaths });
-      return { ...desired, failure };
+      const { failure: unknown, ...derived } = deriveInputs(service, status.secrets);
+      const desired = deriveService(service, { owner, volumes, inputs: derived.inputs });
+      const failure =
+        failures.get(service.name) ?? findFailure(service, { volumes, allowedHostPaths: context.allowedHostPaths }) ?? unknown;
+      return { ...desired, ...derived, failure };
     }),
     volumes: [...volumes.values()].flatMap((volume) => deriveVolume(volume, owner)),
   };
@@ -88,7 +95,16 @@ export function deriveDesired({ metadata, spec, status }: ProjectObject, context
 
 type Volumes = ReadonlyMap<string, Volume>;
 
-function deriveService(service: Service, { owner, volumes }: { owner: Owner; volumes: Volumes }): Omit<DesiredService, 'failure'> {
+interface ServiceContext {
+  readonly owner: Owner;
+  readonly volumes: Volumes;
+  readonly inputs: ServiceInputs | undefined;
+}
+
+function deriveService(
+  service: Service,
+  { owner, volumes, inputs }: ServiceContext,
+): Omit<DesiredService, 'failure' | 'missing' | 'inputs'> {
   const stopGraceMs = service.stopGracePeriod === undefined ? DEFAULT_STOP_GRACE_MS : durationToMs(service.stopGracePeriod);
   const restartPolicy = service.restartPolicy ?? 'Always';
   const mounts = deriveMounts(service, volumes, owner.project);
@@ -99,7 +115,7 @@ function deriveService(service: Service, { owner, volumes }: { owner: Owner; vol
     labels: {},
     ...(service.entrypoint !== undefined && { entrypoint: service.entrypoint }),
     ...(service.command !== undefined && { command: service.command }),
-    ...(service.env !== undefined && { env: Object.fromEntries(service.env.map(({ name, value }) => [name, value ?? ''])) }),
+    ...(service.env !== undefined && { env: plainVariables(service.env) }),
     ...(ports.length > 0 && { ports }),
     ...(mounts.length > 0 && { mounts }),
     ...(service.healthCheck !== undefined && { healthCheck: toHealthCheck(service.healthCheck) }),
@@ -109,7 +125,7 @@ function deriveService(service: Service, { owner, volumes }: { owner: Owner; vol
     stopGraceMs,
     network: { name: networkName(owner.project), aliases: [service.name] },
   };
-  const hash = configHash(asked);
+  const hash = configHash(asked, inputs);
   return {
     name: service.name,
     containerName: containerName(owner.project, service.name),
@@ -122,6 +138,11 @@ function deriveService(service: Service, { owner, volumes }: { owner: Owner; vol
     volumeNames: mounts.filter(({ type }) => type === 'volume').map(({ source }) => source),
     ports: service.ports,
   };
+}
+
+/** Those whose value stands in the spec. */
+function plainVariables(env: NonNullable<Service['env']>): Readonly<Record<string, string>> {
+  return Object.fromEntries(env.filter(({ valueFrom }) => valueFrom === undefined).map(({ name, value }) => [name, value ?? '']));
 }
 
 const RESTART = {
@@ -169,12 +190,6 @@ function findFailure(
   service: Service,
   { volumes, allowedHostPaths }: { volumes: Volumes; allowedHostPaths: readonly string[] },
 ): Failure | undefined {
-  const secret = service.env?.find(({ valueFrom }) => valueFrom !== undefined);
-  if (secret?.valueFrom !== undefined) {
-    const { name } = secret.valueFrom.secretKeyRef;
-    const message = `Cannot start service "${service.name}" as its variable ${secret.name} comes from Secret "${name}" and this version has no Secrets yet: give it a value instead`;
-    return { reason: 'SecretNotFound', message };
-  }
   for (const mount of service.volumeMounts ?? []) {
     const volume = volumes.get(mount.name);
     if (volume === undefined) {

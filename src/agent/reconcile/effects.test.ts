@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ModelEngine } from '../../../test/support/model-engine.ts';
+import { NO_SECRETS } from '../../../test/support/secrets.ts';
 import { ownerLabels, volumeLabels } from '../docker/names.ts';
 import { createEffects, Turn } from './effects.ts';
 import { StepError } from './failure.ts';
+import { SecretCache } from './secret-cache.ts';
 import type { Effects } from './steps.ts';
 import { sweepEngine } from './sweep.ts';
 
@@ -13,7 +15,7 @@ const NETWORK = { kind: 'createNetwork', name: 'cara_shop', labels: ownerLabels(
 
 function effectsOf(model: ModelEngine, routes: readonly string[] = []): Effects {
   const options = { engine: model.engine, networkPools: ['10.210.0.0/24'], readRoutes: async () => await Promise.resolve(routes) };
-  return createEffects({ ...options, networkTurn: new Turn() }, () => undefined);
+  return createEffects({ ...options, networkTurn: new Turn(), secrets: new SecretCache(NO_SECRETS) }, () => undefined);
 }
 
 function subnetsOf(model: ModelEngine): readonly string[] {

@@ -5,11 +5,15 @@
  * Never    touches what does not carry this cluster's labels, whatever its name.
  * Callers  project-loop.ts, through `executeStep`.
  */
+import { ApiError, hasReason } from '../../api/errors.ts';
 import type { PullProgress } from '../docker/docker-types.ts';
 import { hasEngineReason } from '../docker/engine-error.ts';
 import type { Engine } from '../docker/engine.ts';
 import { findContainerOwner, findOwner, findVolumeOwner, LABEL } from '../docker/names.ts';
 import { StepError } from './failure.ts';
+import { hasValues, resolveEnv, resolveFiles } from './resolve-inputs.ts';
+import type { SecretCache } from './secret-cache.ts';
+import { listSecrets } from './service-inputs.ts';
 import type { Effects, StepOf } from './steps.ts';
 import { findFreeSubnet } from './subnet-pool.ts';
 
@@ -23,12 +27,15 @@ export interface EffectsOptions {
   readonly readRoutes: () => Promise<readonly string[]>;
   /** One for the whole agent: two networks made at once would choose the same subnet. */
   readonly networkTurn: Turn;
+  /** One for the whole agent. */
+  readonly secrets: SecretCache;
 }
 
 /** @param onPullProgress called often; must not throw */
 export function createEffects(options: EffectsOptions, onPullProgress: (image: string, progress: PullProgress) => void): Effects {
-  const { engine } = options;
+  const { engine, secrets } = options;
   return {
+    readSecrets: async (step, signal) => await readSecrets(secrets, step, signal),
     pullImage: async ({ image }, signal) => {
       // Another Project may have pulled it meanwhile; pulling again could move the tag under its containers.
       if ((await engine.inspectImage(image, signal)) === undefined) {
@@ -37,8 +44,15 @@ export function createEffects(options: EffectsOptions, onPullProgress: (image: s
     },
     createNetwork: async (step, signal) => await options.networkTurn.run(async () => await createNetwork(options, step, signal), signal),
     createVolume: async (step, signal) => await createVolume(engine, step, signal),
-    createContainer: async (step, signal) => await createContainer(engine, step, signal),
-    startContainer: async ({ containerId }, signal) => {
+    createContainer: async ({ inputs, ...step }, signal) => {
+      const { spec } = step;
+      const env = inputs && { ...resolveEnv(inputs, secrets.values), ...spec.env };
+      await createContainer(engine, { ...step, spec: { ...spec, ...(env !== undefined && { env }) } }, signal);
+    },
+    startContainer: async ({ containerId, inputs }, signal) => {
+      if (inputs !== undefined) {
+        await engine.writeFiles(containerId, resolveFiles(inputs, secrets.values), signal);
+      }
       try {
         await engine.startContainer(containerId, signal);
       } catch (error) {
@@ -55,6 +69,27 @@ export function createEffects(options: EffectsOptions, onPullProgress: (image: s
     removeNetwork: async ({ networkId }, signal) => await engine.removeNetwork(networkId, signal),
     removeVolume: async (step, signal) => await removeVolume(engine, step, signal),
   };
+}
+
+/** Reads what the container needs; the one before runs until then. */
+async function readSecrets(secrets: SecretCache, { service, inputs }: StepOf<'readSecrets'>, signal: AbortSignal): Promise<void> {
+  for (const name of listSecrets(inputs)) {
+    try {
+      await secrets.fetch(name, signal);
+    } catch (error) {
+      if (!(error instanceof ApiError)) {
+        throw error;
+      }
+      const reason = hasReason(error, 'NotFound', 'Forbidden') ? 'SecretNotFound' : 'SecretUnavailable';
+      throw new StepError(reason, `Cannot start service "${service}" as Secret "${name}" cannot be read: ${error.message}`, {
+        cause: error,
+      });
+    }
+  }
+  if (!hasValues(inputs, secrets.values)) {
+    const message = `Cannot start service "${service}" as its Secrets have just changed: waiting for the server to tell of it`;
+    throw new StepError('SecretUnavailable', message);
+  }
 }
 
 async function createContainer(engine: Engine, { name, spec }: StepOf<'createContainer'>, signal: AbortSignal): Promise<void> {

@@ -22,6 +22,8 @@ type FailureReason =
   | 'Paused'
   | 'Unhealthy'
   | 'SecretNotFound'
+  | 'SecretUnavailable'
+  | 'SecretInvalid'
   | 'HostPathNotAllowed'
   | 'InternalError';
 
@@ -44,6 +46,7 @@ export class StepError extends Error {
 
 const BY_STEP: { readonly [K in Step['kind']]: FailureReason } = {
   pullImage: 'ImagePullFailed',
+  readSecrets: 'SecretUnavailable',
   createNetwork: 'NetworkFailed',
   createVolume: 'VolumeFailed',
   createContainer: 'CreateFailed',

@@ -5,6 +5,8 @@ import { isCrashLooping, stableAtMs } from './container-track.ts';
 import { dependencyFailure, type Dependency } from './dependencies.ts';
 import type { DesiredService } from './desired.ts';
 import type { Failure } from './failure.ts';
+import { findInvalid, hasValues } from './resolve-inputs.ts';
+import type { SecretValues } from './secret-cache.ts';
 import { isReady, judgeDependency, type Life, type OurContainer, type ServiceView, type Views } from './service-view.ts';
 import type { Step } from './steps.ts';
 
@@ -21,6 +23,8 @@ export interface Site {
   readonly volumes: ReadonlySet<string>;
   /** Name in the engine -> why the volume may not be mounted. */
   readonly volumeFailures: ReadonlyMap<string, Failure>;
+  /** Secret name -> values at hand. */
+  readonly secrets: ReadonlyMap<string, SecretValues>;
   /** Image reference or id -> digest from the registry, or else the image's id. */
   readonly imageDigests: ReadonlyMap<string, string>;
 }
@@ -78,21 +82,46 @@ function create(service: DesiredService, site: Site): Doing {
   if (blocking !== undefined) {
     return { state: 'Failed', failure: blocking };
   }
+  const unread = readSecrets(service, site);
+  if (unread !== undefined) {
+    return unread;
+  }
   if (!site.imageDigests.has(image)) {
     return act(site, { kind: 'pullImage', image }, 'Pulling');
   }
   if (!site.hasNetwork || !service.volumeNames.every((name) => site.volumes.has(name))) {
     return { state: 'Pending', message: site.hasNetwork ? 'Waiting for its volumes' : 'Waiting for its network' };
   }
-  return act(site, { kind: 'createContainer', service: service.name, name: service.containerName, spec: service.container }, 'Creating');
+  const { name, containerName, container: spec, inputs } = service;
+  const step: Step = { kind: 'createContainer', service: name, name: containerName, spec, ...(inputs !== undefined && { inputs }) };
+  return act(site, step, 'Creating');
+}
+
+/** Reads the values that a new container needs; undefined when they are at hand and will do. */
+function readSecrets({ name, configHash, inputs, missing }: DesiredService, site: Site): Doing | undefined {
+  if (missing !== undefined) {
+    return { state: 'Failed', failure: missing };
+  }
+  if (inputs === undefined) {
+    return undefined;
+  }
+  if (!hasValues(inputs, site.secrets)) {
+    return act(site, { kind: 'readSecrets', service: name, configHash, inputs }, 'Pending');
+  }
+  const invalid = findInvalid(inputs, site.secrets);
+  return invalid === undefined ? undefined : { state: 'Failed', failure: invalid };
 }
 
 /**
- * Stop-first: the image is there before the old container stops, and what it depends on has been brought up to date, so that a
+ * Stop-first: the image and the values of Secrets are there before the old container stops, and what it depends on has been brought up to date, so that a
  * spec that cannot work leaves the old one running. Only a host port that another service now needs is given up at once.
  */
 function replace({ service }: ServiceView, container: OurContainer, site: Site): Doing {
   const image = service.container.image;
+  const unread = readSecrets(service, site);
+  if (unread !== undefined) {
+    return unread;
+  }
   if (!site.imageDigests.has(image)) {
     return act(site, { kind: 'pullImage', image }, 'Pulling');
   }
@@ -112,7 +141,13 @@ function start(view: ServiceView, container: OurContainer, site: Site): Doing {
   if (obstacle !== undefined) {
     return obstacle;
   }
-  const step: Step = { kind: 'startContainer', service: view.service.name, containerId: container.id };
+  const { name, inputs } = view.service;
+  const isFirst = view.life === 'created' && inputs !== undefined && inputs.files.length > 0;
+  const unread = isFirst ? readSecrets(view.service, site) : undefined;
+  if (unread !== undefined) {
+    return unread;
+  }
+  const step: Step = { kind: 'startContainer', service: name, containerId: container.id, ...(isFirst && { inputs }) };
   const doing = act(site, step, view.life === 'down' ? 'Restarting' : 'Starting');
   return view.life === 'down' && doing.message === undefined ? { ...doing, message: describeEnd(view) } : doing;
 }

@@ -4,21 +4,26 @@ import fc from 'fast-check';
 import type { ProjectObject, Service } from '../../api/project.ts';
 import { ModelEngine } from '../../../test/support/model-engine.ts';
 import { makeProject } from '../../../test/support/projects.ts';
+import { FakeSecrets } from '../../../test/support/secrets.ts';
 import { LABEL } from '../docker/names.ts';
 import { trackContainer, type ContainerTrack } from './container-track.ts';
 import { deriveDesired } from './desired.ts';
 import { createEffects, Turn } from './effects.ts';
 import { observeProject } from './observe.ts';
 import { planProject, type Plan, type Target } from './plan.ts';
+import { SecretCache } from './secret-cache.ts';
 import { executeStep } from './steps.ts';
 
 const CLUSTER = 'c1';
 const CONTEXT = { clusterId: CLUSTER, allowedHostPaths: [] };
 const { signal } = new AbortController();
+const SECRETS = new FakeSecrets();
+SECRETS.set('keys', { a: 'open', b: 'sesame' });
 
 /** Plans and takes steps by turns until there are none; fails when that does not come. */
 class Driver {
   readonly model: ModelEngine;
+  readonly #secrets = new SecretCache(SECRETS);
   #tracks: ReadonlyMap<string, ContainerTrack> = new Map();
   #nowMs = 0;
 
@@ -39,14 +44,14 @@ class Driver {
     this.#tracks = new Map(
       observed.containers.map((container) => [container.id, trackContainer(this.#tracks.get(container.id), container, this.#nowMs)]),
     );
-    const input = { target, observed, tracks: this.#tracks, backoff: new Map(), busy: new Set<string>() };
+    const input = { target, observed, tracks: this.#tracks, secrets: this.#secrets.values, backoff: new Map(), busy: new Set<string>() };
     return planProject({ ...input, isAuthoritative: true, nowMs: this.#nowMs });
   }
 
   /** @param limit steps to take at most */
   async drive(target: Target, limit = Infinity): Promise<Plan> {
     const options = { engine: this.model.engine, networkPools: ['10.210.0.0/16'], readRoutes: async () => await Promise.resolve([]) };
-    const effects = createEffects({ ...options, networkTurn: new Turn() }, () => undefined);
+    const effects = createEffects({ ...options, networkTurn: new Turn(), secrets: this.#secrets }, () => undefined);
     let taken = 0;
     for (let round = 0; round < 60; round += 1) {
       const plan = await this.plan(target);
@@ -86,16 +91,23 @@ const anySpec = fc
       mounts: fc.subarray(['x', 'y']),
       dependsOn: fc.subarray(NAMES),
       isChecked: fc.boolean(),
+      inputs: fc.constantFrom<Partial<Service>>(
+        {},
+        { env: [{ name: 'A', valueFrom: { secretKeyRef: { name: 'keys', key: 'a' } } }] },
+        { envFrom: [{ secretRef: { name: 'keys' } }], files: [{ mountPath: '/etc/b', secretKeyRef: { name: 'keys', key: 'b' } }] },
+        { files: [{ mountPath: '/etc/c', content: 'plain' }] },
+      ),
     }),
     { selector: ({ name }) => name, minLength: 1, maxLength: 4 },
   )
   .map((rows) =>
-    rows.map(({ name, image, port, mounts, dependsOn, isChecked }, index): Service => {
+    rows.map(({ name, image, port, mounts, dependsOn, isChecked, inputs }, index): Service => {
       const isPortFree = !rows.slice(0, index).some((row) => row.port === port);
       const before = rows.slice(0, index).filter((row) => dependsOn.includes(row.name));
       return {
         name,
         image,
+        ...inputs,
         ...(port !== undefined && isPortFree && { ports: [{ containerPort: 80, hostPort: port }] }),
         volumeMounts: mounts.map((volume) => ({ name: volume, mountPath: `/${volume}` })),
         dependsOn: before.map((row) => ({ service: row.name, condition: row.isChecked ? 'Healthy' : 'Started' })),
@@ -110,7 +122,7 @@ const anyHarm = fc.record({
 });
 
 function toProject(services: readonly Service[], generation: number): ProjectObject {
-  return makeProject({ services, generation, volumes: [{ name: 'x' }, { name: 'y', type: 'Managed' }] });
+  return SECRETS.fill(makeProject({ services, generation, volumes: [{ name: 'x' }, { name: 'y', type: 'Managed' }] }));
 }
 
 function harm(model: ModelEngine, { kind, name }: { kind: string; name: string }): void {
@@ -143,6 +155,14 @@ test('planProject() converges from any half-done, harmed state to any spec, then
         ours.map(({ name, state, spec }) => `${name} ${state.status} ${spec.labels[LABEL.configHash]}`).toSorted(),
         (target.desired?.services ?? []).map(({ containerName, configHash }) => `${containerName} running ${configHash}`).toSorted(),
       );
+      for (const { spec, files } of ours) {
+        const { env, envFrom, files: wanted = [] } = second.find(({ name }) => name === spec.labels[LABEL.service]) ?? assert.fail();
+        assert.deepEqual(spec.env ?? {}, { ...(env && { A: 'open' }), ...(envFrom && { a: 'open', b: 'sesame' }) });
+        assert.deepEqual(
+          [...files],
+          wanted.map(({ mountPath, content }) => [mountPath, `444 ${content ?? 'sesame'}`]),
+        );
+      }
       const changes = model.changes.length;
       assert.deepEqual((await driver.drive(target)).steps, []);
       assert.equal(model.changes.length, changes);
@@ -205,6 +225,7 @@ test('planProject() never asks for two steps on the same thing, nor for one that
     target,
     observed,
     tracks: new Map(),
+    secrets: new Map(),
     backoff: new Map([['pullImage three:1', { notBeforeMs: 500, failure, failures: 1 }]]),
     busy: new Set(['network cara_shop']),
     isAuthoritative: true,
@@ -251,6 +272,7 @@ test('planProject() clears an earlier Project of the name away only on the word 
       target: { kind: 'run', desired },
       observed,
       tracks: new Map(),
+      secrets: new Map(),
       backoff: new Map(),
       busy: new Set(),
       nowMs: 0,

@@ -13,6 +13,7 @@ import type { Failure } from './failure.ts';
 import type { ObservedProject } from './observe.ts';
 import { planService, type ServicePlan, type Site } from './plan-service.ts';
 import { isRemovable, leavingStatus, planTeardown } from './plan-teardown.ts';
+import type { SecretValues } from './secret-cache.ts';
 import { viewServices, type OurContainer } from './service-view.ts';
 import type { Step } from './steps.ts';
 
@@ -32,6 +33,8 @@ interface PlanInput extends AgendaOptions {
   readonly observed: ObservedProject;
   /** Container id -> track. */
   readonly tracks: ReadonlyMap<string, ContainerTrack>;
+  /** Secret name -> values at hand. */
+  readonly secrets: ReadonlyMap<string, SecretValues>;
   /** Whether the server itself has said what runs here; the file's word is not enough to clear anything away for. */
   readonly isAuthoritative: boolean;
 }
@@ -80,7 +83,8 @@ function planRun(desired: DesiredProject, input: PlanInput, agenda: Agenda): Pla
   }
   const own = ofUid(input.observed, desired.uid);
   const views = viewServices(desired, own, { tracks: input.tracks, nowMs: input.nowMs });
-  const site: Site = { agenda, views, ...planInfrastructure(desired, own, agenda), imageDigests: digestsOf(own) };
+  const infrastructure = planInfrastructure(desired, own, agenda);
+  const site: Site = { agenda, views, ...infrastructure, secrets: input.secrets, imageDigests: digestsOf(own) };
   planSurplus(views.surplus, { desired, own, agenda });
   const plans = [...views.byName.values()].map((view) => planService(view, site));
   return toPlan(agenda, summarize(desired, plans, agenda));

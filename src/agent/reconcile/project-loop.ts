@@ -163,6 +163,7 @@ export class ProjectLoop {
       target,
       observed,
       tracks: this.#tracks,
+      secrets: this.#options.secrets.values,
       backoff: this.#backoff.entries,
       busy,
       isAuthoritative: isAuthoritative(),

@@ -7,6 +7,7 @@
  * Callers  agent/main.ts makes and runs it, agent/session hands it assignments.
  * Source   balena-supervisor (observe, plan, step); Kubernetes' kubelet (a worker a pod, so that none waits for another).
  */
+import { listSecretUses } from '../../api/secret-use.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
@@ -21,6 +22,7 @@ import { Turn } from './effects.ts';
 import { readHostRoutes } from './host-routes.ts';
 import { OrphanTable } from './orphans.ts';
 import { ProjectLoop, type Order } from './project-loop.ts';
+import { SecretCache, type SecretSource } from './secret-cache.ts';
 import { DEFAULT_NETWORK_POOLS } from './subnet-pool.ts';
 import { sweepEngine } from './sweep.ts';
 
@@ -35,6 +37,8 @@ export interface ReconcilerOptions {
   readonly log: Logger;
   /** Called when what is true of a Project changed, with the latest; must return at once and not throw. */
   readonly report: (report: ProjectReport) => void;
+  /** Where the values of Secrets come from. */
+  readonly secrets: SecretSource;
   /** Folders below which HostPath volumes may lie; default none. */
   readonly allowedHostPaths?: readonly string[];
   /** CIDR blocks to take the Projects' subnets from. */
@@ -62,6 +66,7 @@ class EngineReconciler implements Reconciler {
   readonly #orphans = new OrphanTable();
   readonly #sweepWakeup = new Wakeup();
   readonly #networkTurn = new Turn();
+  readonly #secrets: SecretCache;
   #isAssigned = false;
   #isAuthoritative = false;
   #stopper: Stopper | undefined;
@@ -69,6 +74,7 @@ class EngineReconciler implements Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#log = options.log.child({ component: 'reconciler' });
+    this.#secrets = new SecretCache(options.secrets);
   }
 
   assign(assignments: readonly Assignment[], source: AssignmentSource): void {
@@ -128,6 +134,7 @@ class EngineReconciler implements Reconciler {
 
   #setOrder(name: string, order: Order): Member {
     const member = this.#members.get(name);
+    this.#secrets.setUses(name, order.kind === 'assigned' ? listSecretUses(order.project.spec).map((use) => use.name) : []);
     if (member !== undefined) {
       member.loop.setOrder(order);
       return member;
@@ -149,6 +156,7 @@ class EngineReconciler implements Reconciler {
       report,
       log: this.#log.child({ project: name }),
       networkTurn: this.#networkTurn,
+      secrets: this.#secrets,
       isAuthoritative: () => this.#isAuthoritative,
       onGone: () => this.#members.delete(name),
     });
@@ -190,6 +198,7 @@ class EngineReconciler implements Reconciler {
   #drop(name: string): void {
     this.#members.get(name)?.controller.abort(new DOMException('Unassigned', 'AbortError'));
     this.#members.delete(name);
+    this.#secrets.setUses(name, []);
   }
 
   async #followEvents(signal: AbortSignal): Promise<void> {

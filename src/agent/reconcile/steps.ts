@@ -5,13 +5,23 @@
  */
 import type { ContainerSpec, Labels } from '../docker/docker-types.ts';
 import { LABEL } from '../docker/names.ts';
+import type { ServiceInputs } from './service-inputs.ts';
 
 export type Step =
   | { readonly kind: 'pullImage'; readonly image: string }
+  /** Into memory, so that the container before is not given up for one that cannot be made. `configHash` is what they are for. */
+  | { readonly kind: 'readSecrets'; readonly service: string; readonly configHash: string; readonly inputs: ServiceInputs }
   | { readonly kind: 'createNetwork'; readonly name: string; readonly labels: Labels }
   | { readonly kind: 'createVolume'; readonly name: string; readonly labels: Labels }
-  | { readonly kind: 'createContainer'; readonly service: string; readonly name: string; readonly spec: ContainerSpec }
-  | { readonly kind: 'startContainer'; readonly service: string; readonly containerId: string }
+  | {
+      readonly kind: 'createContainer';
+      readonly service: string;
+      readonly name: string;
+      readonly spec: ContainerSpec;
+      readonly inputs?: ServiceInputs;
+    }
+  /** `inputs`: before its first start, for its files. */
+  | { readonly kind: 'startContainer'; readonly service: string; readonly containerId: string; readonly inputs?: ServiceInputs }
   | { readonly kind: 'stopContainer'; readonly service: string; readonly containerId: string; readonly graceMs: number }
   /** `isStuck`: an earlier removal did not end, and only force gets rid of it. */
   | { readonly kind: 'removeContainer'; readonly service: string; readonly containerId: string; readonly isStuck: boolean }
@@ -38,6 +48,8 @@ export function stepKey(step: Step): string {
   switch (step.kind) {
     case 'pullImage':
       return `pullImage ${step.image}`;
+    case 'readSecrets':
+      return `readSecrets ${step.service} ${step.configHash}`;
     case 'createNetwork':
     case 'createVolume':
     case 'removeVolume':
@@ -66,6 +78,7 @@ export function stepTarget(step: Step): string {
     case 'createVolume':
     case 'removeVolume':
       return `volume ${step.name}`;
+    case 'readSecrets':
     case 'createContainer':
     case 'startContainer':
     case 'stopContainer':
