@@ -34,6 +34,7 @@ import { buildHeartbeat } from './session/heartbeat-body.ts';
 import { createHeartbeater, heartbeatTimeLimitMs } from './session/heartbeater.ts';
 import { createRegistrar } from './session/registrar.ts';
 import { runSession, type StandingCell } from './session/session.ts';
+import { createSecretReader } from './session/secret-reader.ts';
 import { createStatusReporter, type StatusReporter } from './session/status-reporter.ts';
 import { createSupervision, type Supervision } from './session/supervision.ts';
 
@@ -169,6 +170,7 @@ function supervise(parts: Parts, client: CaraClient, standing: StandingCell) {
         engine,
         clusterId,
         report: (report) => reporter.report(report),
+        secrets: createSecretReader(client, config.NODE_NAME),
         allowedHostPaths: config.ALLOWED_HOST_PATHS ?? [],
       }),
   });

@@ -6,20 +6,17 @@
  * Callers  bin/cara-server; tests and the simulation call `startServer`.
  */
 import type { FastifyInstance } from 'fastify';
-import { chmod, mkdir } from 'node:fs/promises';
-import { ApiError } from '../api/errors.ts';
 import type { NodeObject } from '../api/node.ts';
 import type { ProjectObject } from '../api/project.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { redactConfig } from '../base/config.ts';
 import { createLogger, type Logger } from '../base/log.ts';
 import { createMetrics } from '../base/metrics.ts';
-import { runProgram, StartError, type RunningProgram } from '../base/program.ts';
+import { runProgram, runTask, type Program, type RunningProgram } from '../base/program.ts';
 import { systemRandom, type Random } from '../base/random.ts';
 import { Stopper } from '../base/stopper.ts';
 import { VERSION } from '../base/version.ts';
 import { createMirror } from '../store/mirror.ts';
-import { openStore } from '../store/open-store.ts';
 import type { Store } from '../store/store.ts';
 import { loadClusterId } from './cluster-id.ts';
 import { checkExposure, databaseUrlOf, isLoopback, serverSettings, type ServerConfig } from './config.ts';
@@ -29,10 +26,13 @@ import { createEventSource } from './events/event-source.ts';
 import { createApp } from './http/app.ts';
 import { closeApp, listen } from './listen.ts';
 import { startNodes } from './nodes/start-nodes.ts';
+import { openOwnStore } from './own-store.ts';
 import { createMoveService } from './projects/move-service.ts';
 import { createProjectController } from './projects/project-controller.ts';
 import { createProjectService } from './projects/project-service.ts';
 import { createScheduler } from './scheduler/scheduler.ts';
+import { createRotateTask, DROP_FLAG, ROTATE_COMMAND } from './secrets/rotate-command.ts';
+import { startSecrets } from './secrets/start-secrets.ts';
 
 export interface ServerPorts {
   readonly config: ServerConfig;
@@ -100,6 +100,8 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
   stopper.spawn('event-recorder', (signal) => recorder.run(signal));
   const heartbeatTimeoutMs = config.NODE_HEARTBEAT_TIMEOUT;
   const { registry, service } = await startNodes({ ...base, nodes, stopper, heartbeatTimeoutMs });
+  const isVolatile = ports.store !== undefined || /^(?:memory:|sqlite::memory:)/iu.test(databaseUrlOf(config));
+  const secretParts = await startSecrets({ ...base, projects, settings: config, isVolatile, stopper });
   stopper.spawn('project-mirror', (signal) => projects.run(signal));
   await projects.ready();
 
@@ -126,33 +128,17 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
     projects: createProjectService(base),
     moves: createMoveService({ ...base, cordon: (node) => service.patch(node, { spec: { unschedulable: true } }) }),
     events: createEventService(base),
+    ...secretParts,
     clusterId,
     stopSignal: stopper.signal,
     measure,
   });
   const close = (): void => {
     eventSource[Symbol.dispose]();
+    secretParts.secretUsers[Symbol.dispose]();
     metrics.close();
   };
   return { app, close };
-}
-
-async function openOwnStore({ config, clock, log }: ServerPorts): Promise<Store> {
-  const { DATA_DIR: dataDir } = config;
-  try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
-    await chmod(dataDir, 0o700); // it was there before: what we keep is nobody else's to read
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new StartError(`Cannot use the data folder ${dataDir}: ${why}; set DATA_DIR to a folder that this user may write`, {
-      cause: error,
-    });
-  }
-  try {
-    return await openStore(databaseUrlOf(config), { clock, log });
-  } catch (error) {
-    throw error instanceof ApiError ? new StartError(error.message, { cause: error }) : error;
-  }
 }
 
 function warnOfExposure({ HOST: host }: ServerConfig, log: Logger): void {
@@ -163,17 +149,24 @@ function warnOfExposure({ HOST: host }: ServerConfig, log: Logger): void {
 
 if (import.meta.main) {
   const settings = serverSettings({ env: process.env, isRoot: process.getuid?.() === 0 });
-  await runProgram(
-    {
+  const { env } = process;
+  const argv = process.argv.slice(2);
+  if (argv[0] === ROTATE_COMMAND) {
+    const rest = argv.slice(1).filter((word) => word !== DROP_FLAG);
+    await runTask(createRotateTask(settings, argv.includes(DROP_FLAG) ? 'drop' : 'refuse'), { argv: rest, env });
+  } else {
+    const program: Program<typeof settings> = {
       name: 'cara-server',
-      summary: 'cara-server is the control plane: API, scheduler and health of the fleet.',
+      summary:
+        'cara-server is the control plane: API, scheduler and health of the fleet.\n' +
+        `cara-server ${ROTATE_COMMAND} encrypts the Secrets under a new key.`,
       settings,
       start: async (config) => {
         const log = createLogger('cara-server', { level: config.LOG_LEVEL, format: config.LOG_FORMAT });
         log.info(redactConfig(settings, config), 'configuration');
         return await startServer({ config, clock: systemClock, random: systemRandom, log });
       },
-    },
-    { argv: process.argv.slice(2), env: process.env },
-  );
+    };
+    await runProgram(program, { argv, env });
+  }
 }

@@ -17,6 +17,8 @@ import type { NodeRegistry } from '../nodes/node-registry.ts';
 import type { NodeService } from '../nodes/node-service.ts';
 import type { MoveService } from '../projects/move-service.ts';
 import type { ProjectService } from '../projects/project-service.ts';
+import type { SecretService } from '../secrets/secret-service.ts';
+import type { SecretUsers } from '../secrets/secret-users.ts';
 import { parseJsonBody } from './json-body.ts';
 import { describeApi } from './openapi.ts';
 import { replyToBrokenRequest, replyWithNoRoute, replyWithProblem } from './problem-reply.ts';
@@ -27,6 +29,7 @@ import { describeHeartbeat, registerHeartbeat } from './routes/heartbeats.ts';
 import { moveRoutes } from './routes/moves.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { projectRoutes } from './routes/projects.ts';
+import { secretRoutes } from './routes/secrets.ts';
 
 export interface AppDeps {
   readonly store: Store;
@@ -35,6 +38,8 @@ export interface AppDeps {
   readonly projects: ProjectService;
   readonly moves: MoveService;
   readonly events: EventService;
+  readonly secrets: SecretService;
+  readonly secretUsers: SecretUsers;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -70,12 +75,13 @@ export function createApp(deps: AppDeps): FastifyInstance {
     ...projectRoutes(deps),
     ...moveRoutes(deps),
     ...eventRoutes(deps),
+    ...secretRoutes(deps),
   ];
 
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
+  app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
     try {
-      done(null, parseJsonBody(body as string));
+      done(null, parseJsonBody(body as string, { isSecret: request.url.startsWith('/api/v1/secrets') }));
     } catch (error) {
       done(error as Error);
     }
