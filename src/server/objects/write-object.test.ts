@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ApiError } from '../../api/errors.ts';
 import type { NodeObject } from '../../api/node.ts';
-import { applyObject, mergePatch, patchManifest, replaceObject, retryOnConflict } from './write-object.ts';
+import { applyObject, checkName, mergePatch, patchManifest, replaceObject, retryOnConflict } from './write-object.ts';
 
 const NODE: NodeObject = {
   apiVersion: 'caravanserai/v1',
@@ -120,4 +120,10 @@ test('retryOnConflict() tries again on the reasons it is given, and on no others
   await assert.rejects(retryOnConflict(failing('AlreadyExists', 1)), { reason: 'AlreadyExists' });
   await assert.rejects(retryOnConflict(failing('NotFound', 1)), { reason: 'NotFound' });
   await assert.rejects(retryOnConflict(failing('Conflict', 1000)), { reason: 'Conflict' });
+});
+
+test('checkName() says what the body names, also where that is nothing', () => {
+  assert.doesNotThrow(() => checkName('a', 'a'));
+  assert.throws(() => checkName('a', 'b'), /Cannot write "a" as the path and metadata\.name must agree: in the body it is "b"/u);
+  assert.throws(() => checkName('a', undefined), /in the body it is missing$/u);
 });

@@ -136,14 +136,15 @@ export function checkResourceVersion(existing: StoredObject, given: string | und
 /** @throws {ApiError} Invalid when a body names another object than the path */
 export function checkName(pathName: string, bodyName: unknown): void {
   if (bodyName !== pathName) {
+    const said = JSON.stringify(bodyName) ?? 'missing';
     throw new ApiError(
       'Invalid',
-      `Cannot write ${JSON.stringify(pathName)} as the path and metadata.name must agree: the body says ${JSON.stringify(bodyName)}`,
+      `Cannot write ${JSON.stringify(pathName)} as the path and metadata.name must agree: in the body it is ${said}`,
       {
         errors: [
           {
             pointer: '/metadata/name',
-            detail: `must be ${JSON.stringify(pathName)}, as in the path: current value is ${JSON.stringify(bodyName)}`,
+            detail: `must be ${JSON.stringify(pathName)}, as in the path: current value is ${said}`,
           },
         ],
       },
