@@ -1,18 +1,8 @@
-/** Throughput tests: what agent and server say to each other, and how a speed is written. */
-import Type, { type Static } from 'typebox';
-import { Closed } from './meta.ts';
-
+/** Throughput tests: where, how much, and how a speed is written. The schema is apart, in throughput-report.ts: agents do without TypeBox. */
 export const THROUGHPUT_PATH = '/api/v1/throughput';
 
 /** Of one test, in one direction. */
 export const MAX_THROUGHPUT_BYTES = 16 * 1024 * 1024;
-
-/** What the server answers to what it swallowed. */
-export const ThroughputReport = Closed({
-  bytes: Type.Integer({ minimum: 0, description: 'Received' }),
-  ms: Type.Number({ minimum: 0, description: 'From the first byte to the last, in milliseconds' }),
-});
-export type ThroughputReport = Static<typeof ThroughputReport>;
 
 const UNITS = ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s'] as const;
 

@@ -2,7 +2,7 @@
  * Transport: HTTP to the server, with every failure as an ApiError that a person can act on.
  *
  * Never    retries: callers know whether trying again is safe.
- * Callers  cara-client.ts, watch-stream.ts.
+ * Callers  cara-client.ts, watch-stream.ts, throughput-link.ts.
  */
 import { ApiError, fromProblem } from '../api/errors.ts';
 import { withDeadline, type Clock } from '../base/clock.ts';
@@ -20,8 +20,12 @@ export interface ApiRequest {
   /** path and query, starting with "/" */
   readonly path: string;
   readonly body?: unknown;
+  /** sent as they are, instead of `body`; no more of them is asked for than the connection takes */
+  readonly chunks?: AsyncIterable<Uint8Array>;
   /** default application/json */
   readonly contentType?: string;
+  /** the chunks of the streamed answer are looked at once: each may be emptied when the next is asked for */
+  readonly isDisposable?: true;
 }
 
 export interface ApiAnswer {
@@ -49,7 +53,11 @@ export type FetchFunction = (url: string, request: FetchRequest) => Promise<Fetc
 export interface FetchRequest {
   readonly method: string;
   readonly headers: Record<string, string>;
-  readonly body?: string;
+  readonly body?: string | AsyncIterable<Uint8Array>;
+  /** with a body in chunks, for the global fetch, which asks for it */
+  readonly duplex?: 'half';
+  /** see ApiRequest; ignored where it cannot be had */
+  readonly isDisposable?: true;
   readonly redirect: 'error';
   readonly signal: AbortSignal;
 }
@@ -75,10 +83,12 @@ export function createTransport(options: TransportOptions): Transport {
       headers: {
         accept: 'application/json, application/problem+json',
         'user-agent': options.userAgent,
-        ...(request.body !== undefined && { 'content-type': request.contentType ?? 'application/json' }),
+        ...((request.body ?? request.chunks) !== undefined && { 'content-type': request.contentType ?? 'application/json' }),
         ...(options.token !== undefined && { authorization: `Bearer ${options.token}` }),
       },
       ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
+      ...(request.chunks !== undefined && { body: request.chunks, duplex: 'half' }),
+      ...(request.isDisposable !== undefined && { isDisposable: request.isDisposable }),
       redirect: 'error',
       signal,
     });

@@ -11,6 +11,7 @@ import { systemRandom } from '../../src/base/random.ts';
 import { measureDownload, measureUpload } from '../../src/agent/host/measure-throughput.ts';
 import { createThroughputMonitor } from '../../src/agent/host/throughput.ts';
 import { createThroughputLink, type ThroughputLink } from '../../src/client/throughput-link.ts';
+import { httpFetch } from '../../src/client/http-fetch.ts';
 import { createTransport } from '../../src/client/transport.ts';
 import { replyWithProblem } from '../../src/server/http/problem-reply.ts';
 import { registerThroughput, throughputRoutes } from '../../src/server/http/routes/throughput.ts';
@@ -47,7 +48,7 @@ after(async () => {
 });
 
 function connect(url: string): ThroughputLink {
-  return createThroughputLink({ transport: createTransport({ serverUrl: url, userAgent: 'test', clock: systemClock }) });
+  return createThroughputLink(createTransport({ serverUrl: url, userAgent: 'test', clock: systemClock, fetch: httpFetch }));
 }
 
 describe('a throughput test against a real server', () => {
@@ -87,15 +88,14 @@ describe('a throughput test against a real server', () => {
   test('run() measures, writes it for people, and keeps it for the next start', async () => {
     using scratch = makeScratch();
     const stopping = new AbortController();
-    // no spread: the first test comes at once
-    const random = { next: () => 0, uuid: () => systemRandom.uuid() };
     const monitor = createThroughputMonitor({
       link,
       serverUrl,
       path: path.join(scratch.path, 'throughput.json'),
+      spreadMs: 0, // the first test comes at once
       isBusy: () => false,
       clock: systemClock,
-      random,
+      random: systemRandom,
       log,
       maxBytes: MIB,
     });

@@ -1,5 +1,6 @@
 /** Tailscale's LocalAPI: HTTP on the daemon's unix socket. Source: ipn/localapi of tailscale/tailscale */
-import http, { type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { http } from '../../base/node-http.ts';
 
 /** The daemon refuses other names: a browser that is tricked into calling it would send another one. */
 const HOST = 'local-tailscaled.sock';

@@ -5,37 +5,53 @@
  *          The format is not promised: only what is read here is looked at, and what is missing is left out. Headscale has the same daemon.
  */
 import { BlockList, isIP, isIPv4 } from 'node:net';
-import Type, { type Static, type TSchema } from 'typebox';
-import { createDecoder, decodeOrThrow } from '../../api/decode.ts';
 import type { NetworkStatus } from '../../api/node.ts';
 
 /** Go writes null for an empty list or map, and leaves out what an older daemon does not know. */
-function Maybe<Schema extends TSchema>(schema: Schema) {
-  return Type.Optional(Type.Union([schema, Type.Null()]));
-}
+type Maybe<T> = { readonly [Key in keyof T]?: T[Key] | null };
 
-const Peer = Type.Object({
-  DNSName: Maybe(Type.String()),
-  TailscaleIPs: Maybe(Type.Array(Type.String())),
-  CurAddr: Maybe(
-    Type.String({ description: 'Address that packets to the peer go to; empty while they are relayed, or while there are none' }),
-  ),
-  Active: Maybe(Type.Boolean({ description: 'Something was sent to the peer within the last 45 s' })),
+type Peer = Maybe<{
+  DNSName: string;
+  TailscaleIPs: readonly string[];
+  /** address that packets to the peer go to; empty while they are relayed, or while there are none */
+  CurAddr: string;
+  /** something was sent to the peer within the last 45 s */
+  Active: boolean;
+}>;
+
+export type TailscaleStatus = { readonly BackendState: string } & Maybe<{
+  TUN: boolean;
+  Self: Peer;
+  CurrentTailnet: Maybe<{ MagicDNSEnabled: boolean }>;
+  /** each is looked at by itself: one peer that is written in another way must not hide the rest */
+  Peer: Readonly<Record<string, unknown>>;
+}>;
+
+type Check = (value: unknown) => boolean;
+
+const isText: Check = (value) => typeof value === 'string';
+const isFlag: Check = (value) => typeof value === 'boolean';
+const isTexts: Check = (value) => Array.isArray(value) && value.every(isText);
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const maybe =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || value === null || check(value);
+const isForm =
+  (form: Readonly<Record<string, Check>>): Check =>
+  (value) =>
+    isRecord(value) && Object.entries(form).every(([key, check]) => check(value[key]));
+
+// by hand: TypeBox would cost the agent 20 MB of memory
+const isPeer = isForm({ DNSName: maybe(isText), TailscaleIPs: maybe(isTexts), CurAddr: maybe(isText), Active: maybe(isFlag) });
+const isStatus = isForm({
+  BackendState: isText,
+  TUN: maybe(isFlag),
+  Self: maybe(isPeer),
+  CurrentTailnet: maybe(isForm({ MagicDNSEnabled: maybe(isFlag) })),
+  Peer: maybe(isRecord),
 });
-type Peer = Static<typeof Peer>;
-
-const Status = Type.Object({
-  BackendState: Type.String(),
-  TUN: Maybe(Type.Boolean()),
-  Self: Maybe(Peer),
-  CurrentTailnet: Maybe(Type.Object({ MagicDNSEnabled: Maybe(Type.Boolean()) })),
-  // each is decoded by itself: one peer that is written in another way must not hide the rest
-  Peer: Maybe(Type.Record(Type.String(), Type.Unknown())),
-});
-export type TailscaleStatus = Static<typeof Status>;
-
-const statusDecoder = createDecoder(Status);
-const peerDecoder = createDecoder(Peer);
 
 /** Where the server is, seen from here. */
 export interface ServerPlace {
@@ -51,9 +67,12 @@ export interface OverlayNetworkFacts {
   readonly hasInterface: boolean;
 }
 
-/** @throws {ApiError} Invalid when it is no status at all */
+/** @throws when it is no status at all */
 export function decodeTailscaleStatus(input: unknown): TailscaleStatus {
-  return decodeOrThrow(statusDecoder, input, "the status of Tailscale's daemon");
+  if (!isStatus(input)) {
+    throw new Error(`Cannot read the status of Tailscale's daemon as it has another form: ${JSON.stringify(input).slice(0, 100)}`);
+  }
+  return input as TailscaleStatus;
 }
 
 /** What a Node shows of the overlay network; undefined while this machine is not in it. */
@@ -90,10 +109,7 @@ function chooseAddress(addresses: readonly string[]): string | undefined {
  */
 function findServer({ Peer: peers }: TailscaleStatus, { hostname, addresses }: ServerPlace): Peer | undefined {
   return Object.values(peers ?? {})
-    .flatMap((candidate) => {
-      const decoded = peerDecoder(candidate);
-      return decoded.ok ? [decoded.value] : [];
-    })
+    .filter((candidate): candidate is Peer => isPeer(candidate))
     .find(({ TailscaleIPs, DNSName }) => {
       if (addresses !== undefined) {
         return addresses.some((address) => TailscaleIPs?.includes(address));

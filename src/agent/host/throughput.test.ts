@@ -28,6 +28,8 @@ interface Agent {
   stop(): Promise<void>;
 }
 
+const kept = (throughput: object | null): string => JSON.stringify({ format: 1, serverUrl: SERVER, throughput });
+
 let scratch: Scratch;
 let file: string;
 let agents: Agent[] = [];
@@ -56,6 +58,7 @@ function startAgent({ clock = new VirtualClock(), serverUrl = SERVER, isBusy = f
       link: line,
       serverUrl,
       path: file,
+      spreadMs: SPREAD,
       isBusy: () => agent.isBusy,
       clock,
       random: systemRandom,
@@ -132,7 +135,11 @@ describe('run()', () => {
   for (const [title, spoil] of [
     ['was of the line to another server', (content: string) => content.replace('100.64.0.1', '100.64.0.2')],
     ['is cut short', (content: string) => content.slice(0, 40)],
-    ['is of another form', () => '{"format":1,"serverUrl":"http://100.64.0.1:8080","throughput":{"lastTestTime":"yesterday"}}'],
+    ['is of another form', () => '[]'],
+    ['is of another format', (content: string) => content.replace('"format":1', '"format":2')],
+    ['has no result', () => kept(null)],
+    ['has a time that the server would refuse', () => kept({ lastTestTime: 'Nov 20 2026' })],
+    ['has a speed that the server would refuse', (content: string) => content.replace('Mbit/s', 'M'.repeat(64))],
     ['lies in the future', (content: string) => content.replace(/"lastTestTime":"2026/u, '"lastTestTime":"2036')],
   ] as const) {
     test(`run() measures at a start where what was kept ${title}`, async () => {

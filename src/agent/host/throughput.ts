@@ -23,7 +23,6 @@ const MAX_BYTES = 8 * 1024 * 1024; // each way; 100 Mbit/s take 0.7 s for it
 const LIMIT_MS = 5000; // each way
 const PERIOD_MS = 86_400_000;
 const JITTER = 0.1;
-const SPREAD_MS = 30_000; // a fleet that starts together does not measure together
 const BUSY_WAIT_MS = 30_000;
 const BUSY_LOOK_MS = 100; // while measuring: a pull that begins meanwhile does not share the line for longer
 
@@ -40,6 +39,8 @@ export interface ThroughputMonitorOptions {
   readonly serverUrl: string;
   /** of the file with the last result */
   readonly path: string;
+  /** the first test comes within that time, in milliseconds: a fleet that starts together does not measure together */
+  readonly spreadMs: number;
   /** whether an image is being pulled */
   readonly isBusy: () => boolean;
   readonly clock: Clock;
@@ -114,7 +115,7 @@ export function createThroughputMonitor(options: ThroughputMonitorOptions): Thro
     run: async (signal) => {
       latest = await readThroughputFile(path, serverUrl);
       await answered.wait(clock, Infinity, signal);
-      let waitMs = dueInMs(latest, clock.wallMs()) + random.next() * SPREAD_MS;
+      let waitMs = dueInMs(latest, clock.wallMs()) + random.next() * options.spreadMs;
       for (;;) {
         await clock.sleep(waitMs, signal);
         waitMs = await attempt(signal);
