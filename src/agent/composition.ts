@@ -1,7 +1,7 @@
 /**
  * The agent's parts, put together: called once by main.ts, which owns their lifetime.
  *
- *   session (registrar, heartbeater) ── what monitors of the machine know ──> server
+ *   session (registrar, heartbeater) ── what monitors of the machine and its line know ──> server
  *   assignment-watcher ──> supervision (reconciler), assignment-file;  reconciler ──> status-reporter ──> server
  */
 import { join } from 'node:path';
@@ -15,16 +15,20 @@ import { VERSION } from '../base/version.ts';
 import { Wakeup } from '../base/wakeup.ts';
 import { createCaraClient, type CaraClient } from '../client/cara-client.ts';
 import { httpFetch } from '../client/http-fetch.ts';
-import { createTransport, type FetchFunction } from '../client/transport.ts';
+import { createThroughputLink } from '../client/throughput-link.ts';
+import { createTransport, type FetchFunction, type Transport } from '../client/transport.ts';
 import { AssignmentFile } from './assignment-file.ts';
 import type { AgentConfig } from './config.ts';
 import type { Engine } from './docker/engine.ts';
+import { gaugePulls } from './docker/pull-gauge.ts';
 import { createClockMeter } from './host/clock-meter.ts';
 import { createEngineMonitor } from './host/engine-monitor.ts';
 import { createHostProbe, type HostProbe } from './host/host-probe.ts';
 import { createHostSampler } from './host/host-sampler.ts';
 import { createNetworkMonitor, type FindAddress } from './host/network-monitor.ts';
+import { createOverlayNetwork, defaultAgentHost } from './host/overlay-network.ts';
 import { findRouteAddress } from './host/route-address.ts';
+import { createThroughputMonitor, type ThroughputMonitor } from './host/throughput.ts';
 import { startAgentServer, type AgentServer } from './http/agent-server.ts';
 import { healthRoute } from './http/health.ts';
 import type { Identity } from './identity.ts';
@@ -64,7 +68,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
   const host = watchHost(ports);
   const parts = { ...ports, fetch: host.clockMeter.wrap(ports.fetch ?? httpFetch) };
   const server = await startAgentServer({
-    host: config.AGENT_HOST,
+    host: config.AGENT_HOST ?? defaultAgentHost(await host.overlay.readAtStart(stopper.signal)),
     port: config.AGENT_PORT,
     routes: [
       healthRoute({
@@ -77,7 +81,9 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     onBug: (err, path) => parts.log.error({ err, path }, 'request failed'),
   });
   const client = connect(parts);
-  const { supervision, reporter, file } = supervise(parts, client, standing);
+  const pulls = gaugePulls(ports.engine);
+  const { supervision, reporter, file } = supervise({ ...parts, engine: pulls.engine }, client, standing);
+  const throughput = config.THROUGHPUT_TEST === 'off' ? undefined : watchLine(parts, pulls.isPulling);
   await resume(identity, supervision, file);
   const watcher = createAssignmentWatcher({
     ...timed(parts, 'assignment-watcher'),
@@ -86,10 +92,13 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     clusterId: () => supervision.clusterId(),
     sink: whileWelcome(standing, toSink(supervision, reporter, file)),
   });
-  runLink({ ...parts, client, host, standing, server, supervision, relist: () => watcher.relist() });
+  runLink({ ...parts, client, host, throughput, standing, server, supervision, relist: () => watcher.relist() });
   stopper.spawn('host-sampler', (signal) => host.sampler.run(signal));
   stopper.spawn('engine-monitor', (signal) => host.engine.run(signal));
   stopper.spawn('network-monitor', (signal) => host.network.run(signal));
+  if (throughput !== undefined) {
+    stopper.spawn('throughput', (signal) => throughput.run(signal));
+  }
   stopper.spawn('assignment-file', (signal) => file.run(signal));
   stopper.spawn('assignment-watcher', (signal) => watcher.run(signal));
   stopper.spawn('status-reporter', (signal) => reporter.run(signal));
@@ -121,15 +130,34 @@ function watchHost(parts: Parts) {
       changed.notify();
     },
   });
+  const overlay = createOverlayNetwork({
+    ...timed(parts, 'overlay-network'),
+    socketPath: config.TAILSCALE_SOCKET,
+    serverUrl: config.SERVER_URL,
+  });
   const network = createNetworkMonitor({
     ...timed(parts, 'network-monitor'),
     serverUrl: config.SERVER_URL,
     nodeIp: config.NODE_IP,
+    overlay,
     findAddress: parts.findAddress ?? findRouteAddress,
     onChange: () => changed.notify(),
   });
   const clockMeter = createClockMeter({ ...timed(parts, 'clock-meter'), onChange: () => changed.notify() });
-  return { engine, sampler, network, clockMeter, firstSample, changed, info: probe.info() };
+  return { engine, sampler, overlay, network, clockMeter, firstSample, changed, info: probe.info() };
+}
+
+/** How fast the line to the server is. */
+function watchLine(parts: Parts, isBusy: () => boolean): ThroughputMonitor {
+  const { config } = parts;
+  return createThroughputMonitor({
+    ...timed(parts, 'throughput'),
+    link: createThroughputLink(openTransport(parts)),
+    serverUrl: config.SERVER_URL,
+    path: join(config.DATA_DIR, 'throughput.json'),
+    spreadMs: config.HEARTBEAT_INTERVAL,
+    isBusy,
+  });
 }
 
 /** What runs here, and what is said of it. */
@@ -229,6 +257,8 @@ function whileWelcome(standing: StandingCell, sink: AssignmentSink): AssignmentS
 interface Link extends Parts {
   readonly client: CaraClient;
   readonly host: ReturnType<typeof watchHost>;
+  /** undefined: not to be measured */
+  readonly throughput: ThroughputMonitor | undefined;
   readonly standing: StandingCell;
   readonly server: AgentServer;
   readonly supervision: Supervision;
@@ -250,6 +280,7 @@ function runLink(parts: Link): void {
         engine: host.engine.state(),
         host: host.sampler.latest(),
         network: host.network.latest(),
+        throughput: parts.throughput?.latest(),
         agentPort: server.port,
         info,
         identity: { id: identity.id, bootId: identity.bootId, ...(answer !== undefined && { answer }) },
@@ -258,6 +289,7 @@ function runLink(parts: Link): void {
     onAccepted: (isReturn) => {
       registrar.confirm();
       standing.current = 'registered';
+      parts.throughput?.serverAnswered();
       if (isReturn) {
         parts.relist();
       }
@@ -281,15 +313,18 @@ function runLink(parts: Link): void {
   stopper.spawn('session', (signal) => runSession(session, signal));
 }
 
-function connect({ config, clock, fetch }: AgentPorts, timeoutMs?: number): CaraClient {
-  const transport = createTransport({
+function connect(parts: AgentPorts, timeoutMs?: number): CaraClient {
+  return createCaraClient(openTransport(parts, timeoutMs));
+}
+
+function openTransport({ config, clock, fetch }: AgentPorts, timeoutMs?: number): Transport {
+  return createTransport({
     serverUrl: config.SERVER_URL,
     userAgent: `cara-agent/${VERSION}`,
     clock,
     ...(timeoutMs !== undefined && { timeoutMs }),
     fetch: fetch ?? httpFetch,
   });
-  return createCaraClient(transport);
 }
 
 /** What every part with a loop takes. */

@@ -8,6 +8,7 @@ import { oneOf, text, wholeNumber, type ValuesOf } from '../base/config.ts';
 import { defaultDataDir } from '../base/data-dir.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../base/log.ts';
 import type { Resources } from './host/capacity.ts';
+import { TAILSCALE_SOCKET } from './host/overlay-network.ts';
 
 /** What the defaults depend on. */
 export interface HostFacts {
@@ -16,6 +17,7 @@ export interface HostFacts {
   readonly isRoot: boolean;
 }
 
+const THROUGHPUT_TESTS = ['daily', 'off'] as const;
 const LONGEST_INTERVAL_MS = 3_600_000; // beyond an hour no timeout would make sense
 
 /** The agent's settings with their defaults on this machine. */
@@ -33,12 +35,26 @@ export function agentSettings(host: HostFacts) {
       default: 'unix:///var/run/docker.sock',
       help: 'The container engine, unix:///PATH or tcp://HOST:PORT; Docker Engine API 1.41 or newer.',
     },
-    AGENT_HOST: { read: text, default: '127.0.0.1', help: "Address that the agent's own HTTP server listens on." },
+    AGENT_HOST: {
+      read: text,
+      default: undefined,
+      help: "Address that the agent's own HTTP server listens on; without it, that of the overlay network, else 127.0.0.1.",
+    },
     AGENT_PORT: { read: wholeNumber(0, 65_535), default: '9090', help: 'Its port; 0 takes a free one and logs it.' },
     NODE_IP: {
       read: ipAddress,
       default: undefined,
-      help: 'Address reported as status.network.ip; without it, that of the route to the server.',
+      help: 'Address reported as status.network.ip; without it, that of the overlay network, else that of the route to the server.',
+    },
+    TAILSCALE_SOCKET: {
+      read: folderOrFile,
+      default: TAILSCALE_SOCKET,
+      help: "Socket of Tailscale's daemon, asked for this machine's address, name and path in the overlay network; none there, no overlay.",
+    },
+    THROUGHPUT_TEST: {
+      read: oneOf(THROUGHPUT_TESTS),
+      default: 'daily',
+      help: `When the line to the server is measured, 8 MiB and 5 s each way at most: one of ${THROUGHPUT_TESTS.join(', ')}.`,
     },
     SYSTEM_RESERVED: {
       read: resources,
@@ -50,15 +66,16 @@ export function agentSettings(host: HostFacts) {
       default: undefined,
       help: 'Folders below which HostPath volumes may lie, separated by commas; without it, none may.',
     },
-    DATA_DIR: { read: folder, default: defaultDataDir(host), help: 'Folder of the identity and the last assignments.' },
+    DATA_DIR: { read: folderOrFile, default: defaultDataDir(host), help: 'Folder of the identity and the last assignments.' },
     LOG_LEVEL: { read: oneOf(LOG_LEVELS), default: 'info', help: `One of ${LOG_LEVELS.join(', ')}.` },
     LOG_FORMAT: { read: oneOf(LOG_FORMATS), default: 'auto', help: 'json or pretty; auto is pretty on a terminal.' },
   } as const;
 }
 
 type Values = ValuesOf<ReturnType<typeof agentSettings>>;
-/** As read; intervals are milliseconds. NODE_IP and ALLOWED_HOST_PATHS are undefined where nobody set them. */
-export type AgentConfig = Omit<Values, 'NODE_IP' | 'ALLOWED_HOST_PATHS'> & {
+/** As read; intervals are milliseconds. AGENT_HOST, NODE_IP and ALLOWED_HOST_PATHS are undefined where nobody set them. */
+export type AgentConfig = Omit<Values, 'AGENT_HOST' | 'NODE_IP' | 'ALLOWED_HOST_PATHS'> & {
+  readonly AGENT_HOST: string | undefined;
   readonly NODE_IP: string | undefined;
   readonly ALLOWED_HOST_PATHS: readonly string[] | undefined;
 };
@@ -86,7 +103,7 @@ function ipAddress(value: string): string {
   return value;
 }
 
-function folder(value: string): string {
+function folderOrFile(value: string): string {
   return resolve(value);
 }
 

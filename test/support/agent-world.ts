@@ -16,12 +16,15 @@ import { createTransport } from '../../src/client/transport.ts';
 import { serverSettings } from '../../src/server/config.ts';
 import { startServer, type RunningServer } from '../../src/server/main.ts';
 import { startFakeDocker, type FakeDocker } from './fake-docker.ts';
+import { NO_SURROUNDINGS } from './programs.ts';
 import { makeScratch } from './scratch.ts';
 
 export interface AgentWorldOptions {
   readonly heartbeatInterval?: string;
   /** the server's; default 2s, the least */
   readonly heartbeatTimeout?: string;
+  /** more settings of the agent */
+  readonly agentEnv?: Readonly<Record<string, string>>;
   /** how many times faster than ours the agent's time runs; default 1 */
   readonly agentSpeed?: number;
 }
@@ -69,6 +72,8 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
         DOCKER_HOST: engine.host,
         AGENT_PORT: '0',
         DATA_DIR: dataDir,
+        ...NO_SURROUNDINGS,
+        ...options.agentEnv,
       };
       const config = loadConfig(agentSettings({ hostname: 'test', env: {}, isRoot: false }), { argv: [], env });
       return (agent = await startAgent({ ...ports, clock: fastClock(options.agentSpeed ?? 1), config, log }));

@@ -51,6 +51,9 @@ export async function startServer(options: ProgramOptions = {}): Promise<Program
   });
 }
 
+/** What an agent under test does without, unless the test asks for it: the developer's own overlay network, and load on its server. */
+export const NO_SURROUNDINGS = { TAILSCALE_SOCKET: '/nonexistent/tailscaled.sock', THROUGHPUT_TEST: 'off' } as const;
+
 export interface AgentOptions extends ProgramOptions {
   readonly serverUrl: string;
   readonly engineHost: string;
@@ -64,6 +67,7 @@ export async function startAgent(options: AgentOptions): Promise<Program> {
     DOCKER_HOST: options.engineHost,
     NODE_NAME: options.nodeName,
     AGENT_PORT: '0',
+    ...NO_SURROUNDINGS,
     ...options.env,
   };
   return await startProgram('cara-agent', { message: 'agent listening', ...options, env });

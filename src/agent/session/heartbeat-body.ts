@@ -9,6 +9,8 @@ export interface HeartbeatParts {
   /** undefined until the machine was measured */
   readonly host: HostSample | undefined;
   readonly network: NetworkStatus;
+  /** the last test's; undefined where there was none */
+  readonly throughput: NetworkStatus['throughput'];
   /** really bound */
   readonly agentPort: number;
   readonly info: NodeInfo;
@@ -17,9 +19,9 @@ export interface HeartbeatParts {
   readonly clock: ReportedCondition | undefined;
 }
 
-export function buildHeartbeat({ engine, host, network, agentPort, info, identity, clock }: HeartbeatParts): Heartbeat {
+export function buildHeartbeat({ engine, host, network, throughput, agentPort, info, identity, clock }: HeartbeatParts): Heartbeat {
   return {
-    network: { ...network, agentPort },
+    network: { ...network, agentPort, ...(throughput !== undefined && { throughput }) },
     ...(host !== undefined && { capacity: host.capacity, allocatable: host.allocatable }),
     info: { ...info, ...(engine.info !== undefined && { containerRuntimeVersion: `docker://${engine.info.serverVersion}` }) },
     conditions: [toRuntimeCondition(engine), ...(host?.conditions ?? []), ...(clock === undefined ? [] : [clock])],

@@ -29,6 +29,7 @@ import { describeHeartbeat, registerHeartbeat } from './routes/heartbeats.ts';
 import { moveRoutes } from './routes/moves.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { projectRoutes } from './routes/projects.ts';
+import { registerThroughput, throughputRoutes } from './routes/throughput.ts';
 import { secretRoutes } from './routes/secrets.ts';
 
 export interface AppDeps {
@@ -68,6 +69,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
     frameworkErrors: (error, request, reply) => void replyWithProblem(error, request, reply, log),
     clientErrorHandler: (error, socket) => replyToBrokenRequest(error, socket),
   });
+  const throughput = throughputRoutes(deps);
   const routes: readonly Route[] = [
     ...healthRoutes({ ...deps, describeApi: () => describeApi(routes) }),
     ...nodeRoutes(deps),
@@ -75,6 +77,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
     ...projectRoutes(deps),
     ...moveRoutes(deps),
     ...eventRoutes(deps),
+    ...throughput,
     ...secretRoutes(deps),
   ];
 
@@ -96,7 +99,8 @@ export function createApp(deps: AppDeps): FastifyInstance {
   registerHeartbeat(app, deps);
   app.register((scope, _options, done) => {
     observeRequests(scope, { ...deps, log });
-    routes.filter((route) => !isHeartbeat(route)).forEach((route) => registerRoute(scope, route));
+    routes.filter((route) => !isHeartbeat(route) && !throughput.includes(route)).forEach((route) => registerRoute(scope, route));
+    registerThroughput(scope, throughput); // its bodies are streams
     done();
   });
   return app;
