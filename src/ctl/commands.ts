@@ -6,6 +6,7 @@ const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   get: async () => (await import('./commands/get.ts')).getCommand,
   describe: async () => (await import('./commands/describe.ts')).describeCommand,
   apply: async () => (await import('./commands/apply.ts')).applyCommand,
+  create: async () => (await import('./commands/create.ts')).createCommand,
   delete: async () => (await import('./commands/delete.ts')).deleteCommand,
   cordon: async () => (await import('./commands/cordon.ts')).cordonCommand,
   uncordon: async () => (await import('./commands/uncordon.ts')).uncordonCommand,

@@ -8,7 +8,7 @@ import { ApiError, type FieldError } from '../api/errors.ts';
 import { decodeManifest } from '../api/manifest.ts';
 import { CtlError } from './ctl-error.ts';
 import type { ManifestSource } from './manifest-source.ts';
-import type { ResourceType } from './resource-type.ts';
+import { typeOf, type ResourceType } from './resource-type.ts';
 import { parseYaml, type Place, type YamlDocument } from './yaml-document.ts';
 
 export interface Manifest {
@@ -88,7 +88,7 @@ function readObject({
     const { kind, metadata } = decodeManifest(value);
     return [
       {
-        type: kind === 'Node' ? 'node' : 'project',
+        type: typeOf(kind),
         name: metadata.name,
         document: value,
         file,

@@ -38,7 +38,7 @@ export interface ParseOptions {
 
 const SUMMARY = `caractrl talks to a Caravanserai control plane: what runs where, and what should.
 
-Resource types: nodes (node, no), projects (project, proj); TYPE/NAME works too.`;
+Resource types: nodes (node, no), projects (project, proj), secrets (secret); TYPE/NAME works too.`;
 
 const FOOTER = `
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage. Results go to stdout, everything else to stderr.

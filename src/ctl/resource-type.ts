@@ -1,12 +1,13 @@
 /** The names of resources on the command line: singular, plural, short, TYPE/NAME, lists of types. */
 import { UsageError } from './ctl-error.ts';
 
-export const RESOURCE_TYPES = ['node', 'project'] as const;
+export const RESOURCE_TYPES = ['node', 'project', 'secret'] as const;
 export type ResourceType = (typeof RESOURCE_TYPES)[number];
 
 const WORDS: Readonly<Record<ResourceType, { readonly plural: string; readonly kind: string; readonly aliases: readonly string[] }>> = {
   node: { plural: 'nodes', kind: 'Node', aliases: ['node', 'nodes', 'no'] },
   project: { plural: 'projects', kind: 'Project', aliases: ['project', 'projects', 'proj'] },
+  secret: { plural: 'secrets', kind: 'Secret', aliases: ['secret', 'secrets'] },
 };
 
 /** What a command line selects of one type; no names: all. */
@@ -21,6 +22,10 @@ export function pluralOf(type: ResourceType): string {
 
 export function kindOf(type: ResourceType): string {
   return WORDS[type].kind;
+}
+
+export function typeOf(kind: 'Node' | 'Project' | 'Secret'): ResourceType {
+  return ({ Node: 'node', Project: 'project', Secret: 'secret' } as const)[kind];
 }
 
 /** @throws {UsageError} naming the types there are */

@@ -2,17 +2,28 @@
 import { ApiError } from '../api/errors.ts';
 import type { NodeObject } from '../api/node.ts';
 import type { ProjectObject } from '../api/project.ts';
+import type { SecretObject } from '../api/secret.ts';
 import type { CaraClient, ResourceClient } from '../client/cara-client.ts';
 import type { Column } from './output/column.ts';
 import { NODE_COLUMNS } from './output/node-columns.ts';
 import { PROJECT_COLUMNS } from './output/project-columns.ts';
+import { SECRET_COLUMNS } from './output/secret-columns.ts';
 import type { Cell } from './output/table.ts';
 import type { ResourceType } from './resource-type.ts';
 
-export type AnyObject = NodeObject | ProjectObject;
+export type AnyObject = NodeObject | ProjectObject | SecretObject;
 
 export function resourceOf(client: CaraClient, type: ResourceType): ResourceClient<AnyObject> {
-  return type === 'node' ? client.nodes : client.projects;
+  switch (type) {
+    case 'node':
+      return client.nodes;
+    case 'project':
+      return client.projects;
+    case 'secret':
+      return client.secrets;
+    default:
+      return type satisfies never;
+  }
 }
 
 /** In our words: the server's name the path. */
@@ -31,17 +42,20 @@ export function tableOf(
   objects: readonly AnyObject[],
   view: { readonly isWide: boolean; readonly nowMs: number },
 ): TableShape {
-  return type === 'node'
-    ? shape(
-        NODE_COLUMNS,
-        objects.filter((object) => object.kind === 'Node'),
-        view,
-      )
-    : shape(
-        PROJECT_COLUMNS,
-        objects.filter((object) => object.kind === 'Project'),
-        view,
-      );
+  switch (type) {
+    case 'node':
+      return shape(NODE_COLUMNS, ofKind(objects, 'Node'), view);
+    case 'project':
+      return shape(PROJECT_COLUMNS, ofKind(objects, 'Project'), view);
+    case 'secret':
+      return shape(SECRET_COLUMNS, ofKind(objects, 'Secret'), view);
+    default:
+      return type satisfies never;
+  }
+}
+
+function ofKind<Kind extends AnyObject['kind']>(objects: readonly AnyObject[], kind: Kind): readonly Extract<AnyObject, { kind: Kind }>[] {
+  return objects.filter((object): object is Extract<AnyObject, { kind: Kind }> => object.kind === kind);
 }
 
 function shape<Item>(

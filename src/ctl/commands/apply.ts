@@ -46,7 +46,7 @@ async function runApply(context: CommandContext, _: readonly string[], options: 
   const { readSources } = await import('../manifest-source.ts');
   const sources = await readSources(options.filename, { isRecursive: options.recursive, io }, signal);
   const { readManifests } = await import('../manifest-file.ts');
-  // Nodes first: a Project may select a label that a Node of the same set brings
+  // Projects last: they may select a label that a Node of the same set brings, or use a Secret of it
   const manifests = readManifests(sources).toSorted((left, right) => Number(left.type === 'project') - Number(right.type === 'project'));
   if (options.dryRun) {
     io.stdout.write(manifests.map(({ type, name }) => `${type}/${name} valid (dry run: nothing was sent)\n`).join(''));

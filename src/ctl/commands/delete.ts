@@ -24,7 +24,7 @@ interface Target {
 
 export const deleteCommand = defineCommand({
   name: 'delete',
-  summary: 'Remove Nodes or Projects; waits until they are gone',
+  summary: 'Remove Nodes, Projects or Secrets; waits until they are gone',
   args: 'TYPE NAME... | TYPE/NAME... | -f FILE',
   options: {
     filename: list('file', 'what the manifests in this file, folder or - describe', 'f'),
@@ -83,8 +83,8 @@ async function readTargets(context: CommandContext, args: readonly string[], opt
   const { readSources } = await import('../manifest-source.ts');
   const sources = await readSources(options.filename, { isRecursive: options.recursive, io: context.io }, context.signal);
   const { readManifests } = await import('../manifest-file.ts');
-  // Projects first: their nodes are needed to stop them
-  return readManifests(sources).toSorted((left, right) => Number(left.type === 'node') - Number(right.type === 'node'));
+  // Projects first: their nodes are needed to stop them, and they use the Secrets
+  return readManifests(sources).toSorted((left, right) => Number(left.type !== 'project') - Number(right.type !== 'project'));
 }
 
 /** @returns the Project while it is still going and is to be waited for */
@@ -97,9 +97,11 @@ async function deleteOne(context: CommandContext, target: Target, options: Delet
       await warnOfProjects(context, name);
     }
     const dropped = type === 'project' && options.force ? await client.projects.find(name, context.signal) : undefined;
-    const { isGone, object } = await resource.delete(name, { force: options.force }, context.signal);
+    const force = options.force && type !== 'secret'; // which is gone at once anyway
+    const { isGone, object, warnings } = await resource.delete(name, { force }, context.signal);
+    context.io.stderr.write(warnings.map((warning) => `warning: ${type}/${name}: ${warning}\n`).join(''));
     if (isGone) {
-      printResult(context, target, options.force ? 'deleted by force' : 'deleted');
+      printResult(context, target, force ? 'deleted by force' : 'deleted');
       warnOfContainers(context, dropped);
       return undefined;
     }

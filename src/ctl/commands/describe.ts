@@ -1,27 +1,36 @@
 /** caractrl describe: one object, whole, for people. */
 import type { EventObject } from '../../api/event.ts';
 import type { ProjectObject } from '../../api/project.ts';
-import { defineCommand, text, type CommandContext } from '../command.ts';
+import type { ListQuery } from '../../client/cara-client.ts';
+import { defineCommand, flag, text, type CommandContext } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
 import { describeNode } from '../output/describe-node.ts';
+import type { DescribeView } from '../output/describe-common.ts';
 import { describeProject } from '../output/describe-project.ts';
+import { describeSecret } from '../output/describe-secret.ts';
 import { renderEvents } from '../output/event-columns.ts';
 import { renderDocument, toDocument } from '../output/document.ts';
 import { kindOf, readNamedSelections, readSelections, type ResourceType } from '../resource-type.ts';
 import { notFound, resourceOf, type AnyObject } from '../resource-view.ts';
+import { revealSecrets } from '../reveal.ts';
 
 export const describeCommand = defineCommand({
   name: 'describe',
-  summary: 'Show everything about a Node or a Project',
+  summary: 'Show everything about a Node, a Project or a Secret',
   args: 'TYPE NAME... | TYPE/NAME...',
-  options: { selector: text('selector', 'those with these labels instead of names', 'l') },
+  options: {
+    selector: text('selector', 'those with these labels instead of names', 'l'),
+    reveal: flag('show the values of Secrets'),
+  },
   examples: [
     { command: 'caractrl describe node worker-01', does: 'state, conditions with ages, resources, the Projects on it' },
     { command: 'caractrl describe project shop', does: 'phase and why, services, ports, conditions' },
     { command: 'caractrl describe projects -l team=web', does: 'by label' },
+    { command: 'caractrl describe secret shop --reveal', does: 'keys, sizes, what uses it, and its values' },
   ],
-  run: async (context, args, { selector }) => {
-    const objects = await readObjects(context, args, selector);
+  run: async (context, args, { selector, reveal }) => {
+    const found = await readObjects(context, args, selector);
+    const objects = reveal ? await revealSecrets(context, found) : found;
     const { io, output, clock } = context;
     if (output === 'json' || output === 'yaml') {
       io.stdout.write(await renderDocument(output, toDocument(objects, { isSingle: true, listKind: 'List' })));
@@ -30,12 +39,7 @@ export const describeCommand = defineCommand({
     const view = { screen: io.stdout, nowMs: clock.wallMs() };
     const texts = await Promise.all(
       objects.map(async (object) => {
-        const [text, events] = await Promise.all([
-          object.kind === 'Node'
-            ? projectsOn(context, object).then((projects) => describeNode(object, projects, view))
-            : describeProject(object, view),
-          eventsOf(context, object),
-        ]);
+        const [text, events] = await Promise.all([describe(context, object, view), eventsOf(context, object)]);
         return text + renderEvents(events, view);
       }),
     );
@@ -43,6 +47,19 @@ export const describeCommand = defineCommand({
     return 0;
   },
 });
+
+async function describe(context: CommandContext, object: AnyObject, view: DescribeView): Promise<string> {
+  switch (object.kind) {
+    case 'Node':
+      return describeNode(object, await listProjects(context, { nodeRef: object.metadata.name }), view);
+    case 'Project':
+      return describeProject(object, view);
+    case 'Secret':
+      return describeSecret(object, await listProjects(context, {}), view);
+    default:
+      return object satisfies never;
+  }
+}
 
 async function readObjects(context: CommandContext, args: readonly string[], selector: string | undefined): Promise<readonly AnyObject[]> {
   const { connect, io, signal } = context;
@@ -78,7 +95,7 @@ async function eventsOf({ connect, signal }: CommandContext, { kind, metadata }:
   return (await client.events.list({ object: `${kind}/${metadata.name}` }, signal)).items;
 }
 
-async function projectsOn({ connect, signal }: CommandContext, node: AnyObject): Promise<readonly ProjectObject[]> {
+async function listProjects({ connect, signal }: CommandContext, query: ListQuery): Promise<readonly ProjectObject[]> {
   const client = await connect();
-  return (await client.projects.list({ nodeRef: node.metadata.name }, signal)).items;
+  return (await client.projects.list(query, signal)).items;
 }

@@ -8,6 +8,7 @@ import { renderDocument, toDocument } from '../output/document.ts';
 import { renderTable } from '../output/table.ts';
 import { kindOf, pluralOf, readSelections, type Selection } from '../resource-type.ts';
 import { notFound, resourceOf, tableOf, type AnyObject } from '../resource-view.ts';
+import { revealSecrets } from '../reveal.ts';
 
 // Not imported from api/project.ts: that brings the schemas with it, 30 ms of a command that should take 60.
 const PHASES: readonly ProjectPhase[] = ['Pending', 'Scheduled', 'Running', 'Failed', 'Terminating', 'Terminated'];
@@ -17,17 +18,19 @@ interface GetOptions {
   readonly phase: readonly string[];
   readonly node: string | undefined;
   readonly watch: boolean;
+  readonly reveal: boolean;
 }
 
 export const getCommand = defineCommand({
   name: 'get',
-  summary: 'List Nodes or Projects',
+  summary: 'List Nodes, Projects or Secrets',
   args: 'TYPE[,TYPE] [NAME...] | TYPE/NAME...',
   options: {
     selector: text('selector', 'only those with these labels: zone=ed312,tier!=dev,arch in (arm64,amd64),gpu,!spot', 'l'),
     phase: list('phase', `only Projects in this phase: ${PHASES.join(', ')}`),
     node: text('name', 'only Projects on this node'),
     watch: flag('then show each change, until Ctrl-C', { short: 'w' }),
+    reveal: flag('with the values of the Secrets that are named; for -o json and -o yaml'),
   },
   examples: [
     { command: 'caractrl get nodes', does: 'all nodes' },
@@ -36,6 +39,7 @@ export const getCommand = defineCommand({
     { command: 'caractrl get nodes -l caravanserai.io/zone=ed312', does: 'by label' },
     { command: 'caractrl get projects --phase Failed -w', does: 'failed Projects, as they come' },
     { command: 'caractrl get nodes,projects', does: 'both' },
+    { command: 'caractrl get secret shop --reveal -o yaml', does: 'a Secret with its values, in base64' },
   ],
   run: runGet,
 });
@@ -43,13 +47,19 @@ export const getCommand = defineCommand({
 async function runGet(context: CommandContext, args: readonly string[], options: GetOptions): Promise<number> {
   const selections = readSelections(args, 'get');
   const query = readQuery(selections, options);
+  if (options.reveal) {
+    checkReveal(context, selections, options);
+  }
   if (options.watch) {
     const { watchResources } = await import('../watch-resources.ts');
     return watchResources(context, selections, query);
   }
   const client = await context.connect();
   const results = await Promise.all(
-    selections.map(async (selection) => ({ ...selection, ...(await read(client, selection, query, context.signal)) })),
+    selections.map(async (selection) => {
+      const { items, missing } = await read(client, selection, query, context.signal);
+      return { ...selection, items: options.reveal ? await revealSecrets(context, items) : items, missing };
+    }),
   );
   await print(context, results);
   const missing = results.flatMap((result) => result.missing);
@@ -60,12 +70,24 @@ async function runGet(context: CommandContext, args: readonly string[], options:
   return 0;
 }
 
+/** Values come out only of what was named, and never into a table, which has no place for them. @throws {UsageError} */
+function checkReveal({ output }: CommandContext, selections: readonly Selection[], { watch }: GetOptions): void {
+  const isNamed = selections.every(({ type, names }) => type === 'secret' && names.length > 0);
+  if (!isNamed || watch || (output !== 'json' && output !== 'yaml')) {
+    throw new UsageError('Cannot reveal values like this: name the Secrets, and use -o json or -o yaml', {
+      hint: 'caractrl get secret NAME --reveal -o yaml, or caractrl describe secret NAME --reveal',
+    });
+  }
+}
+
 function readQuery(selections: readonly Selection[], { selector, phase, node }: GetOptions): ListQuery {
   if (selections.some(({ names }) => names.length > 0) && (selector !== undefined || phase.length > 0 || node !== undefined)) {
     throw new UsageError('Cannot both name resources and select them: leave out the names, or --selector, --phase and --node');
   }
   if ((phase.length > 0 || node !== undefined) && selections.some(({ type }) => type !== 'project')) {
-    throw new UsageError('Cannot use --phase and --node with nodes: they select Projects', { hint: 'caractrl get projects --help' });
+    throw new UsageError('Cannot use --phase and --node with anything else: they select Projects', {
+      hint: 'caractrl get projects --help',
+    });
   }
   const phases = phase.map((word) => {
     const found = PHASES.find((candidate) => candidate.toLowerCase() === word.toLowerCase());

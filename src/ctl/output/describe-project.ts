@@ -1,5 +1,5 @@
 /** `describe project`. */
-import type { ProjectObject, Service, ServiceStatus } from '../../api/project.ts';
+import type { ProjectObject, Service, ServiceFile, ServiceStatus } from '../../api/project.ts';
 import { explainPhase } from '../project-progress.ts';
 import { timeWithAge } from './age.ts';
 import { metaFields, renderConditions, type DescribeView } from './describe-common.ts';
@@ -22,6 +22,7 @@ export function describeProject(project: ProjectObject, view: DescribeView): str
         { name: 'Message', value: withoutReason(explainPhase(project), status.reason) },
         { name: 'Node', value: status.nodeRef === undefined ? 'none' : `${status.nodeRef} (assignment ${status.assignment})` },
         { name: 'Ready', value: countReady(project) },
+        { name: 'Missing secrets', value: listMissing(project), tone: 'bad' },
         {
           name: 'Up to date',
           value: isCurrent ? 'yes' : `no: generation ${status.observedGeneration} of ${metadata.generation} was acted on`,
@@ -85,12 +86,32 @@ function describeService(service: Service, status: ServiceStatus | undefined, { 
         ({ name, mountPath, readOnly }) => `${name} at ${mountPath}${readOnly === true ? ' (read-only)' : ''}`,
       ),
     },
-    {
-      name: 'Environment',
-      value: service.env?.map(({ name, value, valueFrom }) => describeVariable(name, value, valueFrom?.secretKeyRef)),
-    },
+    { name: 'Environment', value: describeEnvironment(service) },
+    { name: 'Files', value: service.files?.map(describeFile) },
   ];
   return `  ${paint(screen, 'strong', toPrintable(service.name))}\n${renderFields(fields, screen, '    ')}`;
+}
+
+function describeEnvironment({ env = [], envFrom = [] }: Service): readonly string[] | undefined {
+  const lines = [
+    ...envFrom.map(({ secretRef, prefix = '' }) => `${prefix}* from all keys of secret ${secretRef.name}`),
+    ...env.map(({ name, value, valueFrom }) => describeVariable(name, value, valueFrom?.secretKeyRef)),
+  ];
+  return lines.length === 0 ? undefined : lines;
+}
+
+function describeFile({ mountPath, content, secretKeyRef }: ServiceFile): string {
+  return secretKeyRef === undefined
+    ? `${mountPath} (${(content ?? '').length} characters)`
+    : `${mountPath} from key ${secretKeyRef.key} of secret ${secretKeyRef.name}`;
+}
+
+/** What it waits for, or would wait for with its next container. */
+function listMissing({ status }: ProjectObject): readonly string[] | undefined {
+  const missing = (status.secrets ?? []).flatMap(({ name, missing: isSecretMissing, keys }) =>
+    isSecretMissing === true ? [name] : keys.filter((key) => key.missing === true).map((key) => `key ${key.name} of ${name}`),
+  );
+  return missing.length === 0 ? undefined : missing;
 }
 
 function describeVariable(
