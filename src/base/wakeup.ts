@@ -3,6 +3,8 @@
  */
 import type { Clock } from './clock.ts';
 
+const CANCELLED = new Error('Cancelled'); // made once: abort() without a reason makes one with a stack trace each time, 10 us
+
 export class Wakeup {
   #isNotified = false;
   #resolve: (() => void) | undefined;
@@ -25,7 +27,7 @@ export class Wakeup {
       this.#resolve = resolve;
       const timer = new AbortController();
       const cancel = (): void => {
-        timer.abort();
+        timer.abort(CANCELLED);
         resolve();
       };
       signal.addEventListener('abort', cancel, { once: true });
@@ -34,7 +36,7 @@ export class Wakeup {
       }
       await promise;
       signal.removeEventListener('abort', cancel);
-      timer.abort();
+      timer.abort(CANCELLED);
       this.#resolve = undefined;
     }
     this.#isNotified = false;

@@ -25,6 +25,7 @@ import { createEventService } from './events/event-service.ts';
 import { createEventSource } from './events/event-source.ts';
 import { createApp } from './http/app.ts';
 import { closeApp, listen } from './listen.ts';
+import type { NodeRegistry } from './nodes/node-registry.ts';
 import { startNodes } from './nodes/start-nodes.ts';
 import { openOwnStore } from './own-store.ts';
 import { createMoveService } from './projects/move-service.ts';
@@ -49,6 +50,8 @@ export interface RunningServer extends RunningProgram {
   /** such as http://127.0.0.1:8080, with the port really bound */
   readonly url: string;
   readonly app: FastifyInstance;
+  /** for benchmarks and the simulation, which beat without HTTP */
+  readonly registry: NodeRegistry;
 }
 
 /** Starts a server; when this resolves it serves. @throws {StartError} */
@@ -66,7 +69,7 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
     const crashed = failed.then((cause): never => {
       throw cause;
     });
-    const { app, close } = await Promise.race([startParts(ports, store, stopper), crashed]);
+    const { app, registry, close } = await Promise.race([startParts(ports, store, stopper), crashed]);
     const url = ports.listen === false ? 'http://cara-server.invalid' : await listen(app, config);
     warnOfExposure(config, log);
     log.info({ url, dataDir: config.DATA_DIR, version: VERSION }, 'server listening');
@@ -79,7 +82,7 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
       await closeStore();
       log.info('server stopped');
     };
-    return { url, app, failed, stop: () => (stopping ??= stop()) };
+    return { url, app, registry, failed, stop: () => (stopping ??= stop()) };
   } catch (error) {
     await stopper.stop();
     await closeStore();
@@ -138,7 +141,7 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
     secretParts.secretUsers[Symbol.dispose]();
     metrics.close();
   };
-  return { app, close };
+  return { app, registry, close };
 }
 
 function warnOfExposure({ HOST: host }: ServerConfig, log: Logger): void {

@@ -18,7 +18,7 @@ import { ApiError } from '../api/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { ChangeLog } from './change-log.ts';
 import type { Documents } from './documents.ts';
-import { copyOf } from './frozen.ts';
+import { frozenCopyOf } from './frozen.ts';
 import type { Change, Listing, Store, StoredObject, WatchItem, Write } from './store.ts';
 import { WriteBatch } from './write-batch.ts';
 
@@ -74,7 +74,7 @@ class DocumentStore implements Store {
 
   async commit(writes: readonly Write[]): Promise<readonly (StoredObject | undefined)[]> {
     this.#requireOpen('write');
-    const own = writes.map(copyOf); // now, not at the flush: the caller may go on with its draft
+    const own = writes.map(frozenCopyOf); // now, not at the flush: the caller may go on with its draft
     return await new Promise((resolve, reject) => {
       this.#queue.push({ writes: own, resolve, reject });
       if (this.#queue.length === 1) {

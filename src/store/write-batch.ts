@@ -5,7 +5,6 @@
  * none, and then applies them; or drops the batch, and nothing has happened.
  */
 import { ApiError } from '../api/errors.ts';
-import { deepFreeze } from './frozen.ts';
 import type { Documents } from './documents.ts';
 import type { Change, Draft, StoredObject, Write } from './store.ts';
 
@@ -30,7 +29,7 @@ export class WriteBatch {
 
   /**
    * Takes in one commit whole, or throws and stays as it was.
-   * @param writes drafts that nobody else holds: they are frozen here
+   * @param writes frozen to the last leaf (frozenCopyOf)
    * @returns what `Store.commit` returns
    * @throws {ApiError} AlreadyExists, NotFound, Conflict
    */
@@ -92,7 +91,7 @@ export class WriteBatch {
 }
 
 function stamp(draft: Draft, version: number): StoredObject {
-  return deepFreeze({ ...draft, metadata: { ...draft.metadata, resourceVersion: String(version) } });
+  return Object.freeze({ ...draft, metadata: Object.freeze({ ...draft.metadata, resourceVersion: String(version) }) });
 }
 
 function requireCurrent(write: Extract<Write, { op: 'update' | 'delete' }>, current: StoredObject | undefined): StoredObject {

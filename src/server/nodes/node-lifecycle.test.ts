@@ -47,7 +47,6 @@ async function startLifecycle(commit: (store: Store, ...args: Parameters<Store['
     random: systemRandom,
     log: silentLog,
     metrics,
-    heartbeatTimeoutMs: 90_000,
   });
   const ended = new AbortController();
   const running = lifecycle.run(ended.signal).catch((error: unknown) => {

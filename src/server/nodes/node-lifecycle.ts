@@ -6,16 +6,17 @@
  * Never    writes because time passed: a status that says the same but for lastHeartbeat stays as it is stored.
  * Callers  main.ts spawns `run`.
  */
+import { findCondition } from '../../api/condition.ts';
 import { hasReason } from '../../api/errors.ts';
-import type { NodeObject, Heartbeat } from '../../api/node.ts';
+import { NODE_STATES, type Heartbeat, type NodeObject } from '../../api/node.ts';
 import { Backoff } from '../../base/backoff.ts';
-import { nowRfc3339, type Clock } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ServerMetrics } from '../../base/metrics.ts';
 import type { Random } from '../../base/random.ts';
 import type { Wakeup } from '../../base/wakeup.ts';
 import type { Store } from '../../store/store.ts';
-import { deriveNodeStatus, isSameStatus } from './node-state.ts';
+import { isSameStatus } from './node-state.ts';
 import { TICK_MS, type NodeRegistry } from './node-registry.ts';
 
 /** Nodes written in one commit: large enough that a fleet that falls silent at once is told in time, small enough not to hold up requests. */
@@ -23,6 +24,12 @@ const BATCH_SIZE = 500;
 
 /** ms between flushes, so that many nodes with news share a commit; a lone one is written at once. */
 const FLUSH_INTERVAL_MS = 10;
+
+/** ms; the longest that news waits for the next flush. */
+const LONGEST_PAUSE_MS = 100;
+
+/** Changes of state in one commit that get a log line each. */
+const LOGGED_SINGLY = 20;
 
 export interface NodeLifecycleDeps {
   readonly store: Store;
@@ -33,7 +40,6 @@ export interface NodeLifecycleDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly metrics: ServerMetrics;
-  readonly heartbeatTimeoutMs: number;
 }
 
 export interface NodeLifecycle {
@@ -49,7 +55,7 @@ interface Draft {
 }
 
 export function createNodeLifecycle(deps: NodeLifecycleDeps): NodeLifecycle {
-  const { store, registry, wakeup, clock, metrics, heartbeatTimeoutMs } = deps;
+  const { store, registry, wakeup, clock, metrics } = deps;
   const log = deps.log.child({ component: 'node-lifecycle' });
   const backoff = new Backoff({ baseMs: 100, capMs: 5000 }, deps.random);
 
@@ -58,28 +64,41 @@ export function createNodeLifecycle(deps: NodeLifecycleDeps): NodeLifecycle {
     if (before === undefined) {
       return undefined;
     }
-    const presence = registry.presence(name);
-    const { spec, status: previous } = before;
-    const status = deriveNodeStatus({ name, spec, previous, ...presence, leaseMs: heartbeatTimeoutMs, now: nowRfc3339(clock) });
-    if (isSameStatus(status, previous)) {
-      registry.settle(name, presence.report);
+    const { report } = registry.presence(name);
+    const status = registry.deriveStatus(before);
+    if (isSameStatus(status, before.status)) {
+      registry.settle(name, report);
       return undefined;
     }
-    return { before, after: { ...before, status }, report: presence.report };
+    return { before, after: { ...before, status }, report };
   }
 
   async function commit(drafts: readonly Draft[]): Promise<void> {
     const stored = await store.commit(
       drafts.map(({ before, after }) => ({ op: 'update', object: after, expectedVersion: before.metadata.resourceVersion })),
     );
-    for (const [index, { before, after, report }] of drafts.entries()) {
-      const name = before.metadata.name;
+    for (const [index, { before, report }] of drafts.entries()) {
       registry.observe(stored[index] as NodeObject);
-      registry.settle(name, report);
-      if (before.status.state !== after.status.state) {
-        const ready = after.status.conditions.find(({ type }) => type === 'Ready');
-        log.info({ node: name, from: before.status.state, to: after.status.state, reason: ready?.reason }, 'node state changed');
-      }
+      registry.settle(before.metadata.name, report);
+    }
+    logStateChanges(drafts.filter(({ before, after }) => before.status.state !== after.status.state));
+  }
+
+  /** A line each; where many change at once, one for the rest of them. */
+  function logStateChanges(changed: readonly Draft[]): void {
+    for (const { before, after } of changed.slice(0, LOGGED_SINGLY)) {
+      const ready = findCondition(after.status.conditions, 'Ready');
+      log.info(
+        { node: before.metadata.name, from: before.status.state, to: after.status.state, reason: ready?.reason },
+        'node state changed',
+      );
+    }
+    const rest = changed.slice(LOGGED_SINGLY);
+    if (rest.length > 0) {
+      const nodesTo = Object.fromEntries(
+        NODE_STATES.map((state) => [state, rest.filter(({ after }) => after.status.state === state).length]),
+      );
+      log.info({ nodes: rest.length, nodesTo }, 'states of more nodes changed');
     }
   }
 
@@ -146,10 +165,16 @@ export function createNodeLifecycle(deps: NodeLifecycleDeps): NodeLifecycle {
     }
   }
 
+  /** Ends the leases that have run out. @returns now, monotonic ms */
+  function expire(): number {
+    const nowMs = clock.monotonicMs();
+    metrics.leaseExpired.inc(registry.expire(nowMs).length);
+    return nowMs;
+  }
+
   async function runFlusher(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const expired = registry.expire(clock.monotonicMs());
-      metrics.leaseExpired.inc(expired.length);
+      const startMs = expire();
       if (!(await flush(signal))) {
         await clock.sleep(backoff.nextMs(), signal);
         continue;
@@ -158,14 +183,15 @@ export function createNodeLifecycle(deps: NodeLifecycleDeps): NodeLifecycle {
         log.info({ failures: backoff.failures }, 'node status written again');
         backoff.reset();
       }
-      await clock.sleep(FLUSH_INTERVAL_MS, signal);
+      // as long as the flush took: under load fewer, larger commits, and half of the time is everybody else's
+      await clock.sleep(Math.max(FLUSH_INTERVAL_MS, Math.min(LONGEST_PAUSE_MS, clock.monotonicMs() - startMs)), signal);
       await wakeup.wait(clock, registry.nextDeadlineMs() - clock.monotonicMs(), signal);
     }
   }
 
   async function runTicker(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      registry.noticeTime(clock.monotonicMs());
+      expire(); // notices the time; and while a long flush goes on, readers are told of the nodes that fall silent meanwhile
       await clock.sleep(TICK_MS, signal);
     }
   }

@@ -7,14 +7,14 @@
  * Callers  http/routes/heartbeats.ts; node-service.ts and node-lifecycle.ts, which tell it what they wrote before they answer.
  */
 import { ApiError } from '../../api/errors.ts';
-import type { Heartbeat, NodeObject } from '../../api/node.ts';
+import type { Heartbeat, NodeObject, NodeStatus } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import type { Change } from '../../store/store.ts';
 import { LeaseTable } from './lease-table.ts';
 import { NameHolders } from './name-holders.ts';
 import type { Party, Rivalry } from './node-identity.ts';
-import { isDisputed, isHeard, type Dispute, type LeaseState } from './node-state.ts';
+import { deriveNodeStatus, isDisputed, isHeard, type Dispute, type LeaseState } from './node-state.ts';
 import { Tombstones } from './tombstones.ts';
 
 /** How often the lifecycle loop must call `noticeTime`, in milliseconds. */
@@ -38,6 +38,8 @@ interface Entry {
   version: number;
   /** wall ms of the last heartbeat; undefined: none since the server started */
   heardAtMs: number | undefined;
+  /** wall ms at which the last lease ran out; undefined: none has since the server started */
+  silentSinceMs: number | undefined;
   /** body of the last heartbeat: the same text again is the same report, and need not even be parsed */
   lastText: string | undefined;
   pending: Heartbeat | undefined;
@@ -154,6 +156,7 @@ export class NodeRegistry {
       const entry = this.#entries.get(name);
       if (entry !== undefined) {
         entry.lastText = undefined; // what it says when it comes back must be looked at anew
+        entry.silentSinceMs = this.#clock.wallMs();
         this.#markDirty(name);
       }
     }
@@ -206,6 +209,7 @@ export class NodeRegistry {
       node,
       version,
       heardAtMs: undefined,
+      silentSinceMs: undefined,
       lastText: undefined,
       pending: undefined,
       claimedUntilMs: 0,
@@ -261,17 +265,32 @@ export class NodeRegistry {
     return { lease, lastHeartbeat, report: entry?.pending, dispute: this.holders.findDispute(name) };
   }
 
-  /** The node as users see it: with the time of the last heartbeat, which the store does not have. */
+  /** The status that the node should have by now. What a lease's end changes, changed when it ended, however late that is written. */
+  deriveStatus(node: NodeObject): NodeStatus {
+    const { spec, status: previous, metadata } = node;
+    const { name } = metadata;
+    const presence = this.presence(name);
+    const silentSinceMs = presence.lease === 'Expired' && isHeard(previous) ? this.#entries.get(name)?.silentSinceMs : undefined;
+    const now = new Date(silentSinceMs ?? this.#clock.wallMs()).toISOString();
+    return deriveNodeStatus({ name, spec, previous, ...presence, leaseMs: this.#options.heartbeatTimeoutMs, now });
+  }
+
+  /**
+   * The node as users see it: with the time of the last heartbeat, which the store does not have, and silent from the moment its lease
+   * has run out: to write that down for a whole fleet takes seconds.
+   */
   withPresence(node: NodeObject): NodeObject {
-    const { uid } = node.metadata;
     const entry = this.#entries.get(node.metadata.name);
-    const isSame = entry?.node.metadata.uid === uid && entry.heardAtMs !== undefined;
-    const lastHeartbeat = isSame ? new Date(entry.heardAtMs ?? 0).toISOString() : node.status.lastHeartbeat;
+    const isSame = entry?.node.metadata.uid === node.metadata.uid;
+    const isUnwritten = isSame && entry.silentSinceMs !== undefined && isHeard(node.status) && !this.#leases.has(node.metadata.name);
+    const status = isUnwritten ? this.deriveStatus(node) : node.status;
+    const heardAtMs = isSame ? entry.heardAtMs : undefined;
+    const lastHeartbeat = heardAtMs === undefined ? status.lastHeartbeat : new Date(heardAtMs).toISOString();
     if (lastHeartbeat === undefined) {
       return node;
     }
-    const conditions = node.status.conditions.map((condition) => ({ ...condition, lastHeartbeatTime: lastHeartbeat }));
-    return { ...node, status: { ...node.status, lastHeartbeat, conditions } };
+    const conditions = status.conditions.map((condition) => ({ ...condition, lastHeartbeatTime: lastHeartbeat }));
+    return { ...node, status: { ...status, lastHeartbeat, conditions } };
   }
 
   /** Removes and returns up to `limit` names whose status must be derived again. */

@@ -82,10 +82,12 @@ class View implements NodeView {
   readonly allocatable: Allocatable;
   readonly #usage: Usage;
 
-  constructor(node: NodeObject, usage: Usage) {
+  /** @param previous of the same node; quantities are read again only when they are others: most changes are of state and conditions */
+  constructor(node: NodeObject, usage: Usage, previous: View | undefined) {
     this.name = node.metadata.name;
     this.node = node;
-    this.allocatable = readAllocatable(node.status);
+    const isSame = previous !== undefined && previous.node.status.allocatable === node.status.allocatable;
+    this.allocatable = isSame ? previous.allocatable : readAllocatable(node.status);
     this.#usage = usage;
   }
 
@@ -120,12 +122,12 @@ export class Snapshot {
 
   setNode(node: NodeObject): void {
     const { name } = node.metadata;
-    const previous = this.#views.get(name)?.node;
-    if (previous !== undefined && versionOf(previous) >= versionOf(node)) {
+    const previous = this.#views.get(name);
+    if (previous !== undefined && versionOf(previous.node) >= versionOf(node)) {
       return;
     }
-    this.#views.set(name, new View(node, this.#usageOf(name)));
-    if (previous === undefined || !answersAlike(previous, node)) {
+    this.#views.set(name, new View(node, this.#usageOf(name), previous));
+    if (previous === undefined || !answersAlike(previous.node, node)) {
       this.#roomEpoch += 1;
     }
   }

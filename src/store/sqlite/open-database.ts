@@ -127,6 +127,9 @@ function configure(database: DatabaseSync): void {
   database.exec('PRAGMA synchronous = FULL'); // in WAL mode NORMAL may lose the last commits in a power cut
   database.exec('PRAGMA foreign_keys = ON');
   database.exec('PRAGMA cache_size = -8000'); // KiB; only writes use it, reads are served from memory
+  // pages, 16 MiB: with the default of 1000 a flood of writes (a fleet that falls silent) checkpoints in every other commit: 60 us a write
+  // against 38, batches of 500
+  database.exec('PRAGMA wal_autocheckpoint = 4000');
   database.exec('PRAGMA journal_size_limit = 67108864'); // bytes; gives a WAL back that one great burst has grown
 }
 

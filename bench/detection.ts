@@ -1,0 +1,191 @@
+/**
+ * Failure detection: how late after its timeout a silent node is told to be NotReady, for the slowest of the fleet, to a watcher over
+ * HTTP in a process of its own. With one node, with all falling silent at one instant (as when the network in front of a server goes
+ * that was just restarted), and spread over a heartbeat interval (as in life), in memory and on SQLite.
+ *
+ * `node bench/run.ts detection`; NODES=1000 for a small fleet.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { pino } from 'pino';
+import type { Heartbeat, NodeObject } from '../src/api/node.ts';
+import { systemClock } from '../src/base/clock.ts';
+import { loadConfig } from '../src/base/config.ts';
+import { systemRandom } from '../src/base/random.ts';
+import { serverSettings } from '../src/server/config.ts';
+import { startServer, type RunningServer } from '../src/server/main.ts';
+import { deriveNodeStatus } from '../src/server/nodes/node-state.ts';
+import { createMemoryStore } from '../src/store/memory-store.ts';
+import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
+import type { Draft, Store } from '../src/store/store.ts';
+import { nodeOf } from '../test/support/resources.ts';
+import { printTable, tell, type Figure } from './figures.ts';
+import { monotonicMs, type Watched } from './detection-report.ts';
+
+const FLEET = Number(process.env['NODES'] ?? 100_000);
+const SPREAD_MS = 30_000; // the default heartbeat interval
+const SEED_BATCH = 5000;
+const SLICE_MS = 10;
+const log = pino({ level: 'silent' });
+
+interface Scenario {
+  readonly name: string;
+  readonly backend: 'memory' | 'sqlite';
+  readonly nodes: number;
+  /** over how long the last heartbeats are spread */
+  readonly spreadMs: number;
+}
+
+const SCENARIOS: readonly Scenario[] = (['memory', 'sqlite'] as const).flatMap((backend) => [
+  { name: 'one', backend, nodes: 1, spreadMs: 0 },
+  { name: 'spread', backend, nodes: FLEET, spreadMs: SPREAD_MS },
+  { name: 'at_once', backend, nodes: FLEET, spreadMs: 0 },
+]);
+
+/** What agents send. */
+function reportOf(index: number): Heartbeat {
+  const amounts = { cpu: '4', memory: '8147320Ki', disk: '102687672Ki' };
+  return {
+    network: { ip: `100.64.${(index >> 8) & 255}.${index & 255}`, agentPort: 9090, mode: 'Direct' },
+    capacity: amounts,
+    allocatable: { cpu: '3800m', memory: '7885176Ki', disk: '101639096Ki' },
+    info: {
+      kernelVersion: '6.12.41-amd64',
+      osImage: 'Debian GNU/Linux 13 (trixie)',
+      architecture: 'amd64',
+      containerRuntimeVersion: 'docker://28.3.2',
+      agentVersion: '0.1.0',
+    },
+    conditions: [
+      { type: 'RuntimeUnavailable', status: 'False', reason: 'EngineAnswers', message: 'The container engine answers' },
+      { type: 'DiskPressure', status: 'False', reason: 'EnoughDisk', message: 'The disk of /var/lib/docker has space' },
+      { type: 'MemoryPressure', status: 'False', reason: 'EnoughMemory', message: 'Memory is available' },
+    ],
+    identity: {
+      id: `7d0d3c34-0d1e-4c1c-9c6f-${String(index).padStart(12, '0')}`,
+      bootId: `0f8f1e1a-8f3c-4f57-a5f9-${String(index).padStart(12, '0')}`,
+    },
+  };
+}
+
+/** A fleet that is Ready. */
+async function seed(store: Store, count: number, timeoutMs: number): Promise<void> {
+  for (let start = 0; start < count; start += SEED_BATCH) {
+    const drafts = Array.from({ length: Math.min(SEED_BATCH, count - start) }, (_, offset): Draft<NodeObject> => {
+      const node = nodeOf(`node-${start + offset}`, { labels: { 'caravanserai.io/zone': `zone-${(start + offset) % 10}` } });
+      const now = node.metadata.createdAt;
+      const facts = { name: node.metadata.name, spec: node.spec, lease: 'Live', leaseMs: timeoutMs, lastHeartbeat: now, now } as const;
+      return { ...node, status: deriveNodeStatus({ ...facts, report: reportOf(start + offset), previous: undefined }) };
+    });
+    await store.commit(drafts.map((object) => ({ op: 'create', object })));
+  }
+}
+
+async function openStore(backend: Scenario['backend'], folder: string): Promise<Store> {
+  return backend === 'memory'
+    ? createMemoryStore({ clock: systemClock })
+    : await createSqliteStore({ path: path.join(folder, 'cara.db'), clock: systemClock, log });
+}
+
+/** @returns node name -> when its lease runs out, as monotonicMs */
+async function beatLast(server: RunningServer, { nodes, spreadMs }: Scenario, timeoutMs: number): Promise<Map<string, number>> {
+  const texts = Array.from({ length: nodes }, (_, index) => JSON.stringify(reportOf(index)));
+  const beat = (index: number): void =>
+    void server.registry.recordHeartbeat(`node-${index}`, texts[index] ?? '', (text) => JSON.parse(text) as Heartbeat);
+  texts.forEach((_, index) => beat(index)); // the first costs more: it is news
+  await delay(1000);
+  const deadlines = new Map<string, number>();
+  const startedMs = performance.now();
+  for (let index = 0; index < nodes;) {
+    const share = spreadMs === 0 ? 1 : (performance.now() - startedMs) / spreadMs;
+    for (; index < Math.min(nodes, Math.ceil(share * nodes)); index += 1) {
+      deadlines.set(`node-${index}`, monotonicMs() + timeoutMs);
+      beat(index);
+    }
+    if (spreadMs > 0) {
+      await delay(SLICE_MS);
+    }
+  }
+  return deadlines;
+}
+
+/** Starts the watcher. Resolves when it watches, with what it will have seen. */
+async function watch(server: RunningServer, version: number, nodes: number): Promise<{ readonly seen: Promise<Watched> }> {
+  const child = spawn(
+    process.execPath,
+    [path.join(import.meta.dirname, 'detection-watcher.ts'), server.url, String(version), String(nodes)],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  await lines.next();
+  const seen = (async () => {
+    for (let line = await lines.next(); line.done !== true; line = await lines.next()) {
+      if (line.value.startsWith('{')) {
+        return JSON.parse(line.value) as Watched;
+      }
+    }
+    throw new Error('the watcher ended early');
+  })();
+  return { seen };
+}
+
+/** @returns when a reader first sees it, as monotonicMs */
+async function readUntilNotReady(server: RunningServer, name: string): Promise<number> {
+  for (;;) {
+    const node = (await server.app.inject({ url: `/api/v1/nodes/${name}` })).json<NodeObject>();
+    if (node.status.state === 'NotReady') {
+      return monotonicMs();
+    }
+    await delay(5);
+  }
+}
+
+async function measure(scenario: Scenario): Promise<readonly Figure[]> {
+  const { name, backend, nodes, spreadMs } = scenario;
+  const folder = mkdtempSync(path.join(tmpdir(), 'cara-bench-'));
+  const store = await openStore(backend, folder);
+  const timeoutMs = spreadMs + 5000;
+  await seed(store, nodes, timeoutMs);
+  const env = { PORT: '0', NODE_HEARTBEAT_TIMEOUT: `${timeoutMs}ms`, DATA_DIR: folder };
+  const config = loadConfig(serverSettings({ env: {}, isRoot: false }), { argv: [], env });
+  const server = await startServer({ config, clock: systemClock, random: systemRandom, log, store });
+  try {
+    const { seen } = await watch(server, await store.version(), nodes);
+    const deadlines = await beatLast(server, scenario, timeoutMs);
+    const turns = monitorEventLoopDelay({ resolution: 1 });
+    turns.enable();
+    const lastReadMs = await readUntilNotReady(server, `node-${nodes - 1}`);
+    const { toldAtMs, relists } = await seen;
+    turns.disable();
+    const lateMs = [...deadlines].map(([node, deadlineMs]) => (toldAtMs[node] ?? Infinity) - deadlineMs).toSorted((a, b) => a - b);
+    const prefix = `detection_${backend}_${name}`;
+    return [
+      tell(`${prefix}_slowest`, lateMs.at(-1) ?? Number.NaN, 'ms'),
+      tell(`${prefix}_median`, lateMs[lateMs.length >> 1] ?? Number.NaN, 'ms'),
+      tell(`${prefix}_earliest`, lateMs[0] ?? Number.NaN, 'ms'),
+      tell(`${prefix}_last_read`, lastReadMs - (deadlines.get(`node-${nodes - 1}`) ?? Number.NaN), 'ms'), // who asks, instead of watching
+      tell(`${prefix}_longest_turn`, turns.max / 1e6, 'ms'), // nothing else is answered meanwhile
+      ...(nodes > 1 ? [tell(`${prefix}_relists`, relists, 'lists')] : []),
+    ];
+  } finally {
+    await server.stop();
+    await store.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+export async function run(): Promise<void> {
+  const only = process.env['ONLY'];
+  const figures: Figure[] = [];
+  for (const scenario of SCENARIOS.filter(({ backend, name }) => only === undefined || only === `${backend}_${name}`)) {
+    figures.push(...(await measure(scenario)));
+  }
+  printTable(figures);
+}
