@@ -27,6 +27,8 @@ export interface AgentWorldOptions {
   readonly agentEnv?: Readonly<Record<string, string>>;
   /** how many times faster than ours the agent's time runs; default 1 */
   readonly agentSpeed?: number;
+  /** how far the agent's wall clock is ahead of ours, in milliseconds; asked anew each time */
+  readonly agentWallAheadMs?: () => number;
 }
 
 export interface AgentWorld extends AsyncDisposable {
@@ -76,7 +78,7 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
         ...options.agentEnv,
       };
       const config = loadConfig(agentSettings({ hostname: 'test', env: {}, isRoot: false }), { argv: [], env });
-      return (agent = await startAgent({ ...ports, clock: fastClock(options.agentSpeed ?? 1), config, log }));
+      return (agent = await startAgent({ ...ports, clock: agentClock(options), config, log }));
     },
     stopAgent: async () => {
       await agent?.stop();
@@ -110,10 +112,10 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
   return { ...world, client: createCaraClient(transport) };
 }
 
-function fastClock(speed: number): Clock {
+function agentClock({ agentSpeed: speed = 1, agentWallAheadMs = () => 0 }: AgentWorldOptions): Clock {
   return {
     monotonicMs: () => systemClock.monotonicMs() * speed,
-    wallMs: () => systemClock.wallMs(),
+    wallMs: () => systemClock.wallMs() + agentWallAheadMs(),
     sleep: async (ms, signal) => await systemClock.sleep(ms / speed, signal),
   };
 }

@@ -118,7 +118,7 @@ export interface Watch extends AsyncDisposable {
 }
 
 /** Opens a watch on a listening server. @param query such as "labelSelector=a" */
-export async function openWatch(server: RunningServer, plural: string, query = ''): Promise<Watch> {
+export async function openWatch(server: Pick<RunningServer, 'url'>, plural: string, query = ''): Promise<Watch> {
   const ended = new AbortController();
   const response = await fetch(`${server.url}/api/v1/${plural}?watch=true&${query}`, { signal: ended.signal });
   if (!response.ok || response.body === null) {
