@@ -5,6 +5,7 @@ import type { AnyCommand } from './command.ts';
 const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   get: async () => (await import('./commands/get.ts')).getCommand,
   describe: async () => (await import('./commands/describe.ts')).describeCommand,
+  top: async () => (await import('./commands/top.ts')).topCommand,
   apply: async () => (await import('./commands/apply.ts')).applyCommand,
   create: async () => (await import('./commands/create.ts')).createCommand,
   delete: async () => (await import('./commands/delete.ts')).deleteCommand,
@@ -12,6 +13,7 @@ const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   uncordon: async () => (await import('./commands/uncordon.ts')).uncordonCommand,
   drain: async () => (await import('./commands/drain.ts')).drainCommand,
   move: async () => (await import('./commands/move.ts')).moveCommand,
+  node: async () => (await import('./commands/node.ts')).nodeCommand,
   label: async () => (await import('./commands/label.ts')).labelCommand,
   annotate: async () => (await import('./commands/annotate.ts')).annotateCommand,
   events: async () => (await import('./commands/events.ts')).eventsCommand,

@@ -1,6 +1,7 @@
 /** `describe node`. */
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
+import { listNodeUsage } from '../node-usage.ts';
 import { timeWithAge } from './age.ts';
 import { metaFields, renderConditions, type DescribeView } from './describe-common.ts';
 import { summarizeConditions } from './node-columns.ts';
@@ -8,6 +9,7 @@ import { toneOf } from './paint.ts';
 import { PROJECT_COLUMNS } from './project-columns.ts';
 import { heading, renderFields } from './section.ts';
 import { renderTable } from './table.ts';
+import { formatAmount, formatPercent, leftCell } from './usage.ts';
 
 /** @param projects those bound to the node */
 export function describeNode(node: NodeObject, projects: readonly ProjectObject[], view: DescribeView): string {
@@ -27,7 +29,7 @@ export function describeNode(node: NodeObject, projects: readonly ProjectObject[
     ),
     describeNetwork(node, view),
     describeInfo(node, view),
-    describeResources(node, view),
+    describeResources(node, projects, view),
     renderConditions(status.conditions, view),
     describeProjects(projects, view),
   ].join('');
@@ -66,16 +68,22 @@ function describeInfo({ status: { info } }: NodeObject, { screen }: DescribeView
   return heading(screen, 'System') + renderFields(fields, screen, '  ');
 }
 
-function describeResources({ status: { capacity, allocatable } }: NodeObject, { screen }: DescribeView): string {
+function describeResources(node: NodeObject, projects: readonly ProjectObject[], { screen }: DescribeView): string {
+  const { capacity, allocatable } = node.status;
   if (capacity === undefined && allocatable === undefined) {
     return '';
   }
-  const rows = (['cpu', 'memory', 'disk'] as const).map((resource) => [
-    resource,
-    String(capacity?.[resource] ?? '-'),
-    String(allocatable?.[resource] ?? '-'),
+  const [usage] = listNodeUsage([node], projects);
+  const rows = (usage?.resources ?? []).map((used) => [
+    used.resource.name,
+    String(capacity?.[used.resource.name] ?? '-'),
+    String(allocatable?.[used.resource.name] ?? '-'),
+    formatAmount(used.resource, used.asked),
+    leftCell(used),
+    formatPercent(used),
   ]);
-  return heading(screen, 'Resources') + renderTable(['', 'CAPACITY', 'ALLOCATABLE'], rows, screen, { indent: '  ' });
+  const headers = ['', 'CAPACITY', 'ALLOCATABLE', 'ASKED', 'LEFT', 'ASKED %'];
+  return heading(screen, 'Resources') + renderTable(headers, rows, screen, { indent: '  ' });
 }
 
 function describeProjects(projects: readonly ProjectObject[], { screen, nowMs }: DescribeView): string {

@@ -1,31 +1,6 @@
 /** What a Project asks of a node, read once from its spec into numbers; pure. */
-import type { NodeStatus, ResourceAmounts } from '../../api/node.ts';
 import type { ProjectMove, ProjectObject, ProjectSpec } from '../../api/project.ts';
-import { formatBytes, formatMillis, quantityToMillis, quantityToUnits } from '../../api/quantity.ts';
-
-/** Amounts of every resource, in the units in which they are summed. */
-export interface Amounts {
-  readonly cpuMillis: number;
-  readonly memoryBytes: number;
-  readonly diskBytes: number;
-}
-
-/** What a node has to give; undefined for a resource that it does not report. */
-export type Allocatable = { readonly [Unit in keyof Amounts]: number | undefined };
-
-export interface Resource {
-  readonly name: keyof ResourceAmounts;
-  readonly unit: keyof Amounts;
-  readonly read: (quantity: string | number) => number;
-  readonly write: (amount: number) => string;
-}
-
-/** In the order in which they are checked and told. */
-export const RESOURCES = [
-  { name: 'cpu', unit: 'cpuMillis', read: quantityToMillis, write: formatMillis },
-  { name: 'memory', unit: 'memoryBytes', read: quantityToUnits, write: formatBytes },
-  { name: 'disk', unit: 'diskBytes', read: quantityToUnits, write: formatBytes },
-] as const satisfies readonly Resource[];
+import { RESOURCES, sumRequests, type Amounts, type Resource } from '../../api/resource-amounts.ts';
 
 export interface Demand {
   readonly amounts: Amounts;
@@ -52,11 +27,10 @@ export interface DemandOptions {
 
 /** Sums what the services request. @throws {RangeError} when a quantity is none */
 export function deriveDemand(spec: ProjectSpec, { failedNodes = [], move }: DemandOptions = {}): Demand {
-  const amounts = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0 };
+  const amounts = sumRequests(spec);
   const written = { cpu: '0', memory: '0', disk: '0' };
-  for (const { name, unit, read, write } of RESOURCES) {
+  for (const { name, unit, write } of RESOURCES) {
     const requests = spec.services.map(({ resources }) => resources?.requests?.[name]).filter((quantity) => quantity !== undefined);
-    amounts[unit] = requests.reduce<number>((sum, quantity) => sum + read(quantity), 0);
     written[name] = requests.length === 1 ? String(requests[0]) : write(amounts[unit]);
   }
   const hostPorts = hostPortsOf(spec);
@@ -98,24 +72,4 @@ function hostPortsOf(spec: ProjectSpec): readonly string[] {
     }
   }
   return [...ports];
-}
-
-/** What the node reports as allocatable. A node that reports nonsense is one that does not report. */
-export function readAllocatable({ allocatable = {} }: Pick<NodeStatus, 'allocatable'>): Allocatable {
-  return {
-    cpuMillis: readOrUndefined(allocatable.cpu, quantityToMillis),
-    memoryBytes: readOrUndefined(allocatable.memory, quantityToUnits),
-    diskBytes: readOrUndefined(allocatable.disk, quantityToUnits),
-  };
-}
-
-function readOrUndefined(quantity: string | number | undefined, read: Resource['read']): number | undefined {
-  try {
-    return quantity === undefined ? undefined : read(quantity);
-  } catch (error) {
-    if (error instanceof RangeError) {
-      return undefined;
-    }
-    throw error;
-  }
 }

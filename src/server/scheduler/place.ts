@@ -1,5 +1,6 @@
 /** Place: the decision of the scheduler. Nodes and a demand in; a node, or every refusal counted, out; pure. */
-import type { Amounts, Demand } from './demand.ts';
+import type { Amounts } from '../../api/resource-amounts.ts';
+import type { Demand } from './demand.ts';
 import { type Refusal, findRefusal, findTakenPort } from './filters.ts';
 import { compareCandidates, scoreLeastAllocated } from './scores.ts';
 import type { NodeView } from './snapshot.ts';

@@ -10,17 +10,8 @@
  */
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
-import {
-  type Allocatable,
-  type Amounts,
-  type Asking,
-  type Demand,
-  RESOURCES,
-  asksAlike,
-  askingOf,
-  deriveDemand,
-  readAllocatable,
-} from './demand.ts';
+import { RESOURCES, placeOf, readAllocatable, type Allocatable, type Amounts } from '../../api/resource-amounts.ts';
+import { asksAlike, askingOf, deriveDemand, type Asking, type Demand } from './demand.ts';
 
 /** One node and what is placed on it. A live view: do not keep it over an await. */
 export interface NodeView {
@@ -150,7 +141,7 @@ export class Snapshot {
     const asking = askingOf(project);
     const isSameDemand = previous !== undefined && asksAlike(previous.asking, asking);
     const demand = isSameDemand ? previous.demand : readDemand(project);
-    const nodeRef = project.status.phase === 'Terminated' ? undefined : project.status.nodeRef;
+    const nodeRef = placeOf(project);
     this.#claimByProject.set(name, { version, asking, nodeRef, demand });
     if (previous?.nodeRef !== nodeRef || !isSameDemand) {
       this.#move(name, previous, { nodeRef, demand });
