@@ -16,7 +16,6 @@ export const NODE_CONDITION_TYPES = [
   'MemoryPressure',
   'Unschedulable',
 ] as const;
-export type NodeConditionType = (typeof NODE_CONDITION_TYPES)[number];
 
 /** The reason with which an agent reports DiskPressure where it is critical: below 2 % free. */
 export const DISK_CRITICAL = 'DiskCritical';

@@ -10,7 +10,10 @@ test('readSelections() takes singular, plural, short, any case, lists, all and T
     { type: 'node', names: [] },
     { type: 'project', names: [] },
   ]);
-  assert.deepEqual(readSelections(['all'], 'get').length, 2);
+  assert.deepEqual(
+    readSelections(['all'], 'get').map(({ type }) => type),
+    ['node', 'project', 'secret'],
+  );
   assert.deepEqual(readSelections(['node/a', 'project/x', 'nodes/b'], 'get'), [
     { type: 'node', names: ['a', 'b'] },
     { type: 'project', names: ['x'] },

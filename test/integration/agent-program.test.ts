@@ -93,6 +93,6 @@ describe('cara-agent', () => {
     writeFileSync(file, 'nodeName: from-file\nheartbeatInterval: 10s\n');
     const { stdout } = await runAgent(['--print-config', '--config', file], { NODE_NAME: 'from-env' });
     const config = JSON.parse(stdout) as Record<string, unknown>;
-    assert.deepEqual([config['NODE_NAME'], config['HEARTBEAT_INTERVAL']], ['from-env', 10_000]);
+    assert.deepEqual([config['NODE_NAME'], config['HEARTBEAT_INTERVAL']], ['from-env', '10s']);
   });
 });

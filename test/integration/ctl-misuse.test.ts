@@ -11,7 +11,10 @@ describe('caractrl typed wrongly', () => {
   const cases: readonly (readonly [line: string, stderr: RegExp])[] = [
     ['gte nodes', /^error: Unknown command 'gte'\nhint: did you mean get\?\n$/u],
     ['get nodes --phse x', /^error: Unknown option '--phse'\nhint: did you mean --phase\?\n$/u],
-    ['get', /^error: Cannot tell what to get as no resource type is given: known are nodes, projects, secrets\nhint: caractrl get --help\n$/u],
+    [
+      'get',
+      /^error: Cannot tell what to get as no resource type is given: known are nodes, projects, secrets\nhint: caractrl get --help\n$/u,
+    ],
     ['get pods', /^error: Unknown resource type "pods": known are nodes, projects, secrets\n/u],
     ['get nodes --phase Running', /^error: Cannot use --phase and --node with anything else/u],
     ['get projects --phase Flying', /^error: Cannot use --phase "Flying" as it must be one of Pending, /u],
