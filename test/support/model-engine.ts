@@ -27,8 +27,8 @@ interface ModelContainer {
   restartCount: number;
   /** path -> content of the files written into it */
   readonly files: Map<string, string>;
-  /** of the network it joined at its last start; "" before */
-  networkId: string;
+  /** of the network it joined at its last start; "" before; undefined once someone took it off that */
+  networkId: string | undefined;
 }
 
 /** Calls that change something. */
@@ -113,6 +113,11 @@ export class ModelEngine {
     this.#emit(container, 'health_status');
   }
 
+  /** Takes a container off its network by someone's hand; the engine's event of it carries no labels, so that none comes. */
+  disconnect(name: string): void {
+    this.#get(name).networkId = undefined;
+  }
+
   /** Takes a container away by someone's hand. */
   destroy(name: string): void {
     const container = this.#get(name);
@@ -156,7 +161,7 @@ export class ModelEngine {
         await turn(signal);
         return [...this.containers.values()]
           .filter(({ spec }) => hasLabels(spec.labels, labels))
-          .map(({ id, name, spec, state }) => ({
+          .map(({ id, name, spec, state, networkId }) => ({
             id,
             names: [name],
             image: spec.image,
@@ -164,6 +169,7 @@ export class ModelEngine {
             state: state.status,
             labels: spec.labels,
             createdAtMs: 0,
+            networkIds: spec.network === undefined || networkId === undefined ? [] : [networkId],
           }));
       },
       inspectContainer: async (idOrName, signal) => {
@@ -319,7 +325,7 @@ export class ModelEngine {
     }
     const network = [...this.networks.values()].find(({ name }) => name === container.spec.network?.name);
     // As Docker 20.10: a container looks for its network by the id it had at its last start.
-    const isNetworkLost = container.networkId !== '' && !this.networks.has(container.networkId);
+    const isNetworkLost = Boolean(container.networkId) && !this.networks.has(container.networkId ?? '');
     if (container.spec.network !== undefined && (network === undefined || isNetworkLost)) {
       throw refusal('NotFound', container.spec.network.name);
     }
@@ -329,7 +335,7 @@ export class ModelEngine {
       container.state = { ...container.state, error: 'port is already allocated', exitCode: 128 };
       throw refusal('PortInUse', container.name);
     }
-    container.networkId = network?.id ?? '';
+    container.networkId = container.networkId === undefined ? undefined : (network?.id ?? '');
     container.restartCount = 0;
     this.#run(container);
     const exitCode = this.exitCodes.get(container.spec.image);
@@ -369,7 +375,8 @@ export class ModelEngine {
       restartCount,
       ports: state.isRunning ? (spec.ports ?? []) : [],
       mounts: spec.mounts ?? [],
-      networks: network === undefined ? {} : { [network.name]: { networkId, ipAddress: '', aliases: network.aliases } },
+      networks:
+        network === undefined || networkId === undefined ? {} : { [network.name]: { networkId, ipAddress: '', aliases: network.aliases } },
       hasTty: false,
     };
   }

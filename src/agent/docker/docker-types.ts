@@ -89,6 +89,8 @@ export interface ContainerSummary {
   readonly state: ContainerStatus;
   readonly labels: Labels;
   readonly createdAtMs: number;
+  /** Of the networks it sits on; "" for one that it has yet to join. */
+  readonly networkIds: readonly string[];
 }
 
 export interface ContainerHealth {

@@ -69,6 +69,12 @@ test('decodeContainer() takes a whole answer', () => {
   });
 });
 
+test('decodeContainerSummary() takes the ids of its networks', () => {
+  const networks = { cara_shop: { NetworkID: 'n1' }, other: {} };
+  assert.deepEqual(decodeContainerSummary({ NetworkSettings: { Networks: networks } }).networkIds, ['n1', '']);
+  assert.deepEqual(decodeContainerSummary({}).networkIds, []);
+});
+
 test('decode functions make something of empty answers and of null', () => {
   for (const body of [{}, null, '', { State: null, Labels: null, Mounts: null, NetworkSettings: null, IPAM: null }]) {
     assert.equal(decodeContainer(body).state.status, 'created');

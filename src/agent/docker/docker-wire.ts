@@ -58,6 +58,7 @@ type WireSummary = Wire<{
   Created: number;
   State: string;
   Labels: Labels;
+  NetworkSettings: Wire<{ Networks: Readonly<Record<string, WireEndpoint>> }>;
 }>;
 type WireNetwork = Wire<{
   Id: string;
@@ -101,6 +102,7 @@ export function decodeContainerSummary(body: unknown): ContainerSummary {
     state: toStatus(wire.State),
     labels: wire.Labels ?? {},
     createdAtMs: (wire.Created ?? 0) * 1000,
+    networkIds: Object.values(wire.NetworkSettings?.Networks ?? {}).map(({ NetworkID }) => NetworkID ?? ''),
   };
 }
 

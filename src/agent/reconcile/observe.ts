@@ -31,7 +31,7 @@ export interface ObservedProject {
 interface ObserveRequest {
   readonly cluster: string;
   readonly project: string;
-  /** Container name -> image reference and config hash: looked at unless a container of that name and hash runs. */
+  /** Container name -> image reference and config hash: looked at unless a container of that name and hash runs on its network. */
   readonly imagesByContainer: ReadonlyMap<string, { readonly image: string; readonly configHash: string }>;
   /** Images known from the last observation: an image id never changes what it means. */
   readonly knownImages: ReadonlyMap<string, ImageDetail>;
@@ -54,7 +54,7 @@ export async function observeProject(engine: Engine, request: ObserveRequest, si
     containers,
     networks: owned(networks, findOwner, request.cluster),
     volumes: owned(volumes, findVolumeOwner, request.cluster),
-    images: await observeImages(engine, { ...request, containers }, signal),
+    images: await observeImages(engine, { ...request, containers, networks }, signal),
     fingerprint: fingerprintOf({ containers: summaries, networks, volumes }),
   };
 }
@@ -62,11 +62,18 @@ export async function observeProject(engine: Engine, request: ObserveRequest, si
 /** Looks at the images of what runs, for their digests, and at those that containers have yet to be made of. */
 async function observeImages(
   engine: Engine,
-  request: ObserveRequest & Pick<ObservedProject, 'containers'>,
+  request: ObserveRequest & Pick<ObservedProject, 'containers'> & { readonly networks: readonly NetworkSummary[] },
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, ImageDetail>> {
   const { containers, imagesByContainer, knownImages } = request;
-  const current = new Set(containers.filter(({ state }) => state.isRunning).map(({ name, owner }) => `${name} ${owner.configHash}`));
+  const networkIds = new Set(request.networks.map(({ id }) => id));
+  const isOnNetwork = ({ networks }: ContainerDetail): boolean =>
+    Object.values(networks).some(({ networkId }) => networkIds.has(networkId));
+  const current = new Set(
+    containers
+      .filter((container) => container.state.isRunning && isOnNetwork(container))
+      .map(({ name, owner }) => `${name} ${owner.configHash}`),
+  );
   const missing = [...imagesByContainer].filter(([name, { configHash }]) => !current.has(`${name} ${configHash}`));
   const references = new Set([...missing.map(([, { image }]) => image), ...containers.map(({ imageId }) => imageId)]);
   const found = await Promise.all(
@@ -90,7 +97,7 @@ function owned<Item extends { readonly labels: Labels }, Of extends Owner>(
 }
 
 interface Lists {
-  readonly containers: readonly { readonly id: string; readonly state: string }[];
+  readonly containers: readonly { readonly id: string; readonly state: string; readonly networkIds: readonly string[] }[];
   readonly networks: readonly { readonly id: string }[];
   readonly volumes: readonly { readonly name: string }[];
 }
@@ -98,7 +105,7 @@ interface Lists {
 /** Sums up the engine's lists, so that the periodic look at everything need not inspect what did not change. */
 export function fingerprintOf({ containers, networks, volumes }: Lists): string {
   const lines = [
-    ...containers.map(({ id, state }) => `${id} ${state}`),
+    ...containers.map(({ id, state, networkIds }) => `${id} ${state} ${networkIds.toSorted().join(',')}`),
     ...networks.map(({ id }) => id),
     ...volumes.map(({ name }) => name),
   ];

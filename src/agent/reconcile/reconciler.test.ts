@@ -404,6 +404,16 @@ test('run() makes a container anew whose network someone took away', async () =>
   assert.equal(world.model.containers.size, 2);
 });
 
+test('run() makes a container anew that someone took off its network, within 30 s', async () => {
+  await using world = await runningWorld();
+  await world.clock.advance(60_000);
+  const [web, db] = [idOf(world, 'cara_shop_web'), idOf(world, 'cara_shop_db')];
+  world.model.disconnect('cara_shop_web');
+  await world.until(() => idOf(world, 'cara_shop_web') !== web && world.latest()?.phase === 'Running', 31_000);
+  assert.equal(world.model.byName('cara_shop_web')?.state.isRunning, true);
+  assert.equal(idOf(world, 'cara_shop_db'), db);
+});
+
 test('configHash() stands on each container as its label', async () => {
   await using world = await runningWorld();
   const spec = world.model.byName('cara_shop_web')?.spec;

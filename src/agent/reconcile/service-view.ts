@@ -82,8 +82,7 @@ function judge({ service, container, track }: Omit<ServiceView, 'life'>, network
     return 'outdated';
   }
   const life = judgeState(container, service, { track, nowMs });
-  const isToStart = life === 'created' || life === 'down' || life === 'restarting';
-  return isToStart && hasLostNetwork(container, service, networkId) ? 'outdated' : life;
+  return isCutOff({ service, container, life }, networkId) ? 'outdated' : life;
 }
 
 function judgeState(
@@ -121,10 +120,28 @@ function judgeEnd({ restartPolicy }: DesiredService, { state }: OurContainer): '
   return restartPolicy === 'OnFailure' ? 'down' : 'ended';
 }
 
-/** A container remembers its network by id and cannot start once that one is gone, even where a new one has its name. */
-function hasLostNetwork({ networks }: OurContainer, service: DesiredService, networkId: string | undefined): boolean {
-  const joinedId = networks[service.container.network?.name ?? '']?.networkId ?? '';
-  return joinedId !== '' && networkId !== undefined && joinedId !== networkId;
+/** It runs, or is to: not done, paused, or on its way out. */
+const WANTS_NETWORK: ReadonlySet<Life> = new Set(['created', 'down', 'restarting', 'starting', 'running', 'unhealthy', 'crash-looping']);
+
+interface Attachment {
+  readonly service: DesiredService;
+  readonly container: OurContainer;
+  readonly life: Life;
+}
+
+/**
+ * True for a container that has to be made anew to be on the Project's network: it remembers that by id and cannot start once it
+ * is gone, even where a new one has its name; or someone took it off, and it runs where no other service reaches it.
+ */
+function isCutOff({ service, container, life }: Attachment, networkId: string | undefined): boolean {
+  const name = service.container.network?.name;
+  if (name === undefined || networkId === undefined) {
+    return false;
+  }
+  const joinedId = container.networks[name]?.networkId;
+  const isElsewhere = joinedId !== undefined && joinedId !== '' && joinedId !== networkId && joinedId !== name; // Podman's id is the name
+  const isTakenOff = joinedId === undefined && life !== 'created';
+  return WANTS_NETWORK.has(life) && (isElsewhere || isTakenOff);
 }
 
 export function isReady({ life }: ServiceView): boolean {
