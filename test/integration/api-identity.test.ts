@@ -140,6 +140,8 @@ describe('one identity on two machines', () => {
     await using api = await startApi({ clock, store });
     assert.match(await duplicateOf(api), /^True IdentityShared .*10\.0\.0\.2/u);
     assert.equal((await elderOf(api).beat()).status, 204);
+    await clock.advance(TIMEOUT_MS / 2);
+    assert.match(await duplicateOf(api), /^True IdentityShared .*10\.0\.0\.2/u); // the copy has had no time to ask yet
     assert.equal((await copyOf(api).register()).status, 200); // nobody knows yet
     assert.equal((await elderOf(api).beat()).status, 204);
     assert.equal((await copyOf(api).beat()).status, 409);

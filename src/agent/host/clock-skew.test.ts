@@ -35,7 +35,9 @@ test('deriveClockSkew() begins above 5 s, ends below 4 s, and gives the clock th
 test('deriveClockSkew() tells the same of a clock that is steadily wrong, however the measurements scatter', () => {
   fc.assert(
     fc.property(
-      fc.integer({ min: -2 * DAY_MS, max: 2 * DAY_MS }).filter((ms) => Math.abs(ms) > 7000),
+      fc
+        .oneof(fc.integer({ min: -60_000, max: 60_000 }), fc.integer({ min: -2 * DAY_MS, max: 2 * DAY_MS }))
+        .filter((ms) => Math.abs(ms) > 7000),
       fc.array(fc.integer({ min: -400, max: 400 }), { maxLength: 30 }),
       (trueMs, errors) => {
         let skew = deriveClockSkew(undefined, { skewMs: trueMs, roundTripMs: 800 });

@@ -104,6 +104,26 @@ test('noticeTime() credits a stall once, and no ordinary gap', () => {
   assert.equal(registry.nextDeadlineMs(), TIMEOUT_MS + 10_000 - 250);
 });
 
+test('withPresence() shows a node as silent from the end of its lease on, whether that is written yet or not', () => {
+  const { registry, clock } = createRegistry();
+  const heard = node(1);
+  const conditions = heard.status.conditions.map((condition) => ({ ...condition, status: 'False' as const }));
+  const stored = { ...heard, status: { ...heard.status, conditions, lastHeartbeat: '2026-01-01T00:00:00.000Z' } };
+  registry.observe(stored);
+  for (let elapsedMs = 0; elapsedMs < TIMEOUT_MS; elapsedMs += 250) {
+    assert.equal(registry.withPresence(stored).status.state, 'Ready');
+    clock.stall(250);
+    registry.expire(clock.monotonicMs());
+  }
+  const endedAt = new Date(clock.wallMs()).toISOString();
+  clock.stall(5000);
+  const { status } = registry.withPresence(stored);
+  assert.equal(status.state, 'NotReady');
+  const silence = status.conditions.find(({ type }) => type === 'NoHeartbeat');
+  assert.deepEqual([silence?.status, silence?.lastTransitionTime], ['True', endedAt]);
+  assert.deepEqual(registry.deriveStatus(stored).conditions.find(({ type }) => type === 'NoHeartbeat')?.lastTransitionTime, endedAt);
+});
+
 test('strangers get NotFound, the deleted NodeDeleted', () => {
   const { registry } = createRegistry();
   assert.throws(
