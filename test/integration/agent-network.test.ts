@@ -1,6 +1,6 @@
 /** What a node shows of its network, from the agent's own looking: the overlay network, and how fast the line to the server is. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { NetworkStatus, NodeObject } from '../../src/api/node.ts';
@@ -11,8 +11,26 @@ import { makeScratch } from '../support/scratch.ts';
 
 const ON_LOOPBACK = { AGENT_HOST: '127.0.0.1' }; // no interface here has the fake's address
 
+const PROJECT = {
+  apiVersion: 'caravanserai/v1',
+  kind: 'Project',
+  metadata: { name: 'shop' },
+  spec: { services: [{ name: 'web', image: 'web:1' }] },
+};
+
 const network = async ({ client }: AgentWorld): Promise<NetworkStatus> =>
   (await client.nodes.find('worker-01', FOREVER))?.status.network ?? {};
+
+const measurements = ({ agentLog }: AgentWorld): number => agentLog.filter(({ msg }) => msg === 'throughput measured').length;
+
+/** Waits for so many heartbeats from now on. */
+async function beats(world: AgentWorld, count: number): Promise<void> {
+  const seen = new Set<string | undefined>();
+  await world.until(`${count} heartbeats`, async () => {
+    seen.add((await world.client.nodes.find('worker-01', FOREVER))?.status.lastHeartbeat);
+    return seen.size > count;
+  });
+}
 
 describe('the network of a node', () => {
   it('agent shows ip, dnsName and mode as the overlay daemon tells them, and Ready whatever that says', async () => {
@@ -70,19 +88,38 @@ describe('the network of a node', () => {
     await world.client.nodes.delete('worker-01', {}, FOREVER);
     await world.startAgent();
     assert.deepEqual(await world.until('the measurement that was kept', async () => (await network(world)).throughput), measured);
-    assert.equal(world.agentLog.filter(({ msg }) => msg === 'throughput measured').length, 1);
+    assert.equal(measurements(world), 1);
     assert.ok(readFileSync(path.join(world.dataDir, 'throughput.json'), 'utf8').includes(String(measured.lastTestTime)));
+  });
+
+  it('agent measures nothing while it pulls an image, and does so afterwards', async () => {
+    await using world = await startAgentWorld({ agentEnv: { THROUGHPUT_TEST: 'daily' }, agentSpeed: 30, heartbeatInterval: '15s' });
+    const { promise: pulled, resolve: endPull } = Promise.withResolvers<void>();
+    world.engine.addRemoteImage('web:1');
+    world.engine.fail({ on: 'POST /images/create', times: 10, hold: pulled });
+    const pulls = (): number => world.engine.requests.filter((request) => request === 'POST /images/create').length;
+    await world.startAgent();
+    await world.client.projects.apply('shop', PROJECT, FOREVER);
+    await world.until('a pull', () => pulls() === 1);
+    await world.stopAgent();
+    // started without the server, the agent pulls for what it was assigned last, and measures when the server is there
+    await world.stopServer();
+    rmSync(path.join(world.dataDir, 'throughput.json'), { force: true });
+    await world.startAgent();
+    await world.until('another pull', () => pulls() === 2);
+    const before = measurements(world);
+    await world.startServer();
+    await beats(world, 5); // the test was due within one
+    assert.equal(measurements(world), before);
+    endPull();
+    await world.until('a measurement', () => measurements(world) > before);
   });
 
   it('agent measures nothing with THROUGHPUT_TEST=off', async () => {
     await using world = await startAgentWorld({ heartbeatInterval: '100ms' });
     await world.startAgent();
-    await world.until('the node to be Ready', async () => (await world.client.nodes.find('worker-01', FOREVER))?.status.state === 'Ready');
-    const seen = new Set<string | undefined>();
-    await world.until('five beats', async () => {
-      seen.add((await world.client.nodes.get('worker-01', FOREVER)).status.lastHeartbeat);
-      return seen.size === 5;
-    });
+    await beats(world, 5);
+    assert.equal(measurements(world), 0);
     assert.equal((await network(world)).throughput, undefined);
     assert.ok(!existsSync(path.join(world.dataDir, 'throughput.json')));
   });
