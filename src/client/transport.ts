@@ -94,7 +94,8 @@ export function createTransport(options: TransportOptions): Transport {
     });
     if (!response.ok) {
       const retryAfterMs = readRetryAfterMs(response.headers);
-      throw fromProblem(response.status, parseJson(await response.text()), retryAfterMs === undefined ? {} : { retryAfterMs });
+      const problem = parseJson(await response.text()) ?? unexplained(serverUrl, response.status);
+      throw fromProblem(response.status, problem, retryAfterMs === undefined ? {} : { retryAfterMs });
     }
     return response;
   }
@@ -139,6 +140,13 @@ function readRetryAfterMs(headers: FetchAnswer['headers']): number | undefined {
   return text !== undefined && /^[0-9]{1,9}$/u.test(text) ? Number(text) * 1000 : undefined;
 }
 
+/** Stands for the problem that an answer did not hold: our server explains each, a proxy or another program does not. */
+function unexplained(serverUrl: string, status: number): { readonly detail: string } {
+  return {
+    detail: `${serverUrl} answered HTTP ${status} without saying why: a proxy, or another program than cara-server, may listen there`,
+  };
+}
+
 async function* noBytes(): AsyncGenerator<Uint8Array> {}
 
 function parseJson(text: string): unknown {
@@ -167,6 +175,7 @@ export function toFailure(
   return new ApiError('Unavailable', `Cannot reach the server at ${context.serverUrl} as ${why}`, { cause: error });
 }
 
+const NO_TLS = 'it does not speak TLS: is http:// meant?';
 const WORDS_BY_CODE: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there (ECONNREFUSED)',
   ENOTFOUND: 'the host name is unknown (ENOTFOUND)',
@@ -177,6 +186,8 @@ const WORDS_BY_CODE: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: 'the connection timed out',
   ECONNRESET: 'the connection was cut (ECONNRESET)',
   UND_ERR_SOCKET: 'the connection was cut',
+  EPROTO: NO_TLS,
+  ERR_SSL_WRONG_VERSION_NUMBER: NO_TLS,
 };
 
 function messageOf(error: unknown): string {

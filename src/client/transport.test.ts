@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ApiError } from '../api/errors.ts';
+import { systemClock } from '../base/clock.ts';
+import { createTransport, type FetchFunction } from './transport.ts';
+
+async function failureOf(fetch: FetchFunction): Promise<ApiError> {
+  const transport = createTransport({ serverUrl: 'https://cara:8080', userAgent: 'test', clock: systemClock, fetch });
+  const error: unknown = await transport.request({ method: 'GET', path: '/api/v1/nodes' }, new AbortController().signal).catch((e) => e);
+  assert.ok(error instanceof ApiError);
+  return error;
+}
+
+test('request() says of an answer that explains nothing that another program may have given it', async () => {
+  const { message, reason } = await failureOf(async () => await Promise.resolve(new Response('<h1>Not found</h1>', { status: 404 })));
+  assert.equal(reason, 'NotFound');
+  assert.match(message, /^https:\/\/cara:8080 answered HTTP 404 without saying why: a proxy, or another program than cara-server/u);
+});
+
+test('request() takes the words of a problem', async () => {
+  const { message } = await failureOf(async () => await Promise.resolve(Response.json({ detail: 'Cannot do it' }, { status: 409 })));
+  assert.equal(message, 'Cannot do it');
+});
+
+test('request() says in words that the other end does not speak TLS', async () => {
+  const cause = Object.assign(new Error('write EPROTO 40E3:error:0A00010B:SSL routines:wrong version number'), { code: 'EPROTO' });
+  const { message } = await failureOf(async () => await Promise.reject(new TypeError('fetch failed', { cause })));
+  assert.equal(message, 'Cannot reach the server at https://cara:8080 as it does not speak TLS: is http:// meant?');
+});
