@@ -1,10 +1,13 @@
 /**
  * The reference: status.network. What an agent reports is kept and shown, whoever measured it: most rows are told here by a stand-in for
- * an agent, which speaks the same API. Below each stands, as a todo, that cara-agent measures it by itself.
+ * an agent, which speaks the same API. The last tests are of what cara-agent finds out by itself.
  */
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { test } from 'node:test';
 import type { NetworkStatus, NodeObject } from '../../src/api/node.ts';
+import { startFakeTailscale, tailscaleStatus } from '../support/fake-tailscale.ts';
+import { makeScratch } from '../support/scratch.ts';
 import { sentencesOf } from './promises.ts';
 import { startWorld } from './world.ts';
 
@@ -77,9 +80,30 @@ test(sentence('throughput.lastTestTime — Timestamp of the last speed measureme
   assert.match(await refused({ throughput: { lastTestTime: 'yesterday' } }), /lastTestTime/u);
 });
 
-/*
- * PLACE for what cara-agent measures by itself. To be made tests when the overlay monitor and the throughput test are part of the agent:
- * start test/support/fake-tailscale.ts, point an agent at its socket, and look at status.network.
- */
-test('ip, dnsName and mode: cara-agent reads them from the LocalAPI of the overlay daemon', { todo: true });
-test('throughput: cara-agent measures it against the server', { todo: true });
+test('ip, dnsName and mode: cara-agent reads them from the LocalAPI of the overlay daemon', async () => {
+  using scratch = makeScratch();
+  for (const [name, ip, CurAddr, mode] of [
+    ['near', '100.64.0.8', '198.51.100.7:41641', 'Direct'],
+    ['far', '100.64.0.9', '', 'DERP'],
+  ] as const) {
+    const status = tailscaleStatus(
+      { Self: { DNSName: `${name}.fleet.example.ts.net.`, TailscaleIPs: [ip] } },
+      { TailscaleIPs: ['127.0.0.1'], CurAddr }, // the server is the peer that has its address
+    );
+    await using daemon = await startFakeTailscale(path.join(scratch.path, name), status);
+    // no interface here has the overlay address, so the agent is told where to listen
+    const { url } = await world.startAgent(name, { env: { TAILSCALE_SOCKET: daemon.socketPath, AGENT_HOST: '127.0.0.1' } });
+    const { status: shows } = await world.untilNode(name, 'to have the overlay address', (node) => node.status.network?.ip === ip);
+    assert.deepEqual(shows.network, { ip, dnsName: `${name}.fleet.example.ts.net`, mode, agentPort: Number(new URL(url).port) });
+    assert.match(await world.type(`caractrl get nodes ${name} -o wide`), new RegExp(` ${ip.replaceAll('.', '\\.')} `, 'u'));
+  }
+});
+
+test('throughput: cara-agent measures it against the server', async () => {
+  await world.startAgent('measured', { env: { THROUGHPUT_TEST: 'daily' } });
+  await world.untilNode('measured', 'to be measured', (node) => node.status.network?.throughput !== undefined);
+  const seen = JSON.parse(await world.type('caractrl --output json get nodes measured')) as NodeObject;
+  const { download, upload, lastTestTime } = seen.status.network?.throughput ?? {};
+  assert.match(`${download}; ${upload}`, /^[0-9.]+ [kMG]bit\/s; [0-9.]+ [kMG]bit\/s$/u);
+  assert.ok(Math.abs(Date.parse(String(lastTestTime)) - Date.now()) < 60_000);
+});
