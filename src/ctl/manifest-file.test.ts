@@ -26,6 +26,16 @@ test('readManifests() gives every document with its type, name and place', () =>
   );
 });
 
+test('readManifests() takes each kind for what it is, so that a Secret is sent as one', () => {
+  const secret = 'apiVersion: caravanserai/v1\nkind: Secret\nmetadata: { name: a }\nstringData: { key: value }\n';
+  const project = NODE.replace('Node', 'Project') + 'spec: { services: [{ name: web, image: a:1 }] }\n';
+  const manifests = readManifests([{ file: 'x.yaml', text: [NODE, secret, project].join('---\n') }]);
+  assert.deepEqual(
+    manifests.map(({ type }) => type),
+    ['node', 'secret', 'project'],
+  );
+});
+
 test('readManifests() names file, line, column, field and what would be right, all mistakes at once', () => {
   const text = `apiVersion: caravanserai/v1
 kind: Project
