@@ -85,17 +85,17 @@ test('a changed Secret rolls the service that uses it and leaves the other alone
 
 test('an agent that starts while the server is away adopts what runs', async () => {
   await using world = await setUp();
+  await applySecret(world, { password: 'new' });
+  await world.until('the new value', () => containerOf(world)?.body.Env?.[0] === 'PASSWORD=new');
+  await inPhase(world, 'Running');
   const { length } = world.engine.requests;
   const before = [containerOf(world)?.id, containerOf(world, 'other')?.id];
-  await world.until('the fingerprints on disk', () =>
-    readFileSync(path.join(world.dataDir, 'assignments.json'), 'utf8').includes('"fingerprint"'),
-  );
   await world.stopAgent();
   await world.stopServer();
+  const told = world.agentLog.length;
   await world.startAgent();
-  await world.until('a look at the engine', () =>
-    world.agentLog.some(({ msg, to }) => msg === 'project phase changed' && to === 'Running' && world.engine.requests.length > length),
-  );
+  const isRunning = (): boolean => world.agentLog.slice(told).some(({ msg, to }) => msg === 'project phase changed' && to === 'Running');
+  await world.until('it to find that all is as it should be', isRunning);
   await world.startServer();
   await inPhase(world, 'Running');
   assert.deepEqual([containerOf(world)?.id, containerOf(world, 'other')?.id], before);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { pino } from 'pino';
 import { until } from '../../scripts/lib/wait.ts';
 import type { ProjectObject } from '../../src/api/project.ts';
@@ -226,6 +227,18 @@ test('status.secrets of a Project follows its Secrets, and keeps what a deleted 
   assert.deepEqual(await secretsOf(), [shop], 'made anew with the same value it is the same');
   await api.apply('Project', 'web');
   assert.equal(await secretsOf(), undefined);
+});
+
+test('status.secrets that was written from what has changed meanwhile is put right', async () => {
+  await using api = await startApi();
+  await apply(api, 'shop');
+  await api.apply('Project', 'web', userOf('shop'));
+  const project = await projectOf(api, 'web');
+  const stale = [{ name: 'shop', missing: true, keys: [{ name: 'password', fingerprint: 'old' }] }];
+  const object: ProjectObject = { ...project, status: { ...project.status, secrets: stale } };
+  await api.store.commit([{ op: 'update', object }]);
+  const isRight = async (): Promise<boolean> => isDeepStrictEqual((await projectOf(api, 'web')).status.secrets, project.status.secrets);
+  await until(isRight, { what: 'status.secrets to be put right', timeoutMs: 5000 });
 });
 
 test('a new Project has the fingerprints of its Secrets from its first version on', async () => {

@@ -105,12 +105,12 @@ test('a changed value replaces the services that use it and no other', async () 
 test('a deleted Secret touches nothing that runs; a container that has to be made waits for it, and goes on at its return', async () => {
   await using site = startSite();
   const { world, secrets } = site;
-  site.assign([WEB, DB]);
+  site.assign([WEB, DB, ALL]);
   await world.untilPhase('Running');
   const before = idsOf(world);
   const changes = world.model.changes.length;
   secrets.delete('shop');
-  site.assign([WEB, DB]);
+  site.assign([WEB, DB, ALL]);
   await world.clock.advance(60_000);
   assert.equal(world.model.changes.length, changes);
   assert.equal(world.latest()?.phase, 'Running');
@@ -118,11 +118,11 @@ test('a deleted Secret touches nothing that runs; a container that has to be mad
   await world.untilPhase('Failed');
   assert.equal(world.latest()?.reason, 'SecretNotFound');
   assert.match(world.latest()?.message ?? '', /Cannot start service "web" as Secret "shop" does not exist: create it/u);
-  assert.equal(idsOf(world)['db'], before['db']);
+  assert.deepEqual([idsOf(world)['db'], idsOf(world)['all']], [before['db'], before['all']]);
   secrets.set('shop', { token: 't1', password: 'p1' });
-  site.assign([WEB, DB]);
+  site.assign([WEB, DB, ALL]);
   await world.until(() => world.latest()?.phase === 'Running', 1000);
-  assert.equal(idsOf(world)['db'], before['db']);
+  assert.deepEqual([idsOf(world)['db'], idsOf(world)['all']], [before['db'], before['all']]);
 });
 
 test('a Project whose Secret never was names it, and its key, and starts when it comes', async () => {
