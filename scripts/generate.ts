@@ -7,6 +7,7 @@ import path from 'node:path';
 import type { TSchema } from 'typebox';
 import { NodeApply } from '../src/api/node.ts';
 import { ProjectApply } from '../src/api/project.ts';
+import { SecretApply } from '../src/api/secret.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { loadConfig } from '../src/base/config.ts';
 import { createLogger } from '../src/base/log.ts';
@@ -25,6 +26,7 @@ async function generate(): Promise<ReadonlyMap<string, unknown>> {
   return new Map<string, unknown>([
     ['schemas/node.json', describeManifest('Node', NodeApply)],
     ['schemas/project.json', describeManifest('Project', ProjectApply)],
+    ['schemas/secret.json', describeManifest('Secret', SecretApply)],
     ['docs/openapi.json', await describeApi()],
     ['docs/seed-promises.md', renderPromises(DOCUMENTS)],
   ]);
