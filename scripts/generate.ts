@@ -39,7 +39,7 @@ function describeManifest(title: string, schema: TSchema): object {
 
 /** What a server answers at /openapi.json. */
 async function describeApi(): Promise<unknown> {
-  const config = loadConfig(serverSettings({ env: {}, isRoot: false }), { argv: [], env: {} });
+  const config = loadConfig(serverSettings({ env: {}, isRoot: true }), { argv: [], env: {} });
   const log = createLogger('generate', { level: 'error', format: 'json' });
   const store = createMemoryStore({ clock: systemClock });
   const server = await startServer({ config, clock: systemClock, random: systemRandom, log, store, listen: false });

@@ -5,7 +5,7 @@ import { durationSetting } from '../api/duration.ts';
 import { DNS_SUBDOMAIN, matches, toNodeName } from '../api/names.ts';
 import { isQuantity, QUANTITY, quantityToMillis, quantityToUnits } from '../api/quantity.ts';
 import { oneOf, text, wholeNumber, type ValuesOf } from '../base/config.ts';
-import { defaultDataDir } from '../base/data-dir.ts';
+import { NO_DATA_DIR, defaultDataDir } from '../base/data-dir.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../base/log.ts';
 import type { Resources } from './host/capacity.ts';
 import { TAILSCALE_SOCKET } from './host/overlay-network.ts';
@@ -66,7 +66,12 @@ export function agentSettings(host: HostFacts) {
       default: undefined,
       help: 'Folders below which HostPath volumes may lie, separated by commas; without it, none may.',
     },
-    DATA_DIR: { read: folderOrFile, default: defaultDataDir(host), help: 'Folder of the identity and the last assignments.' },
+    DATA_DIR: {
+      read: folderOrFile,
+      default: defaultDataDir(host),
+      whenMissing: NO_DATA_DIR,
+      help: 'Folder of the identity and the last assignments.',
+    },
     LOG_LEVEL: { read: oneOf(LOG_LEVELS), default: 'info', help: `One of ${LOG_LEVELS.join(', ')}.` },
     LOG_FORMAT: { read: oneOf(LOG_FORMATS), default: 'auto', help: 'json or pretty; auto is pretty on a terminal.' },
   } as const;

@@ -48,6 +48,12 @@ test('loadConfig() refuses a bad value with one line that names origin, form and
   }
 });
 
+test('loadConfig() refuses to go on without a value that must be there, and says why there is no default', () => {
+  const settings = { DIR: { read: text, default: undefined, whenMissing: 'there is no home', help: 'folder' } };
+  assert.throws(() => loadConfig(settings, { argv: [], env: {} }), new ConfigError('Cannot do without DIR as there is no home'));
+  assert.equal(loadConfig(settings, { argv: [], env: { DIR: '/x' } }).DIR, '/x');
+});
+
 test('takeConfigPath() takes --config out of the arguments, else CONFIG', () => {
   assert.deepEqual(takeConfigPath(['--port', '1', '--config', 'x'], {}), { path: 'x', argv: ['--port', '1'] });
   assert.deepEqual(takeConfigPath(['--config=y', '--port', '1'], {}), { path: 'y', argv: ['--port', '1'] });

@@ -16,6 +16,8 @@ export interface Setting<Value> {
   readonly read: Reader<Value>;
   /** as text, in the form a user would write; undefined: no default, the value stays undefined */
   readonly default: string | undefined;
+  /** given: there must be a value, and without one this says why; it completes "as ..." */
+  readonly whenMissing?: string;
   /** one sentence: what it is, with its unit */
   readonly help: string;
   readonly isSecret?: boolean;
@@ -51,6 +53,9 @@ export function loadConfig<S extends Settings>(settings: S, sources: ConfigSourc
       { origin: `the default of ${key}`, text: setting.default },
     ];
     const chosen = candidates.find(({ text }) => text !== undefined);
+    if (chosen === undefined && setting.whenMissing !== undefined) {
+      throw new ConfigError(`Cannot do without ${key} as ${setting.whenMissing}`);
+    }
     values[key] = chosen?.text === undefined ? undefined : readValue(setting, chosen.origin, chosen.text);
   }
   return Object.freeze(values) as ValuesOf<S>;

@@ -8,13 +8,20 @@ export interface DataDirSources {
   readonly isRoot: boolean;
 }
 
-/** `/var/lib/caravanserai` as root, else the XDG state folder. Source: XDG Base Directory Specification 0.8 */
-export function defaultDataDir({ env, isRoot }: DataDirSources): string {
+/** Completes the refusal where there is no default. */
+export const NO_DATA_DIR = 'neither HOME nor XDG_STATE_HOME names a folder to keep state in: set it to a folder that lasts';
+
+/**
+ * `/var/lib/caravanserai` as root, else the XDG state folder; undefined where the environment has neither it nor a home: a folder that
+ * does not outlive a reboot, such as one in /tmp, would lose the fleet without a word. Source: XDG Base Directory Specification 0.8
+ */
+export function defaultDataDir({ env, isRoot }: DataDirSources): string | undefined {
   if (isRoot) {
     return '/var/lib/caravanserai';
   }
   const state = env['XDG_STATE_HOME'] ?? '';
-  return state.startsWith('/') ? join(state, 'caravanserai') : join(env['HOME'] ?? '/tmp', '.local/state/caravanserai');
+  const home = env['HOME'] ?? '';
+  return state.startsWith('/') ? join(state, 'caravanserai') : home.startsWith('/') ? join(home, '.local/state/caravanserai') : undefined;
 }
 
 /**

@@ -64,4 +64,10 @@ describe('defaultDataDir()', () => {
     assert.equal(defaultDataDir({ env: { XDG_STATE_HOME: '/x' }, isRoot: false }), '/x/caravanserai');
     assert.equal(defaultDataDir({ env: { HOME: '/home/a' }, isRoot: false }), '/home/a/.local/state/caravanserai');
   });
+
+  it('defaultDataDir() is none where the environment names no home: nothing that must last goes to /tmp', () => {
+    for (const env of [{}, { HOME: '' }, { HOME: 'a', XDG_STATE_HOME: 'b' }]) {
+      assert.equal(defaultDataDir({ env, isRoot: false }), undefined);
+    }
+  });
 });

@@ -3,7 +3,7 @@ import { isIPv4 } from 'node:net';
 import { join, resolve } from 'node:path';
 import { durationSetting } from '../api/duration.ts';
 import { oneOf, text, wholeNumber, type ValuesOf } from '../base/config.ts';
-import { defaultDataDir, type DataDirSources } from '../base/data-dir.ts';
+import { NO_DATA_DIR, defaultDataDir, type DataDirSources } from '../base/data-dir.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../base/log.ts';
 import { StartError } from '../base/program.ts';
 
@@ -16,7 +16,7 @@ export function serverSettings(host: DataDirSources) {
   return {
     HOST: { read: address, default: '127.0.0.1', help: 'Address that the server listens on.' },
     PORT: { read: wholeNumber(0, 65_535), default: '8080', help: 'Port; 0 takes a free one and logs it.' },
-    DATA_DIR: { read: folder, default: defaultDataDir(host), help: 'Everything that the server keeps.' },
+    DATA_DIR: { read: folder, default: defaultDataDir(host), whenMissing: NO_DATA_DIR, help: 'Everything that the server keeps.' },
     DATABASE_URL: {
       read: text,
       default: undefined,

@@ -68,7 +68,7 @@ export async function startApi(options: Partial<ApiServerOptions<VirtualClock>> 
 export async function startApiOn<C extends Clock>(options: ApiServerOptions<C>): Promise<ApiServer<C>> {
   const { clock, listen = false } = options;
   const store = options.store ?? createMemoryStore({ clock });
-  const defaults = loadConfig(serverSettings({ env: {}, isRoot: false }), { argv: [], env: { PORT: '0' } });
+  const defaults = loadConfig(serverSettings({ env: {}, isRoot: true }), { argv: [], env: { PORT: '0' } });
   const config = { ...defaults, ...options.config };
   const server = await startServer({ config, clock, random: systemRandom, log: pino({ level: 'silent' }), store, listen });
   const call: ApiServer['call'] = async (method, path, { body, type, headers } = {}) => {
