@@ -9,6 +9,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../base/atomic-file.ts';
+import { explainFileError } from '../base/file-error.ts';
 import { StartError } from '../base/program.ts';
 import type { Random } from '../base/random.ts';
 
@@ -85,6 +86,7 @@ async function write(path: string, stored: Stored): Promise<Stored> {
 
 /** What is said of a path that cannot be used. */
 export function unusable(path: string, error: unknown): StartError {
-  const why = error instanceof Error ? error.message : String(error);
-  return new StartError(`Cannot use ${path}: ${why}; set DATA_DIR to a folder that this user can write`, { cause: error });
+  return new StartError(`Cannot use ${path} as ${explainFileError(error)}: set DATA_DIR to a folder that this user can write`, {
+    cause: error,
+  });
 }

@@ -8,6 +8,7 @@
 import { readFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { ConfigError, describeSettings, loadConfig, redactConfig, takeConfigPath, type Settings, type ValuesOf } from './config.ts';
+import { explainFileError } from './file-error.ts';
 import { VERSION } from './version.ts';
 
 /** A failure that a person can mend; its message is for them, whole. The program says it and ends with exit code 1. */
@@ -109,9 +110,7 @@ async function readYaml(path: string): Promise<unknown> {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new ConfigError(`Cannot read configuration file ${path}: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
+    throw new ConfigError(`Cannot read configuration file ${path} as ${explainFileError(error)}`, { cause: error });
   }
   const { parseDocument } = await import('yaml'); // 5 MB that a program without a file need not carry
   const document = parseDocument(text, { prettyErrors: true });

@@ -2,6 +2,7 @@
 import type { Stats } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { explainFileError } from '../base/file-error.ts';
 import { CtlError } from './ctl-error.ts';
 import type { Io } from './io.ts';
 
@@ -66,21 +67,11 @@ function describe(path: string): Promise<Stats> {
   return access(path, () => stat(path));
 }
 
-const WORDS_BY_CODE: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file or folder',
-  EACCES: 'permission is denied',
-  ENOTDIR: 'a part of the path is no folder',
-  ELOOP: 'it is a symbolic link to itself',
-};
-
 async function access<Value>(path: string, read: () => Promise<Value>): Promise<Value> {
   try {
     return await read();
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    throw new CtlError(`Cannot read ${path} as ${WORDS_BY_CODE[code] ?? (error instanceof Error ? error.message : String(error))}`, {
-      cause: error,
-    });
+    throw new CtlError(`Cannot read ${path} as ${explainFileError(error)}`, { cause: error });
   }
 }
 

@@ -1,6 +1,7 @@
 /** Which server to talk to: --server, then CARA_SERVER, then the current context of the config file, then loopback. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { explainFileError } from '../base/file-error.ts';
 import { CtlError, UsageError } from './ctl-error.ts';
 import type { Environment } from './io.ts';
 
@@ -51,8 +52,10 @@ async function readIfThere(path: string, { isRequired }: { isRequired: boolean }
     if (code === 'ENOENT' && !isRequired) {
       return undefined;
     }
-    const why = code === 'ENOENT' ? 'there is no such file' : error instanceof Error ? error.message : String(error);
-    throw new CtlError(`Cannot read the config file ${path} as ${why}`, { cause: error, hint: 'name the server with --server URL' });
+    throw new CtlError(`Cannot read the config file ${path} as ${explainFileError(error)}`, {
+      cause: error,
+      hint: 'name the server with --server URL',
+    });
   }
 }
 

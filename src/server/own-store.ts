@@ -1,7 +1,9 @@
 /** The store that the settings name, in a data folder that nobody else may read. Callers: main.ts, secrets/rotate-command.ts. */
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { ApiError } from '../api/errors.ts';
 import type { Clock } from '../base/clock.ts';
+import { makeDataDir } from '../base/data-dir.ts';
+import { explainFileError } from '../base/file-error.ts';
 import type { Logger } from '../base/log.ts';
 import { StartError } from '../base/program.ts';
 import { openStore } from '../store/open-store.ts';
@@ -18,13 +20,15 @@ export interface OwnStoreDeps {
 export async function openOwnStore({ config, clock, log }: OwnStoreDeps): Promise<Store> {
   const { DATA_DIR: dataDir } = config;
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    await makeDataDir(dataDir);
     await chmod(dataDir, 0o700); // it was there before: what we keep is nobody else's to read
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new StartError(`Cannot use the data folder ${dataDir}: ${why}; set DATA_DIR to a folder that this user may write`, {
-      cause: error,
-    });
+    throw new StartError(
+      `Cannot use the data folder ${dataDir} as ${explainFileError(error)}: set DATA_DIR to a folder that this user may write`,
+      {
+        cause: error,
+      },
+    );
   }
   try {
     return await openStore(databaseUrlOf(config), { clock, log });

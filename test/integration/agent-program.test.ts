@@ -72,7 +72,12 @@ describe('cara-agent', () => {
     [
       'a folder that cannot be made',
       { DATA_DIR: '/proc/nowhere' },
-      /^error: Cannot use \/proc\/nowhere: .*set DATA_DIR to a folder that this user can write\n$/u,
+      /^error: Cannot use \/proc\/nowhere as there is no such file or folder: set DATA_DIR to a folder that this user can write\n$/u,
+    ],
+    [
+      'a configuration file that is not there',
+      { CONFIG: '/nowhere.yaml' },
+      /^error: Cannot read configuration file \/nowhere\.yaml as there is no such file or folder\n$/u,
     ],
     ['an identity that is damaged', {}, /^error: Cannot read identity file .*: restore it from a backup, or remove it .*\n$/u],
   ] as const) {

@@ -33,7 +33,8 @@ describe('cara-server', () => {
       [[], { HOST: '0.0.0.0' }, /Cannot listen on 0\.0\.0\.0.*credentials.*AUTH=none/u],
       [[], { AUTH: 'token' }, /AUTH.*auto, none.*"token"/u],
       [[], { HOST: '192.0.2.1', AUTH: 'none' }, /Cannot listen on 192\.0\.2\.1.*no such address/u],
-      [[], { DATA_DIR: path.join(noDatabase, 'data') }, /data folder .*no\.db\/data.*DATA_DIR/u],
+      [[], { DATA_DIR: path.join(noDatabase, 'data') }, /data folder .*no\.db\/data as a part of the path is no folder: set DATA_DIR/u],
+      [[], { DATA_DIR: '/proc/nowhere' }, /data folder \/proc\/nowhere as there is no such file or folder: set DATA_DIR/u],
       [[], { DATABASE_URL: 'banana' }, /DATABASE_URL/u],
       [[], { DATABASE_URL: `sqlite:${noDatabase}` }, /no\.db/u],
     ];

@@ -91,7 +91,7 @@ describe('caractrl without a server', () => {
     using folder = makeScratch();
     const file = join(folder.path, 'config.yaml');
     const run = () => ctl(['get', 'nodes', '--config', file]);
-    assert.match((await run()).stderr, /^error: Cannot read the config file .* as there is no such file\n/u);
+    assert.match((await run()).stderr, /^error: Cannot read the config file .* as there is no such file or folder\n/u);
     writeFileSync(file, 'currentContext: home\ncontexts: [{ name: home, server: "http://127.0.0.1:9" }]\n');
     assert.match((await run()).stderr, /^error: Cannot reach the server at http:\/\/127\.0\.0\.1:9 /u);
     for (const [content, why] of [
