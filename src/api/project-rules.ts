@@ -5,6 +5,7 @@
 import { durationToMs } from './duration.ts';
 import type { FieldError } from './errors.ts';
 import type { ProjectSpec, Service } from './project.ts';
+import { checkFence } from './project-fence-rules.ts';
 import { checkFiles } from './project-file-rules.ts';
 import { quantityToMillis } from './quantity.ts';
 
@@ -24,6 +25,7 @@ export function checkProjectSpec(spec: ProjectSpec, base = '/spec'): readonly Fi
     ...spec.services.flatMap((service, index) => checkService(spec, service, `${base}/services/${index}`)),
     ...checkCycles(spec, base),
     ...checkLifetime(spec, base),
+    ...checkFence(spec, base),
   ];
 }
 
@@ -208,10 +210,6 @@ function checkLifetime(spec: ProjectSpec, base: string): readonly FieldError[] {
   }
   if (spec.ttl !== undefined && durationToMs(spec.ttl) === 0) {
     errors.push({ pointer: `${base}/ttl`, detail: 'must be more than 0' });
-  }
-  const { fence, action = 'Reschedule' } = spec.onNodeLost ?? {};
-  if (fence === true && action !== 'Reschedule') {
-    errors.push({ pointer: `${base}/onNodeLost/fence`, detail: `goes with action Reschedule alone: current action is ${action}` });
   }
   return errors;
 }

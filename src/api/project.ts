@@ -180,6 +180,10 @@ export const UsedSecret = Closed({
 });
 export type UsedSecret = Readonly<Static<typeof UsedSecret>>;
 
+/** What the agent of a fenced Project may go by while it hears nothing; without `after` nobody can tell. */
+export const FenceStatus = Closed({ after: Type.Optional(Text(DURATION, 'The longest onNodeLost.after that it may know of')) });
+export type FenceStatus = Readonly<Static<typeof FenceStatus>>;
+
 export interface ProjectStatus {
   readonly phase: ProjectPhase;
   /** name of the node it is bound to */
@@ -196,6 +200,8 @@ export interface ProjectStatus {
   readonly move?: ProjectMove;
   /** the Secrets that spec uses, by name: agents replace a container when a fingerprint that concerns it changes */
   readonly secrets?: readonly UsedSecret[];
+  /** while it is fenced and has a node: the server gives it away only when this is over */
+  readonly fence?: FenceStatus;
 }
 
 export interface ProjectObject {
@@ -222,6 +228,7 @@ export const ProjectSchema = Closed({
     message: Type.Optional(Type.String()),
     move: Type.Optional(ProjectMove),
     secrets: Type.Optional(Type.Array(UsedSecret)),
+    fence: Type.Optional(FenceStatus),
   }),
 });
 

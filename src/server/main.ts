@@ -28,6 +28,7 @@ import { closeApp, listen } from './listen.ts';
 import type { NodeRegistry } from './nodes/node-registry.ts';
 import { startNodes } from './nodes/start-nodes.ts';
 import { openOwnStore } from './own-store.ts';
+import { longestHoldMs } from './projects/fence-terms.ts';
 import { createMoveService } from './projects/move-service.ts';
 import { createProjectController } from './projects/project-controller.ts';
 import { createProjectService } from './projects/project-service.ts';
@@ -102,7 +103,8 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
   const eventSource = createEventSource({ nodes, projects, recorder }); // before the mirrors run: it must see where their first list ends
   stopper.spawn('event-recorder', (signal) => recorder.run(signal));
   const heartbeatTimeoutMs = config.NODE_HEARTBEAT_TIMEOUT;
-  const { registry, service } = await startNodes({ ...base, nodes, stopper, heartbeatTimeoutMs });
+  const longestAfterMs = (node: string): number => longestHoldMs(projects.items().values(), node);
+  const { registry, service } = await startNodes({ ...base, nodes, stopper, heartbeatTimeoutMs, longestAfterMs });
   const isVolatile = ports.store !== undefined || /^(?:memory:|sqlite::memory:)/iu.test(databaseUrlOf(config));
   const secretParts = await startSecrets({ ...base, projects, settings: config, isVolatile, stopper });
   stopper.spawn('project-mirror', (signal) => projects.run(signal));
@@ -112,6 +114,7 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
   const scheduler = createScheduler(views);
   const controller = createProjectController({
     ...views,
+    fences: registry.fences,
     nodeHeartbeatTimeoutMs: heartbeatTimeoutMs,
     terminationTimeoutMs: config.PROJECT_TERMINATION_TIMEOUT,
   });

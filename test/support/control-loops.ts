@@ -7,6 +7,8 @@ import type { NodeObject } from '../../src/api/node.ts';
 import type { ProjectManifest, ProjectObject, ProjectPhase, ProjectSpec } from '../../src/api/project.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { Stopper } from '../../src/base/stopper.ts';
+import { FenceLedger } from '../../src/server/nodes/fence-ledger.ts';
+import { longestHoldMs } from '../../src/server/projects/fence-terms.ts';
 import { createProjectController } from '../../src/server/projects/project-controller.ts';
 import { retryOnConflict } from '../../src/server/objects/write-object.ts';
 import { type MoveService, createMoveService } from '../../src/server/projects/move-service.ts';
@@ -28,6 +30,8 @@ export interface ControlLoops extends AsyncDisposable {
   readonly service: ProjectService;
   readonly moves: MoveService;
   readonly projects: Mirror<ProjectObject>;
+  /** what nodes were granted; the test's to fill */
+  readonly fences: FenceLedger;
   /** Creates or changes a node. */
   setNode(name: string, options?: NodeOptions): Promise<void>;
   deleteNode(name: string): Promise<void>;
@@ -54,11 +58,17 @@ export function startControlLoops(options: LoopOptions = {}): ControlLoops {
   const nodes = createMirror<NodeObject>({ store, kind: 'Node', clock, log });
   const projects = createMirror<ProjectObject>({ store, kind: 'Project', clock, log });
   const timeouts = { nodeHeartbeatTimeoutMs: NODE_TIMEOUT_MS, terminationTimeoutMs: TERMINATION_TIMEOUT_MS };
+  const fences = new FenceLedger({
+    startedAtMs: clock.monotonicMs(),
+    timeoutMs: NODE_TIMEOUT_MS,
+    earlierTimeoutMs: 0,
+    longestAfterMs: (node) => longestHoldMs(projects.items().values(), node),
+  });
   const loops = {
     'mirror-nodes': nodes,
     'mirror-projects': projects,
     scheduler: createScheduler({ store, nodes, projects, clock, log }),
-    'project-controller': createProjectController({ store, nodes, projects, clock, log, ...timeouts }),
+    'project-controller': createProjectController({ store, nodes, projects, fences, clock, log, ...timeouts }),
   };
   for (const [name, loop] of Object.entries(loops)) {
     stopper.spawn(name, (signal) => loop.run(signal));
@@ -68,6 +78,7 @@ export function startControlLoops(options: LoopOptions = {}): ControlLoops {
     clock,
     store,
     projects,
+    fences,
     service: createProjectService({ store, clock, random: systemRandom, log }),
     moves: createMoveService({ store, clock, log, cordon: (name) => retryOnConflict(() => cordon(store, name)) }),
     setNode: (name, nodeOptions) => setNode(store, name, nodeOptions),

@@ -45,7 +45,13 @@ export async function startEventServer(options: Options = {}) {
   const recorder = createEventRecorder(base);
   const source = createEventSource({ nodes, projects, recorder });
   stopper.spawn('event-recorder', (signal) => recorder.run(signal));
-  const { registry, service } = await startNodes({ ...base, nodes, stopper, heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS });
+  const { registry, service } = await startNodes({
+    ...base,
+    nodes,
+    stopper,
+    heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS,
+    longestAfterMs: () => 0,
+  });
   stopper.spawn('project-mirror', (signal) => projects.run(signal));
   await projects.ready();
 

@@ -11,6 +11,7 @@ import type { Heartbeat, NodeObject, NodeStatus } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import type { Change } from '../../store/store.ts';
+import { FenceLedger } from './fence-ledger.ts';
 import { LeaseTable } from './lease-table.ts';
 import { NameHolders } from './name-holders.ts';
 import type { Party, Rivalry } from './node-identity.ts';
@@ -58,6 +59,8 @@ export interface NodeRegistryOptions {
   readonly onStall?: (stallMs: number) => void;
   /** as NameHoldersOptions.onRivalry */
   readonly onRivalry?: (name: string, rivalry: Rivalry | undefined) => void;
+  /** default: one that knows of no fenced Project */
+  readonly fences?: FenceLedger;
 }
 
 export class NodeRegistry {
@@ -68,6 +71,7 @@ export class NodeRegistry {
   readonly #dirty = new Set<string>();
   readonly tombstones = new Tombstones();
   readonly holders: NameHolders;
+  readonly fences: FenceLedger;
   #noticedAtMs: number;
 
   constructor(options: NodeRegistryOptions) {
@@ -84,6 +88,14 @@ export class NodeRegistry {
       onRivalry: options.onRivalry,
     });
     this.#noticedAtMs = options.clock.monotonicMs();
+    this.fences =
+      options.fences ??
+      new FenceLedger({
+        startedAtMs: this.#noticedAtMs,
+        timeoutMs: options.heartbeatTimeoutMs,
+        earlierTimeoutMs: 0,
+        longestAfterMs: () => 0,
+      });
   }
 
   /**
@@ -118,6 +130,16 @@ export class NodeRegistry {
       this.#markDirty(name);
     }
     return undefined;
+  }
+
+  /** How long a node may be silent, in milliseconds. */
+  get heartbeatTimeoutMs(): number {
+    return this.#options.heartbeatTimeoutMs;
+  }
+
+  /** To be asked right after a heartbeat was taken in. @returns whether its sender may go on with what is fenced, see fence-ledger.ts */
+  grant(name: string): boolean {
+    return this.fences.grant(name, this.holders.find(name)?.holder.id, this.#clock.monotonicMs());
   }
 
   #strangerError(name: string, nowMs: number): ApiError {

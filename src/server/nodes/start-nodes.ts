@@ -8,6 +8,8 @@ import type { Stopper } from '../../base/stopper.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Mirror } from '../../store/mirror.ts';
 import type { Store } from '../../store/store.ts';
+import { FenceLedger } from './fence-ledger.ts';
+import { takeOverTimeout } from './granted-timeout.ts';
 import { holdingOf, IDENTITY_KIND, type IdentityRecord } from './identity-record.ts';
 import { createNodeLifecycle } from './node-lifecycle.ts';
 import { NodeRegistry } from './node-registry.ts';
@@ -24,6 +26,8 @@ export interface StartNodesDeps {
   readonly log: Logger;
   readonly metrics: ServerMetrics;
   readonly heartbeatTimeoutMs: number;
+  /** as FenceLedgerOptions */
+  readonly longestAfterMs: (node: string) => number;
 }
 
 /** When this resolves, the registry knows every node and every tombstone, and each node that was heard has one full lease. */
@@ -31,8 +35,10 @@ export async function startNodes(deps: StartNodesDeps): Promise<{ readonly regis
   const { store, nodes, stopper, clock, metrics } = deps;
   const log = deps.log.child({ component: 'node-registry' });
   const wakeup = new Wakeup();
+  const fences = await startFences(deps);
   const registry = new NodeRegistry({
     ...deps,
+    fences,
     onDirty: () => wakeup.notify(),
     onStall: (stallMs) => {
       metrics.stallSeconds.inc(stallMs / 1000);
@@ -53,14 +59,26 @@ export async function startNodes(deps: StartNodesDeps): Promise<{ readonly regis
   const tombstones = await store.list(TOMBSTONE_KIND);
   for (const { metadata } of tombstones.items) {
     registry.tombstones.add(metadata.name, Number(metadata.resourceVersion), clock.monotonicMs());
+    fences.seed(metadata.name, undefined);
   }
   nodes.onChange((change) => registry.observeChange(change));
   stopper.spawn('node-mirror', (signal) => nodes.run(signal));
   await nodes.ready();
   for (const record of (await store.list<IdentityRecord>(IDENTITY_KIND)).items) {
     registry.holders.set(record.metadata.name, holdingOf(record));
+    fences.seed(record.metadata.name, record.identity.id);
   }
   const lifecycle = createNodeLifecycle({ ...deps, registry, wakeup });
   stopper.spawn('node-lifecycle', (signal) => lifecycle.run(signal));
   return { registry, service: createNodeService({ ...deps, registry }) };
+}
+
+/** Nothing may have been granted by this process before. */
+async function startFences(deps: StartNodesDeps): Promise<FenceLedger> {
+  const { clock, heartbeatTimeoutMs: timeoutMs, longestAfterMs, stopper } = deps;
+  const earlier = await takeOverTimeout(deps, timeoutMs);
+  if (earlier.lower !== undefined) {
+    stopper.spawn('granted-timeout', earlier.lower);
+  }
+  return new FenceLedger({ startedAtMs: clock.monotonicMs(), timeoutMs, earlierTimeoutMs: earlier.timeoutMs, longestAfterMs });
 }

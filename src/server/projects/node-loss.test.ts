@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { EPOCH, type ProjectOptions, boundOf, nodeOf } from '../../../test/support/resources.ts';
 import { findCondition } from '../../api/condition.ts';
 import { LOST_NODE_ACTIONS } from '../../api/project.ts';
-import { type Loss, type LossVerdict, deriveLossPolicy, judgeNodeLoss } from './node-loss.ts';
+import { deriveLossPolicy } from '../../api/loss-policy.ts';
+import { type Loss, type LossVerdict, judgeNodeLoss } from './node-loss.ts';
 
 const TIMEOUT_MS = 90_000;
 const MINUTE_MS = 60_000;
@@ -15,13 +16,15 @@ interface Case extends Partial<Loss> {
   readonly node?: typeof silent | undefined;
   readonly spec?: ProjectOptions['spec'];
   readonly hasRefuge?: boolean;
+  readonly fenceLeftMs?: number;
 }
 
-function judge({ node, spec = {}, lostForMs = 0, missingForMs, wasSilent = false, hasRefuge = true }: Case): LossVerdict {
+function judge({ node, spec = {}, lostForMs = 0, missingForMs, wasSilent = false, hasRefuge = true, fenceLeftMs = 0 }: Case): LossVerdict {
   return judgeNodeLoss(boundOf('shop', 'n1', { spec }), {
     node,
     loss: { lostForMs, missingForMs, wasSilent },
     heartbeatTimeoutMs: TIMEOUT_MS,
+    fenceLeftMs,
     hasRefuge: () => hasRefuge,
     now: EPOCH,
   });
@@ -97,6 +100,22 @@ test('judgeNodeLoss() moves a fenced Project off a silent node alone', () => {
   const spec = { onNodeLost: { action: 'Reschedule', after: '1m', fence: true } } as const;
   assert.equal(judge({ node: silent, wasSilent: true, lostForMs: MINUTE_MS, spec }).status.phase, 'Pending');
   assert.equal(judge({ node: unwell, lostForMs: 10 * MINUTE_MS, spec }).status.phase, 'Running');
+});
+
+test('judgeNodeLoss() holds a fenced Project until its agent has fenced itself, however long the node has been lost', () => {
+  const spec = { onNodeLost: { action: 'Reschedule', after: '1m', fence: true } } as const;
+  const lost = { node: silent, wasSilent: true, lostForMs: 60 * MINUTE_MS, spec };
+  const held = judge({ ...lost, fenceLeftMs: 5000 });
+  assert.deepEqual([held.status.phase, held.lookAgainMs], ['Running', 5000]);
+  assert.equal(judge({ ...lost, fenceLeftMs: 0 }).status.phase, 'Pending');
+  assert.equal(judge({ ...lost, node: undefined, missingForMs: 60 * MINUTE_MS, fenceLeftMs: 1 }).status.nodeRef, 'n1');
+  const unknown = judge({ ...lost, fenceLeftMs: Infinity });
+  assert.match(
+    findCondition(unknown.status.conditions, 'NodeReachable')?.message ?? '',
+    /; it is not moved, as its agent has not confirmed/u,
+  );
+  const plain = { onNodeLost: { action: 'Reschedule', after: '1m' } } as const;
+  assert.equal(judge({ ...lost, spec: plain, fenceLeftMs: Infinity }).status.phase, 'Pending');
 });
 
 test('judgeNodeLoss() never acts before its time, and asks to be called again exactly then', () => {

@@ -6,9 +6,9 @@
  * Source   Kubernetes' taint-based eviction (tolerationSeconds), and its refusal to evict while no zone is healthy.
  */
 import { findCondition } from '../../api/condition.ts';
-import { durationToMs } from '../../api/duration.ts';
+import { type LossPolicy, deriveLossPolicy } from '../../api/loss-policy.ts';
 import type { NodeObject } from '../../api/node.ts';
-import type { LOST_NODE_ACTIONS, ProjectObject, ProjectSpec, ProjectStatus } from '../../api/project.ts';
+import type { ProjectObject, ProjectStatus } from '../../api/project.ts';
 import { type Cause, isLost, markLost, markUnreachable, unbind } from './project-status.ts';
 
 /** What this process has seen of a node that is NotReady or gone. */
@@ -26,6 +26,8 @@ export interface LossContext {
   readonly node: NodeObject | undefined;
   readonly loss: Loss;
   readonly heartbeatTimeoutMs: number;
+  /** how long the node's agent may still run the Project where it is fenced, in milliseconds; Infinity: nobody can tell */
+  readonly fenceLeftMs: number;
   /** whether another node might take the Project */
   readonly hasRefuge: () => boolean;
   /** RFC 3339 */
@@ -38,34 +40,17 @@ export interface LossVerdict {
   readonly lookAgainMs: number;
 }
 
-export interface LossPolicy {
-  readonly action: (typeof LOST_NODE_ACTIONS)[number];
-  readonly afterMs: number;
-  readonly fence: boolean;
-}
-
-const DEFAULT_AFTER_MS = 180_000; // the contract's 3m
 const REFUGE_RECHECK_MS = 5_000; // how soon a Project that nowhere could take is looked at again
-
-/** `onNodeLost` with its defaults: what holds no data of its own moves, what does waits for its node. */
-export function deriveLossPolicy({ onNodeLost, volumes }: ProjectSpec): LossPolicy {
-  const isStateless = (volumes ?? []).every(({ type }) => (type ?? 'Ephemeral') === 'Ephemeral');
-  return {
-    action: onNodeLost?.action ?? (isStateless ? 'Reschedule' : 'Keep'),
-    afterMs: onNodeLost?.after === undefined ? DEFAULT_AFTER_MS : durationToMs(onNodeLost.after),
-    fence: onNodeLost?.fence ?? false,
-  };
-}
 
 /** Judges a Project that is bound to a lost node and not Terminating. */
 export function judgeNodeLoss(project: ProjectObject, context: LossContext): LossVerdict {
-  const { node, loss, heartbeatTimeoutMs, now } = context;
+  const { node, loss, heartbeatTimeoutMs, fenceLeftMs, now } = context;
   const policy = deriveLossPolicy(project.spec);
-  const unreachable = markUnreachable(project, describeLoss(project, node), now);
+  const unreachable = markUnreachable(project, withFence(describeLoss(project, node), policy, fenceLeftMs), now);
   // a deleted node's heartbeats are refused from then on, so they count as gone from its deletion, unless they had stopped before
   const silenceMs = node === undefined && !loss.wasSilent ? heartbeatTimeoutMs : 0;
-  const failInMs = failsIn(policy, { node, loss, silenceMs });
-  const moveInMs = isLeftAlone(project, node, loss) ? Infinity : movesIn(policy, { node, loss, silenceMs });
+  const failInMs = failsIn(policy, { node, loss, silenceMs, fenceLeftMs });
+  const moveInMs = isLeftAlone(project, node, loss) ? Infinity : movesIn(policy, { node, loss, silenceMs, fenceLeftMs });
   if (moveInMs <= 0 && context.hasRefuge()) {
     return { status: unbind(project, `node ${nameOf(project)} was lost: looking for another`, now), lookAgainMs: Infinity };
   }
@@ -91,6 +76,7 @@ interface Elapsed {
   readonly loss: Loss;
   /** how long the record must have been missing before its heartbeats count as gone */
   readonly silenceMs: number;
+  readonly fenceLeftMs: number;
 }
 
 /** Milliseconds until it is Failed: a vanished node once it is silent, whatever the policy; a NotReady one by policy alone. */
@@ -101,11 +87,21 @@ function failsIn({ action, afterMs }: LossPolicy, { node, loss, silenceMs }: Ela
 
 /**
  * Milliseconds until it moves. With `fence` a Project moves only off a silent node: the agent that still talks to us has not fenced
- * itself, and where its engine does not answer it could not stop the old copy either.
+ * itself, and where its engine does not answer it could not stop the old copy either. And only when what the node was granted last is
+ * over: how long it has been lost says nothing of that, as it may have been unwell and beating, or deleted and made anew.
  */
-function movesIn({ action, afterMs, fence }: LossPolicy, { node, loss, silenceMs }: Elapsed): number {
+function movesIn({ action, afterMs, fence }: LossPolicy, { node, loss, silenceMs, fenceLeftMs }: Elapsed): number {
   const isHeld = fence && node !== undefined && !isSilent(node);
-  return action === 'Reschedule' && !isHeld ? silenceMs + afterMs - loss.lostForMs : Infinity;
+  if (action !== 'Reschedule' || isHeld) {
+    return Infinity;
+  }
+  return Math.max(silenceMs + afterMs - loss.lostForMs, fence ? fenceLeftMs : -Infinity);
+}
+
+/** Adds why a fenced Project waits for its node for ever. */
+function withFence(cause: Cause, { action, fence }: LossPolicy, fenceLeftMs: number): Cause {
+  const why = 'it is not moved, as its agent has not confirmed that it knows of the fence';
+  return fence && action === 'Reschedule' && fenceLeftMs === Infinity ? { ...cause, message: `${cause.message}; ${why}` } : cause;
 }
 
 /** Tells whether the node's heartbeats have stopped, as against one that beats and says it is unwell. */

@@ -10,13 +10,13 @@ import type { DrainEntry, DrainReason } from '../../api/drain.ts';
 import { formatDuration } from '../../api/duration.ts';
 import type { NodeObject } from '../../api/node.ts';
 import { isLeaving } from '../../api/leaving.ts';
+import { deriveLossPolicy } from '../../api/loss-policy.ts';
 import type { ProjectObject, Volume } from '../../api/project.ts';
 import type { Demand } from '../scheduler/demand.ts';
 import { describeRefusal, explain } from '../scheduler/explain.ts';
 import { compareProjectAge } from '../scheduler/pending-queue.ts';
 import { place } from '../scheduler/place.ts';
 import { type NodeView, type Snapshot, versionOf } from '../scheduler/snapshot.ts';
-import { deriveLossPolicy } from './node-loss.ts';
 import { isTerminating } from './project-status.ts';
 
 export interface DrainQuestion {

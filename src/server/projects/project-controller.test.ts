@@ -55,6 +55,65 @@ test('a Project moves to another node when its own is lost for the time, as a ne
   await assert.rejects(world.service.reportStatus('shop', { phase: 'Running', assignment: 1 }), /Cannot take the report/u);
 });
 
+const FENCED = { spec: { onNodeLost: { action: 'Reschedule', after: '1m', fence: true } } } as const satisfies ProjectOptions;
+
+test('a fenced Project moves only when what its node was granted last is over, though the node was long unwell before', async () => {
+  await using world = startControlLoops();
+  await runShop(world, FENCED);
+  await world.setNode('n2');
+  await world.setNode('n1', { state: 'NotReady' }); // it beats, and says that its engine is gone
+  await world.clock.advance(10 * MINUTE_MS);
+  assert.ok(world.fences.grant('n1', 'm1', world.clock.monotonicMs()));
+  await world.clock.advance(1000);
+  await world.setNode('n1', SILENT);
+  await world.clock.advance(NODE_TIMEOUT_MS + MINUTE_MS - 1001);
+  assert.equal((await world.project('shop'))?.status.nodeRef, 'n1');
+  await world.clock.advance(1);
+  assert.equal((await world.until('shop', 'Scheduled')).status.nodeRef, 'n2');
+});
+
+test('a fenced Project waits as long when its node is deleted, or deleted and made anew', async () => {
+  await using world = startControlLoops();
+  await runShop(world, FENCED);
+  await world.setNode('n2');
+  await world.clock.advance(10 * MINUTE_MS);
+  assert.ok(world.fences.grant('n1', 'm1', world.clock.monotonicMs()));
+  await world.deleteNode('n1');
+  await world.clock.advance(MINUTE_MS);
+  await world.setNode('n1', SILENT); // as one that never beat
+  await world.clock.advance(NODE_TIMEOUT_MS - 1);
+  assert.equal((await world.project('shop'))?.status.nodeRef, 'n1');
+  await world.clock.advance(1);
+  assert.equal((await world.until('shop', 'Scheduled')).status.nodeRef, 'n2');
+});
+
+test('a node is granted nothing from the look at its last grant until the fenced Project is given away', async () => {
+  const clock = new VirtualClock();
+  const seen: boolean[] = [];
+  let world: ControlLoops | undefined;
+  const store = intercepted(clock, async (writes) => {
+    const isUnbound = writes.some((write) => write.op === 'update' && write.object.kind === 'Project' && isWithoutNode(write.object));
+    if (isUnbound && world !== undefined) {
+      seen.push(world.fences.grant('n1', 'm1', clock.monotonicMs()));
+    }
+    await Promise.resolve();
+  });
+  await using started = startControlLoops({ clock, store });
+  world = started;
+  await runShop(world, FENCED);
+  await world.setNode('n2');
+  await world.setNode('n1', SILENT);
+  await world.clock.advance(NODE_TIMEOUT_MS + MINUTE_MS);
+  assert.equal((await world.until('shop', 'Scheduled')).status.nodeRef, 'n2');
+  assert.deepEqual(seen, [false]);
+  assert.ok(world.fences.grant('n1', 'm1', clock.monotonicMs()));
+});
+
+function isWithoutNode(object: object): boolean {
+  const { status } = object as ProjectObject;
+  return status.phase === 'Pending' && status.assignment > 0 && status.nodeRef === undefined;
+}
+
 test('a Project that nowhere could take stays where it is until another node is there', async () => {
   await using world = startControlLoops();
   await runShop(world);

@@ -16,7 +16,9 @@ import type { Logger } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Mirror } from '../../store/mirror.ts';
 import type { Store, Write } from '../../store/store.ts';
+import type { FenceLedger } from '../nodes/fence-ledger.ts';
 import { matchesSelector, refuseState } from '../scheduler/filters.ts';
+import { fenceHoldMs } from './fence-terms.ts';
 import { ProjectWatch } from './project-watch.ts';
 import { type Timeouts, type Verdict, judgeProject } from './project-verdict.ts';
 
@@ -24,6 +26,7 @@ export interface ProjectControllerDeps extends Timeouts {
   readonly store: Store;
   readonly nodes: Mirror<NodeObject>;
   readonly projects: Mirror<ProjectObject>;
+  readonly fences: Pick<FenceLedger, 'leftMs' | 'close'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -96,7 +99,7 @@ function follow({ nodes, projects, clock }: ProjectControllerDeps, watch: Projec
 
 /** One look at one Project: observe, judge, write. Its failure is its own: it is looked at again later. */
 async function reconcileProject(deps: ProjectControllerDeps, watch: ProjectWatch, name: string): Promise<void> {
-  const { store, nodes, projects, clock, log } = deps;
+  const { store, nodes, projects, fences, clock, log } = deps;
   const project = projects.get(name);
   if (project === undefined) {
     return;
@@ -109,6 +112,7 @@ async function reconcileProject(deps: ProjectControllerDeps, watch: ProjectWatch
       project,
       node,
       loss: nodeRef === undefined ? undefined : watch.findLoss(nodeRef, nowMs),
+      fenceLeftMs: nodeRef === undefined ? 0 : fences.leftMs(nodeRef, fenceHoldMs(project), nowMs),
       inTransitionForMs: watch.inTransitionForMs(name, nowMs),
       hasRefuge: () => hasRefuge(nodes, project),
       nowMs: clock.wallMs(),
@@ -118,6 +122,8 @@ async function reconcileProject(deps: ProjectControllerDeps, watch: ProjectWatch
     if (verdict.kind === 'keep' && verdict.project === project) {
       return;
     }
+    // from the look at what was granted last until the commit nothing more is, or the node's agent would count on what is given away
+    using _closed = nodeRef !== undefined && isGivenUp(verdict) ? fences.close(nodeRef) : undefined;
     await store.commit(writesOf(project, node, verdict));
     logVerdict(log, project, verdict);
   } catch (error) {
@@ -139,6 +145,11 @@ function writesOf({ metadata, status }: ProjectObject, node: NodeObject | undefi
   return status.nodeRef === undefined
     ? [write]
     : [{ op: 'check', kind: 'Node', name: status.nodeRef, expectedVersion: node?.metadata.resourceVersion }, write];
+}
+
+/** Tells whether another node may have the Project from now on. */
+function isGivenUp(verdict: Verdict): boolean {
+  return verdict.kind === 'drop' || verdict.project.status.nodeRef === undefined;
 }
 
 /** Tells whether another node might take the Project: giving up the only place it can be would end in its removal there, for nothing. */

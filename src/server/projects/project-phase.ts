@@ -14,6 +14,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isLeaving } from '../../api/leaving.ts';
 import type { ProjectObject, ProjectStatus, StatusReport } from '../../api/project.ts';
+import { withTermsOfReport } from './fence-terms.ts';
 import { describeLeaving, isStopConfirmed, leave } from './project-move.ts';
 import { type Cause, enter, isLost, settle, updating } from './project-status.ts';
 
@@ -54,7 +55,8 @@ export function deriveReported(project: ProjectObject, report: StatusReport, con
   const next = isTerminating
     ? { ...observed, ...(report.message !== undefined && { message: report.message }) }
     : derivePhase(project, report, { observed, isNodeKnown: context.isNodeKnown });
-  const status = settle(next, generation, context.now);
+  const isCurrent = report.observedGeneration === generation;
+  const status = settle(isCurrent ? withTermsOfReport(next, project.spec) : next, generation, context.now);
   return isDeepStrictEqual(status, project.status) ? { kind: 'unchanged' } : { kind: 'changed', status };
 }
 

@@ -7,6 +7,7 @@
 import { type Condition, findCondition, withCondition } from '../../api/condition.ts';
 import { MOVED, hasMoved, isLeaving } from '../../api/leaving.ts';
 import type { ProjectObject, ProjectPhase, ProjectStatus } from '../../api/project.ts';
+import { withTermsOfBinding, withTermsOfEdit } from './fence-terms.ts';
 
 /** Why a Project is in its phase: a CamelCase word and a sentence. */
 export interface Cause {
@@ -23,11 +24,11 @@ export function initialStatus(now: string): ProjectStatus {
 }
 
 /** The scheduler chose `node`: a new assignment, of which the agent knows nothing yet. */
-export function bind({ metadata, status }: ProjectObject, node: string, now: string): ProjectStatus {
+export function bind({ metadata, spec, status }: ProjectObject, node: string, now: string): ProjectStatus {
   const scheduled = { type: 'Scheduled', status: 'True', reason: 'Bound', message: `placed on ${node}` } as const;
   return settle(
     {
-      ...enter(withoutMove(status), 'Scheduled'),
+      ...enter(withTermsOfBinding(withoutMove(status), spec), 'Scheduled'),
       nodeRef: node,
       assignment: status.assignment + 1,
       services: [],
@@ -52,7 +53,7 @@ export function unbind(project: ProjectObject, message: string, now: string): Pr
 
 /** Takes the Project off its node. The assignment number stays, to be raised by the next binding. */
 export function release({ metadata, status }: ProjectObject, cause: Cause, now: string): ProjectStatus {
-  const { nodeRef: _nodeRef, ...unbound } = status;
+  const { nodeRef: _nodeRef, fence: _fence, ...unbound } = status;
   const conditions = withCondition(
     without(status.conditions, 'NodeReachable', 'FitsNode'),
     { type: 'Scheduled', status: 'False', ...cause },
@@ -70,7 +71,8 @@ export function release({ metadata, status }: ProjectObject, cause: Cause, now: 
  * Rejected: keeping the phase with Ready=False, as then each reader has to compare generations to know what Running means.
  */
 export function markUpdating(project: ProjectObject, now: string): ProjectStatus {
-  const { metadata, status } = project;
+  const { metadata, spec } = project;
+  const status = withTermsOfEdit(project.status, spec);
   const isWaiting = status.phase === 'Pending' || status.phase === 'Terminating' || isLost(status) || isLeaving(project);
   return settle(isWaiting ? status : enter(status, 'Scheduled', updating(metadata.generation)), metadata.generation, now);
 }

@@ -17,6 +17,7 @@ function judge(project: ProjectObject, sighting: Partial<Sighting> = {}): Verdic
     node: nodeOf('n1'),
     loss: undefined,
     inTransitionForMs: 0,
+    fenceLeftMs: 0,
     hasRefuge: () => true,
     nowMs: START_MS,
     timeouts: { nodeHeartbeatTimeoutMs: 90_000, terminationTimeoutMs: 600_000 },

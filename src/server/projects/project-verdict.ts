@@ -20,6 +20,8 @@ export interface Sighting {
   readonly loss: Loss | undefined;
   /** how long this process has seen it Terminating, or between two nodes; 0 when it is neither */
   readonly inTransitionForMs: number;
+  /** as LossContext */
+  readonly fenceLeftMs: number;
   readonly hasRefuge: () => boolean;
   /** wall clock */
   readonly nowMs: number;
@@ -70,13 +72,13 @@ function judgeTerminating(sighting: Sighting): Verdict {
 }
 
 function judgePlace(sighting: Sighting): { readonly status: ProjectStatus; readonly lookAgainMs: number } {
-  const { project, node, loss, hasRefuge, nowMs, timeouts } = sighting;
+  const { project, node, loss, fenceLeftMs, hasRefuge, nowMs, timeouts } = sighting;
   if (project.status.nodeRef === undefined) {
     return judgeMove(sighting);
   }
   if (loss !== undefined) {
     const now = toText(nowMs);
-    return judgeNodeLoss(project, { node, loss, hasRefuge, now, heartbeatTimeoutMs: timeouts.nodeHeartbeatTimeoutMs });
+    return judgeNodeLoss(project, { node, loss, fenceLeftMs, hasRefuge, now, heartbeatTimeoutMs: timeouts.nodeHeartbeatTimeoutMs });
   }
   const reachable = { ...project, status: clearLoss(project, nowMs) };
   const status = node === undefined ? reachable.status : markFit(reachable, findMisfit(project, node), toText(nowMs));

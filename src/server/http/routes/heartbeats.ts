@@ -6,6 +6,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { createDecoder, decodeOrThrow } from '../../../api/decode.ts';
+import { GRANT_HEADER } from '../../../api/fence.ts';
 import { Heartbeat } from '../../../api/node.ts';
 import type { ServerMetrics } from '../../../base/metrics.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';
@@ -26,7 +27,10 @@ export function describeHeartbeat(): Route {
     tag: 'agents',
     bodies: { 'application/json': Heartbeat },
     answers: {
-      204: { description: 'Taken in; or, with Cara-Challenge, to be sent again at once with that as identity.answer' },
+      204: {
+        description:
+          'Taken in; or, with Cara-Challenge, to be sent again at once with that as identity.answer. Cara-Heartbeat-Timeout: for so many milliseconds from its sending it counts; an agent without it stops what is fenced',
+      },
       404: { description: 'There is no such node: register' },
       409: { description: 'Another machine, which is alive, holds the name: register, later' },
       410: { description: 'The node was deleted: do not register before the next start' },
@@ -38,6 +42,7 @@ export function describeHeartbeat(): Route {
 /** Registers the route with a body parser of its own, which leaves the text as it is. */
 export function registerHeartbeat(app: FastifyInstance, deps: { readonly registry: NodeRegistry; readonly metrics: ServerMetrics }): void {
   const { registry, metrics } = deps;
+  const timeout = String(registry.heartbeatTimeoutMs);
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, parsed) => parsed(null, body));
@@ -55,6 +60,8 @@ export function registerHeartbeat(app: FastifyInstance, deps: { readonly registr
         const challenge = registry.recordHeartbeat(request.params.name, request.body ?? '', decodeHeartbeat, addressOf(request));
         if (challenge !== undefined) {
           reply.header('cara-challenge', challenge);
+        } else if (registry.grant(request.params.name)) {
+          reply.header(GRANT_HEADER, timeout);
         }
         metrics.heartbeats.inc();
         reply.code(204).send();
