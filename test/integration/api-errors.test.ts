@@ -34,6 +34,32 @@ async function sendRaw(text: string): Promise<string> {
 }
 
 describe('problems', () => {
+  test('what is not there is said in the same words of every kind', async () => {
+    for (const [noun, method, tail] of [
+      ['node', 'GET', ''],
+      ['node', 'DELETE', ''],
+      ['node', 'POST', '/reset-identity'],
+      ['project', 'GET', ''],
+      ['project', 'DELETE', ''],
+      ['secret', 'GET', ''],
+      ['secret', 'DELETE', ''],
+      ['event', 'GET', ''],
+    ] as const) {
+      const answer = await api.call(method, `/${noun}s/nobody${tail}`);
+      assertProblem(answer, 404, 'NotFound');
+      assert.equal(answer.body.detail, `Cannot find ${noun} "nobody" as there is none of that name`, `${method} ${noun}${tail}`);
+    }
+  });
+
+  test('an illegal name to register under is said to be the one in the path', async () => {
+    const answer = await api.call('POST', '/nodes/Worker_01/register', { body: {} });
+    assertProblem(answer, 400, 'Invalid');
+    assert.match(
+      String(answer.body.detail),
+      /^Cannot register as the name in the path must be a DNS subdomain: .*: current value is "Worker_01"$/u,
+    );
+  });
+
   test('unknown paths get 404, known ones with another method 405 and Allow', async () => {
     for (const path of [
       '/api/v1',

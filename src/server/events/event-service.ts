@@ -1,11 +1,11 @@
 /** Event service: reads Events. They are written by event-recorder.ts alone. Callers: http/routes/events.ts. */
-import { ApiError } from '../../api/errors.ts';
 import type { EventObject } from '../../api/event.ts';
 import { invalid } from '../../api/decode.ts';
 import { API_VERSION, type ObjectList } from '../../api/meta.ts';
 import { parseSince, SINCE_EXPECTS } from '../../api/since.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Store } from '../../store/store.ts';
+import { notFound } from '../objects/not-found.ts';
 import { sourceOf } from './event-fact.ts';
 import { compareLastSeen } from './event-index.ts';
 
@@ -41,7 +41,7 @@ export function createEventService({ store, clock }: { readonly store: Store; re
     get: async (name) => {
       const event = await store.get<EventObject>('Event', name);
       if (event === undefined) {
-        throw new ApiError('NotFound', `Cannot find event ${JSON.stringify(name)}: it does not exist, or no longer`);
+        throw notFound('event', name);
       }
       return event;
     },

@@ -5,13 +5,13 @@
  * Never    answers before the write is durable and the registry knows of it.
  * Callers  http/routes/nodes.ts, http/routes/heartbeats.ts (register).
  */
-import { ApiError } from '../../api/errors.ts';
 import type { NodeApply, NodeManifest, NodeObject, NodeSpec, Registration } from '../../api/node.ts';
 import { decodeNodeManifest } from '../../api/manifest.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Draft, Store, StoredObject, Write } from '../../store/store.ts';
+import { notFound } from '../objects/not-found.ts';
 import { applyObject, newObject, patchManifest, replaceObject, retryOnConflict, type ManifestMetadata } from '../objects/write-object.ts';
 import { IDENTITY_KIND, writeOfRelease, writesOfHolder, type IdentityRecord } from './identity-record.ts';
 import type { Party } from './node-identity.ts';
@@ -77,7 +77,7 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
   async function getNode(name: string): Promise<NodeObject> {
     const node = await store.get<NodeObject>('Node', name);
     if (node === undefined) {
-      throw new ApiError('NotFound', `Cannot find node ${JSON.stringify(name)}: it does not exist`);
+      throw notFound('node', name);
     }
     return node;
   }

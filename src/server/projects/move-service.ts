@@ -16,6 +16,7 @@ import type { ProjectObject } from '../../api/project.ts';
 import { type Clock, nowRfc3339 } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Store } from '../../store/store.ts';
+import { notFound } from '../objects/not-found.ts';
 import { retryOnConflict } from '../objects/write-object.ts';
 import { Snapshot } from '../scheduler/snapshot.ts';
 import { planDrain, reserveForTravellers } from './plan-drain.ts';
@@ -56,7 +57,7 @@ type Context = MoveServiceDeps;
 async function drainNode(context: Context, name: string, { dryRun = false, to }: MoveRequest, signal: AbortSignal): Promise<DrainPlan> {
   const { store, cordon, log } = context;
   if ((await store.get('Node', name)) === undefined) {
-    throw new ApiError('NotFound', `Cannot drain node ${JSON.stringify(name)} as there is none of that name`);
+    throw notFound('node', name, 'drain');
   }
   await checkTarget(context, to, name);
   if (!dryRun) {
@@ -76,7 +77,7 @@ async function moveProject(context: Context, name: string, request: MoveRequest,
   const { dryRun = false, to } = request;
   const project = await context.store.get<ProjectObject>('Project', name);
   if (project === undefined) {
-    throw new ApiError('NotFound', `Cannot find project ${JSON.stringify(name)} as there is none of that name`);
+    throw notFound('project', name);
   }
   const { nodeRef } = project.status;
   if (nodeRef === undefined) {

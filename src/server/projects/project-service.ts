@@ -13,6 +13,7 @@ import { type Clock, nowRfc3339 } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store, Write } from '../../store/store.ts';
+import { notFound } from '../objects/not-found.ts';
 import { applyObject, newObject, patchManifest, replaceObject, retryOnConflict } from '../objects/write-object.ts';
 import { fillUsedSecrets } from '../secrets/fill-secrets.ts';
 import { type ReportOutcome, deriveReported } from './project-phase.ts';
@@ -223,7 +224,7 @@ async function findProject(store: Store, name: string): Promise<ProjectObject | 
 async function getProject(store: Store, name: string): Promise<ProjectObject> {
   const project = await findProject(store, name);
   if (project === undefined) {
-    throw new ApiError('NotFound', `Cannot find project ${JSON.stringify(name)} as there is none of that name`);
+    throw notFound('project', name);
   }
   return project;
 }

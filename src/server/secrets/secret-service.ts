@@ -6,7 +6,6 @@
  * Never    puts a value, or a part of one, into a message, a log line or an answer but that of `reveal`.
  * Callers  http/routes/secrets.ts
  */
-import { ApiError } from '../../api/errors.ts';
 import { decodeSecretManifest } from '../../api/manifest.ts';
 import { invalid } from '../../api/decode.ts';
 import { DOCKER_CONFIG_KEY } from '../../api/docker-config.ts';
@@ -22,6 +21,7 @@ import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store } from '../../store/store.ts';
+import { notFound } from '../objects/not-found.ts';
 import { applyObject, checkName, mergePatch, newObject, replaceObject, retryOnConflict } from '../objects/write-object.ts';
 import type { Sealer } from './sealer.ts';
 import { openValues, placeOf, revealSecret, SECRET_KIND, type SecretSpec, type StoredSecret } from './stored-secret.ts';
@@ -68,7 +68,7 @@ export function createSecretService(deps: SecretServiceDeps): SecretService {
   async function getSecret(name: string): Promise<StoredSecret> {
     const secret = await store.get<StoredSecret>(SECRET_KIND, name);
     if (secret === undefined) {
-      throw new ApiError('NotFound', `Cannot find secret ${JSON.stringify(name)}: it does not exist`);
+      throw notFound('secret', name);
     }
     return secret;
   }

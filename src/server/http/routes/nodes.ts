@@ -1,6 +1,7 @@
 /** Routes of Nodes: those of every kind, deletion and registration. Heartbeats are in heartbeats.ts. */
 import { Closed } from '../../../api/meta.ts';
-import { createDecoder, decodeOrThrow, invalid } from '../../../api/decode.ts';
+import { createDecoder, decodeOrThrow } from '../../../api/decode.ts';
+import { ApiError } from '../../../api/errors.ts';
 import { decodeNodeApply, decodeNodeManifest } from '../../../api/manifest.ts';
 import { DNS_SUBDOMAIN, matches } from '../../../api/names.ts';
 import { NodeApply, NodeManifest, NodeSchema, Registration } from '../../../api/node.ts';
@@ -52,9 +53,11 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
       handle: async ({ params, body, request }) => {
         const name = nameOf(params);
         if (!matches(DNS_SUBDOMAIN, name)) {
-          throw invalid('the name of the node', [
-            { pointer: '', detail: `must be ${DNS_SUBDOMAIN.expects}: current value is ${JSON.stringify(name)}` },
-          ]);
+          // no field error: the name stands in the path, in no document
+          throw new ApiError(
+            'Invalid',
+            `Cannot register as the name in the path must be ${DNS_SUBDOMAIN.expects}: current value is ${JSON.stringify(name)}`,
+          );
         }
         const registration = decodeOrThrow(registrationDecoder, body ?? {}, 'registration');
         return registry.withPresence(await nodes.register(name, registration, addressOf(request)));

@@ -1,9 +1,9 @@
 /** The routes that every kind has: create, list, watch, read, replace, patch, apply. What is special to a kind is in nodes.ts and projects.ts. */
 import type { FastifyReply } from 'fastify';
 import Type, { type Static, type TSchema } from 'typebox';
-import { ApiError } from '../../../api/errors.ts';
 import { API_VERSION, Closed } from '../../../api/meta.ts';
 import { parseSelector, selects } from '../../../api/selector.ts';
+import { notFound } from '../../objects/not-found.ts';
 import { checkName } from '../../objects/write-object.ts';
 import type { Store, StoredObject } from '../../../store/store.ts';
 import { listObjects } from '../list.ts';
@@ -183,7 +183,7 @@ async function listOrWatch<Item extends StoredObject, Create extends Manifest, A
 export async function getObject<Item extends StoredObject>(store: Store, kind: Item['kind'], name: string): Promise<Item> {
   const object = await store.get<Item>(kind, name);
   if (object === undefined) {
-    throw new ApiError('NotFound', `Cannot find ${kind.toLowerCase()} ${JSON.stringify(name)}: it does not exist`);
+    throw notFound(kind.toLowerCase(), name);
   }
   return object;
 }
