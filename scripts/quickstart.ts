@@ -11,7 +11,7 @@ import { VERSION } from '../src/base/version.ts';
 import { type Interrupt, listenForInterrupt } from './lib/interrupt.ts';
 import { type Cluster, type QuickstartContext, startCluster } from './quickstart/cluster.ts';
 import { deleteProject, runProject, showCluster } from './quickstart/hello.ts';
-import { type QuickstartOptions, readOptions, USAGE } from './quickstart/options.ts';
+import { QuickstartMisuse, type QuickstartOptions, readOptions, USAGE } from './quickstart/options.ts';
 import { ProgramFailure, readTail, ROOT } from './quickstart/programs.ts';
 import { createScreen } from './quickstart/screen.ts';
 import { recover, removeTraces, StateFile } from './quickstart/state.ts';
@@ -97,7 +97,7 @@ const interrupt = listenForInterrupt(() => {
 try {
   process.exitCode = await main(interrupt);
 } catch (error) {
-  process.exitCode = interrupt.signal.aborted ? interrupt.exitCode() : 1;
+  process.exitCode = interrupt.signal.aborted ? interrupt.exitCode() : error instanceof QuickstartMisuse ? 2 : 1;
   if (!interrupt.signal.aborted) {
     const tail = error instanceof ProgramFailure ? readTail(error.logFile, TAIL_LINES) : '';
     process.stderr.write(`\nerror: ${error instanceof Error ? error.message : String(error)}\n`);

@@ -24,7 +24,10 @@ export interface QuickstartDefaults {
   readonly cwd: string;
 }
 
-/** @returns 'help' when that is asked for @throws {Error} for anything it does not know */
+/** The command line was typed wrongly: exit code 2, as everywhere here. */
+export class QuickstartMisuse extends Error {}
+
+/** @returns 'help' when that is asked for @throws {QuickstartMisuse} for anything it does not know */
 export function readOptions(argv: readonly string[], defaults: QuickstartDefaults): QuickstartOptions | 'help' {
   let isOnce = !defaults.isTerminal;
   let dir = defaults.dir;
@@ -40,7 +43,7 @@ export function readOptions(argv: readonly string[], defaults: QuickstartDefault
       dir = path.resolve(defaults.cwd, next);
       at += 1;
     } else {
-      throw new Error(`Cannot read the command line at ${JSON.stringify(word)}: there are --once, --dir FOLDER and --help`);
+      throw new QuickstartMisuse(`Cannot read the command line at ${JSON.stringify(word)}: there are --once, --dir FOLDER and --help`);
     }
   }
   return { isOnce, dir };
