@@ -30,4 +30,9 @@ if [ -z "${NODE_COMPILE_CACHE:-}" ] && [ -n "${XDG_CACHE_HOME:-${HOME:-}}" ]; th
   export NODE_COMPILE_CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/caravanserai/compile-cache"
 fi
 
+# Node itself warns on stderr where both are set. Who says no means no.
+if [ -n "${NO_COLOR:-}" ]; then
+  unset FORCE_COLOR
+fi
+
 exec "$node" --disable-warning=ExperimentalWarning "$root/src/$program/main.ts" "$@"

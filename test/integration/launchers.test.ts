@@ -1,4 +1,4 @@
-/** bin/: each launcher finds its own folder and a Node, or says what to do. The Node is a script that prints its arguments. */
+/** bin/: each launcher finds its own folder and a Node, or says what to do. The Node is a script that prints its arguments. And the quickstart, typed wrongly. */
 import assert from 'node:assert/strict';
 import { chmodSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -45,6 +45,22 @@ test('every launcher runs its main.ts with the Node of the packages, from any fo
       assert.deepEqual({ stdout, stderr }, { stdout: expected, stderr: '' });
     }
   }
+});
+
+test('caractrl says nothing of its own on stderr where NO_COLOR and FORCE_COLOR are both set', async () => {
+  const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '1' };
+  const { code, stdout, stderr } = await run(path.join(BIN, 'caractrl'), ['--help'], { env });
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.ok(!stdout.includes('\u001B'));
+});
+
+test('the quickstart typed wrongly starts nothing and ends with exit code 2', async () => {
+  const script = path.join(import.meta.dirname, '../../scripts/quickstart.ts');
+  const { code, stdout, stderr } = await run(process.execPath, [script, '--bogus'], {
+    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined },
+  });
+  assert.deepEqual([code, stdout], [2, '']);
+  assert.match(stderr, /error: Cannot read the command line at "--bogus": there are --once, --dir FOLDER and --help\n$/u);
 });
 
 test('a launcher takes the Node on PATH when it is new enough', async () => {
