@@ -168,11 +168,21 @@ export function toFailure(
   if (error instanceof ApiError || context.signal.aborted) {
     return error;
   }
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : undefined;
+  const { cause, code } = rootOf(error);
   const isTimeout = error instanceof DOMException && error.name === 'TimeoutError';
   const why = isTimeout ? `it did not answer within ${context.timeoutMs / 1000} s` : (WORDS_BY_CODE[code ?? ''] ?? messageOf(cause));
   return new ApiError('Unavailable', `Cannot reach the server at ${context.serverUrl} as ${why}`, { cause: error });
+}
+
+/** `fetch` wraps what the socket says. */
+function rootOf(error: unknown): { readonly cause: unknown; readonly code: string | undefined } {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return { cause, code: typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : undefined };
+}
+
+/** Tells whether something does listen there and only the scheme of the URL is wrong; the message says so. */
+export function isSchemeMistake(failure: ApiError): boolean {
+  return WORDS_BY_CODE[rootOf(failure.cause).code ?? ''] === NO_TLS;
 }
 
 const NO_TLS = 'it does not speak TLS: is http:// meant?';

@@ -38,6 +38,8 @@ test('reportFailure() hints at another server only where none was reached', () =
     report(new ApiError('Unavailable', 'Cannot reach it', { cause: new Error('x') }))[1],
     /\nhint: start cara-server there, or name another/u,
   );
+  const cause = new TypeError('fetch failed', { cause: Object.assign(new Error('wrong version number'), { code: 'EPROTO' }) });
+  assert.equal(report(new ApiError('Unavailable', 'It does not speak TLS', { cause }))[1], 'error: It does not speak TLS\n');
   assert.equal(report(new ApiError('Unavailable', 'The store does not answer'))[1], 'error: The store does not answer\n');
 });
 
