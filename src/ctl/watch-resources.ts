@@ -72,7 +72,10 @@ function isNews({ metadata }: AnyObject, seen: ReadonlyMap<string, AnyObject>): 
 function createPrinter({ io, output = 'table', clock }: CommandContext, { type }: Selection): (news: readonly News[]) => Promise<void> {
   let widths: readonly number[] = [];
   let hasHeader = true;
-  return async (news) => {
+  const isWide = output === 'wide';
+  const takeVisible = createVisibleFilter(type, { isWide });
+  return async (allNews) => {
+    const news = output === 'table' || output === 'wide' ? takeVisible(allNews) : allNews;
     if (news.length === 0) {
       return;
     }
@@ -89,7 +92,7 @@ function createPrinter({ io, output = 'table', clock }: CommandContext, { type }
     const table = tableOf(
       type,
       news.map(({ object }) => object),
-      { isWide: output === 'wide', nowMs: clock.wallMs() },
+      { isWide, nowMs: clock.wallMs() },
     );
     // what is gone says so where its state was: a row like the others would read as a change
     const rows = table.rows.map((row, index) => (news[index]?.isGone === true ? row.with(1, { text: 'Deleted', tone: 'dim' }) : row));
@@ -97,4 +100,25 @@ function createPrinter({ io, output = 'table', clock }: CommandContext, { type }
     io.stdout.write(renderTable(table.headers, rows, io.stdout, { minimumWidths: widths, hasHeader }));
     hasHeader = false;
   };
+}
+
+/** Lets through what a table shows: not a change of which no column tells, nor that time has passed. */
+function createVisibleFilter(
+  type: Selection['type'],
+  { isWide }: { readonly isWide: boolean },
+): (news: readonly News[]) => readonly News[] {
+  /** uid -> its row as it was printed, its ages left out: at the beginning of time all of them are 0s */
+  const shown = new Map<string, string>();
+  return (news) =>
+    news.filter(({ object, isGone }) => {
+      const { uid } = object.metadata;
+      if (isGone) {
+        shown.delete(uid);
+        return true;
+      }
+      const row = JSON.stringify(tableOf(type, [object], { isWide, nowMs: 0 }).rows);
+      const isVisible = shown.get(uid) !== row;
+      shown.set(uid, row);
+      return isVisible;
+    });
 }

@@ -144,6 +144,27 @@ describe('caractrl with nodes', () => {
     );
   });
 
+  test('get --watch prints no row twice for a change that no column shows, and one that -o wide shows there', async () => {
+    await using api = await startServer();
+    await api.apply('Node', 'a');
+    const watches = [[], ['-o', 'wide']].map((flags) => startCtl(['get', 'nodes', '--watch', ...flags], { server: api.server.url }));
+    await Promise.all(watches.map((watch) => watch.shows('NoHeartbeat')));
+    await runner(api)('label node a zone=ed312');
+    await api.call('PATCH', '/nodes/a', { body: { spec: { hostname: 'machine-7' } }, type: 'application/merge-patch+json' });
+    await api.call('DELETE', '/nodes/a');
+    const states = await Promise.all(
+      watches.map(async (watch) => {
+        await watch.shows('Deleted');
+        watch.interrupt();
+        return (await watch.done).stdout.split('\n').map((line) => line.split(/ +/u)[1]);
+      }),
+    );
+    assert.deepEqual(states, [
+      ['STATE', 'NotReady', 'Deleted', undefined],
+      ['STATE', 'NotReady', 'NotReady', 'Deleted', undefined],
+    ]);
+  });
+
   test('text from the server cannot steer the terminal', async () => {
     await using api = await startServer();
     const run = runner(api);
