@@ -52,7 +52,7 @@ export function explainPhase({ status }: ProjectObject): string | undefined {
   return unreachable ?? (status.phase === 'Failed' ? describeFailure(status) : status.message);
 }
 
-/** The Project's own line and one for each service that is not done. */
+/** The Project's own line and one for each service. Of a failure they say the reason alone: the wait ends with the whole of it, once. */
 export function projectLines(
   project: ProjectObject,
   { generation, elapsed }: { readonly generation: number; readonly elapsed: string },
@@ -62,15 +62,19 @@ export function projectLines(
   const on = status.nodeRef === undefined ? '' : ` on ${status.nodeRef}`;
   // while services are at work, their own lines say it better
   const isTold = status.phase === 'Scheduled' && status.services.length > 0;
-  const why = isOld ? 'bringing up the change' : isTold ? undefined : explainPhase(project);
+  const hasFailed = !isOld && status.phase === 'Failed';
+  const why = isOld ? 'bringing up the change' : isTold ? undefined : ((hasFailed ? status.reason : undefined) ?? explainPhase(project));
   const suffix = why === undefined || why === '' ? '' : `: ${why}`;
   const head = `project/${metadata.name} ${status.phase}${on}`;
   const nameWidth = Math.max(...spec.services.map(({ name }) => name.length));
-  const services = status.services.map((service): ProgressLine => ({
-    key: `project/${metadata.name}/${service.name}`,
-    text: `project/${metadata.name} ${service.name}: ${describeService(service)}`,
-    live: `  ${service.name.padEnd(nameWidth)}   ${describeService(service)}`,
-  }));
+  const services = status.services.map((service): ProgressLine => {
+    const words = hasFailed && service.state === 'Failed' ? service.state : describeService(service);
+    return {
+      key: `project/${metadata.name}/${service.name}`,
+      text: `project/${metadata.name} ${service.name}: ${words}`,
+      live: `  ${service.name.padEnd(nameWidth)}   ${words}`,
+    };
+  });
   return [{ key: `project/${metadata.name}`, text: head + suffix, live: `${head}, ${elapsed}${suffix}` }, ...services];
 }
 

@@ -79,10 +79,13 @@ describe('caractrl with Projects', () => {
     await using api = await startWithNode();
     const apply = applyAndWait(api, SHOP);
     await apply.shows('Scheduled on worker-01');
-    await report(api, 'Failed', [{ name: 'web', state: 'Failed' }], { reason: 'ImagePullFailed', message: 'no such image shop/web:3' });
+    const message = 'no such image shop/web:3';
+    await report(api, 'Failed', [{ name: 'web', state: 'Failed', message }], { reason: 'ImagePullFailed', message: `web: ${message}` });
     const { code, stderr } = await apply.done;
     assert.equal(code, 1);
-    assert.match(stderr, /\nerror: Cannot bring up project "shop" as it is Failed: ImagePullFailed: no such image shop\/web:3\n/u);
+    assert.match(stderr, /\nproject\/shop Failed on worker-01: ImagePullFailed\nproject\/shop web: Failed\n/u);
+    assert.equal(stderr.split(message).length - 1, 1, stderr);
+    assert.match(stderr, /\nerror: Cannot bring up project "shop" as it is Failed: ImagePullFailed: web: no such image shop\/web:3\n/u);
     assert.match(stderr, /\nhint: caractrl describe project shop\n$/u);
   });
 
