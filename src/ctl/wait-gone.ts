@@ -18,8 +18,8 @@ export interface WaitGoneOptions {
   readonly projects: readonly ProjectObject[];
   /** Infinity: no limit */
   readonly timeoutMs: number;
-  /** called once for each, as it goes */
-  readonly onGone: (name: string) => void;
+  /** called once for each, as it goes, with the last that was seen of it */
+  readonly onGone: (last: ProjectObject) => void;
 }
 
 /** @throws {CtlError} with what is still there when time runs out */
@@ -39,7 +39,9 @@ export async function waitUntilGone(context: CommandContext, { projects: deleted
           if (isGone(project, view)) {
             waiting.delete(name);
             progress.clear();
-            onGone(name);
+            onGone(project);
+          } else {
+            waiting.set(name, view.projects.get(name) ?? project);
           }
         }
         lines = await describeView([...waiting.values()], view, nodes);

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import type { ServiceStatus } from '../../src/api/project.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import type { ServerConfig } from '../../src/server/config.ts';
 import { startApiOn, type ApiServer } from '../support/api.ts';
 import { ctl, startCtl } from '../support/ctl.ts';
 
@@ -20,8 +21,8 @@ const RUNNING = [
   { name: 'web', state: 'Running' },
 ] as const;
 
-async function startWithNode(): Promise<ApiServer> {
-  const api = await startApiOn({ clock: systemClock, listen: true });
+async function startWithNode(config: Partial<ServerConfig> = {}): Promise<ApiServer> {
+  const api = await startApiOn({ clock: systemClock, listen: true, config });
   await api.apply('Node', 'worker-01');
   await api.beat('worker-01', { allocatable: { cpu: '4', memory: '8Gi', disk: '100Gi' } });
   return api;
@@ -167,9 +168,17 @@ describe('caractrl with Projects', () => {
       code: 0,
       stdout: 'project/shop deleted by force\n',
       stderr:
-        'warning: its containers may still run on worker-01: the agent there removes them within minutes of hearing from the server\n',
+        'warning: its containers may still run on worker-01: the agent there removes them some three minutes after it hears from the server again\n',
     });
     assert.equal((await run('get', 'projects')).stderr, 'No projects found\n');
+  });
+
+  test('delete warns of containers when the server let a Project go that its silent node never confirmed to be gone', async () => {
+    await using api = await startWithNode({ NODE_HEARTBEAT_TIMEOUT: 1500, PROJECT_TERMINATION_TIMEOUT: 200 });
+    await ctl(['apply', '-f', '-'], { server: api.server.url, stdin: SHOP });
+    const { code, stdout, stderr } = await ctl(['delete', 'project', 'shop'], { server: api.server.url });
+    assert.deepEqual([code, stdout], [0, 'project/shop deleted\n']);
+    assert.match(stderr, /\nwarning: its containers may still run on worker-01: the agent there removes them /u);
   });
 
   test('apply sends Nodes before Projects, and one refusal does not hold up the others', async () => {

@@ -1,4 +1,5 @@
 /** caractrl delete: removes objects, and waits until Projects are really gone. */
+import { findCondition } from '../../api/condition.ts';
 import { ApiError, hasReason } from '../../api/errors.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
@@ -7,6 +8,9 @@ import { UsageError } from '../ctl-error.ts';
 import { reportFailure } from '../report-failure.ts';
 import { readNamedSelections, type ResourceType } from '../resource-type.ts';
 import { notFound, resourceOf } from '../resource-view.ts';
+
+/** What becomes of containers whose Project has no record any more. */
+const REMOVAL = 'the agent there removes them some three minutes after it hears from the server again';
 
 interface DeleteOptions {
   readonly filename: readonly string[];
@@ -31,7 +35,7 @@ export const deleteCommand = defineCommand({
     recursive: flag('look into the folders of folders too', { short: 'R' }),
     wait: flag('wait until Projects are gone from their nodes', { default: true }),
     timeout: duration('how long to wait at most; 0s: no limit', '15m'),
-    force: flag('drop the record at once; containers that still run are removed when their node comes back'),
+    force: flag(`drop the record at once; containers that still run are left, and ${REMOVAL}`),
     ignoreNotFound: flag('what is not there is no failure'),
   },
   examples: [
@@ -67,7 +71,12 @@ async function runDelete(context: CommandContext, args: readonly string[], optio
     await waitUntilGone(context, {
       projects: going,
       timeoutMs: options.timeout === 0 ? Infinity : options.timeout,
-      onGone: (name) => printResult(context, { type: 'project', name }, 'deleted'),
+      onGone: (last) => {
+        printResult(context, { type: 'project', name: last.metadata.name }, 'deleted');
+        if (findCondition(last.status.conditions, 'NodeReachable')?.status === 'False') {
+          warnOfContainers(context, last); // let go of by the server's timeout: nobody has confirmed anything
+        }
+      },
     });
   }
   return failures === 0 ? 0 : 1;
@@ -151,13 +160,11 @@ async function warnOfProjects({ connect, io, signal }: CommandContext, name: str
   );
 }
 
-/** A record dropped by force leaves behind what its node has not confirmed to be gone. */
+/** A record dropped without its node's word leaves behind what its node has not confirmed to be gone. */
 function warnOfContainers({ io }: CommandContext, dropped: ProjectObject | undefined): void {
   const nodeRef = dropped?.status.nodeRef;
   if (nodeRef !== undefined) {
-    io.stderr.write(
-      `warning: its containers may still run on ${nodeRef}: the agent there removes them within minutes of hearing from the server\n`,
-    );
+    io.stderr.write(`warning: its containers may still run on ${nodeRef}: ${REMOVAL}\n`);
   }
 }
 
