@@ -79,7 +79,7 @@ test('events shows a table of all, the last one last, with the names of objects 
   assert.equal(await done, 0);
   const lines = stdout.text().trimEnd().split('\n');
   assert.match(lines[0] ?? '', /^LAST SEEN +TYPE +REASON +OBJECT +MESSAGE$/u);
-  assert.match(lines.at(-1) ?? '', /^8m +Warning +NodeNotReady +node\/worker-01 +After 1m30s without contact: /u);
+  assert.match(lines.at(-1) ?? '', /^8m +Warning +NodeNotReady +node\/worker-01 +No heartbeat for longer than 1m30s/u);
   assert.ok(lines.some((line) => /Created +node\/worker-02/u.test(line)));
   assert.equal(stderr.text(), '');
 });

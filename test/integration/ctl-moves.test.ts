@@ -106,7 +106,7 @@ big       Keep     -           0/1 nodes are available: 1 lacks memory (6Gi aske
     const result = await run.done;
     assert.equal(result.code, 0, result.stderr);
     assert.match(result.stdout, /\nproject\/shop moved to worker-02\nnode\/worker-01 drained\n$/u);
-    assert.match(result.stderr, /^project\/shop leaving: waiting for the agent on worker-01 to stop it\n/u);
+    assert.match(result.stderr, /^project\/shop leaving: Waiting for the agent on worker-01 to stop it\n/u);
     assert.ok(result.stderr.endsWith(`${UNDO}\n`));
     const again = await runner(api)('drain worker-01 --yes');
     assert.deepEqual([again.code, again.stdout], [0, 'No Projects are on worker-01\nnode/worker-01 drained\n']);
@@ -156,7 +156,7 @@ hint: ${UNDO}
     assert.equal(result.code, 1);
     assert.match(
       result.stderr,
-      /error: Cannot empty node "worker-01" as 1 of 1 Projects is not confirmed to have left it after 300ms\n {2}shop: waiting for the agent on worker-01 to stop it; the drain goes on, look with: caractrl describe project shop\n/u,
+      /error: Cannot empty node "worker-01" as 1 of 1 Projects is not confirmed to have left it after 300ms\n {2}shop: Waiting for the agent on worker-01 to stop it; the drain goes on, look with: caractrl describe project shop\n/u,
     );
     await playAgents(api, 'shop');
     assert.equal((await runner(api)('get projects shop -o name')).stdout, 'project/shop\n');

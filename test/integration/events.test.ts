@@ -25,7 +25,7 @@ test('the life of a node is told, in order, with how long it was silent', async 
   const expected = [
     /^Registered x1: Its agent registered: agent 0\.1\.0$/u,
     /^Cordoned x1: /u,
-    /^NodeNotReady x1: After 1m30s without contact: No heartbeat for longer than 1m30s/u,
+    /^NodeNotReady x1: No heartbeat for longer than 1m30s/u,
     /^NodeReady x2: Draining again after 1m5s of NotReady \(NoHeartbeat\)$/u,
     /^NodeDeleted x1: Record deleted, it was Draining/u,
   ];

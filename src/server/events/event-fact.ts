@@ -7,7 +7,7 @@ import type { StoredObject } from '../../store/store.ts';
 export interface EventFact {
   readonly object: EventSubject;
   readonly type: EventType;
-  /** CamelCase word, from code: never free text, as each one is another Event */
+  /** CamelCase word from code, an agent's for a failed Project: never free text, as each one is another Event */
   readonly reason: string;
   /** a sentence for a person; cut at MAX_EVENT_MESSAGE characters */
   readonly message: string;

@@ -66,7 +66,9 @@ function notReady(node: NodeObject): EventFact {
     return tell(node, 'Warning', 'NodeNotReady', `${ready?.reason ?? 'NotReady'}: ${message}`);
   }
   const span = spanBetween(node.status.lastHeartbeat, silence?.lastTransitionTime);
-  return tell(node, 'Warning', 'NodeNotReady', `${withSpan('After ', span, ' without contact: ')}${message}`);
+  // after a restart of the server it was silent for longer than the timeout, which the message names
+  const isTold = span !== undefined && message.includes(` ${span},`);
+  return tell(node, 'Warning', 'NodeNotReady', `${withSpan('After ', isTold ? undefined : span, ' without contact: ')}${message}`);
 }
 
 function recovered(previous: NodeObject, next: NodeObject): EventFact {

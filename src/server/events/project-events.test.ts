@@ -54,11 +54,9 @@ test('eventsOfProjectChange() tells a move from the request over the confirmed s
   const leaving = to(RUNNING, requestMove(RUNNING, { from: 'worker-01', to: 'worker-02', requestedAt: at(20) }, at(20)));
   const left = to(leaving, leave(leaving, at(25)));
   const bound = to(left, bind(left, 'worker-02', at(26)));
-  assert.deepEqual(told(RUNNING, leaving), [
-    'Normal Moving: Asked to leave worker-01 for worker-02: waiting for the agent on worker-01 to stop it',
-  ]);
+  assert.deepEqual(told(RUNNING, leaving), ['Normal Moving: Asked to leave worker-01 for worker-02: the agent there stops it first']);
   assert.deepEqual(told(leaving, to(leaving, leaving.status, at(21))), []);
-  assert.deepEqual(told(leaving, left), ['Normal Left: the agent on worker-01 confirmed that it is stopped and removed']);
+  assert.deepEqual(told(leaving, left), ['Normal Left: The agent on worker-01 confirmed that it is stopped and removed']);
   assert.deepEqual(told(left, bound), ['Normal Scheduled: Placed on worker-02 (assignment 2)']);
 });
 
@@ -71,28 +69,30 @@ test('eventsOfProjectChange() tells why no node takes it, again when that change
   assert.deepEqual(told(second, to(second, bind(second, 'worker-01', at(4)))), ['Normal Scheduled: Placed on worker-01 (assignment 1)']);
 });
 
-test('eventsOfProjectChange() tells a failure with reason and message, again when these change', () => {
+test('eventsOfProjectChange() tells a failure under its own reason, so that the next one does not overwrite it, again when these change', () => {
   const pull = failed(RUNNING, 'ImagePullFailed', 'cannot pull shop/web:4');
   const exit = failed(pull, 'Exited', 'web exited with 1');
-  assert.deepEqual(told(RUNNING, pull), ['Warning Failed: ImagePullFailed: cannot pull shop/web:4']);
-  assert.deepEqual(told(pull, exit), ['Warning Failed: Exited: web exited with 1']);
+  assert.deepEqual(told(RUNNING, pull), ['Warning ImagePullFailed: cannot pull shop/web:4']);
+  assert.deepEqual(told(pull, exit), ['Warning Exited: web exited with 1']);
+  const mute = to(RUNNING, settle(enter(RUNNING.status, 'Failed'), 1, at(20)));
+  assert.deepEqual(told(RUNNING, mute), ['Warning Failed: A service cannot be brought up']);
   assert.deepEqual(told(pull, to(pull, { ...pull.status, observedGeneration: 2 })), []);
 });
 
 test('eventsOfProjectChange() tells that the node is out of reach, back, and given up', () => {
-  const away = to(RUNNING, markUnreachable(RUNNING, { reason: 'NodeNotReady', message: 'node worker-01 is NotReady' }, at(100)));
+  const away = to(RUNNING, markUnreachable(RUNNING, { reason: 'NodeNotReady', message: 'Node worker-01 is NotReady' }, at(100)));
   const back = to(away, markReachable(away, at(163)), at(163));
-  const lost = to(away, markLost(away, 'node worker-01 has no record any more', at(200)));
-  assert.deepEqual(told(RUNNING, away), ['Warning NodeUnreachable: node worker-01 is NotReady']);
+  const lost = to(away, markLost(away, 'Node worker-01 has no record any more', at(200)));
+  assert.deepEqual(told(RUNNING, away), ['Warning NodeUnreachable: Node worker-01 is NotReady']);
   assert.deepEqual(told(away, back), ['Normal NodeReachable: Node worker-01 is back after 1m3s']);
-  assert.deepEqual(told(away, lost), ['Warning NodeLost: node worker-01 has no record any more']);
+  assert.deepEqual(told(away, lost), ['Warning NodeLost: Node worker-01 has no record any more']);
 });
 
 test('eventsOfProjectChange() tells that it moves, without calling the old node reachable', () => {
-  const away = to(RUNNING, markUnreachable(RUNNING, { reason: 'NodeNotReady', message: 'node worker-01 is NotReady' }, at(100)));
-  const given = to(away, unbind(away, 'node worker-01 was lost: looking for another', at(280)));
+  const away = to(RUNNING, markUnreachable(RUNNING, { reason: 'NodeNotReady', message: 'Node worker-01 is NotReady' }, at(100)));
+  const given = to(away, unbind(away, 'Node worker-01 was lost: looking for another', at(280)));
   const moved = to(given, bind(given, 'worker-02', at(281)));
-  assert.deepEqual(told(away, given), ['Warning NodeLost: node worker-01 was lost: looking for another']);
+  assert.deepEqual(told(away, given), ['Warning NodeLost: Node worker-01 was lost: looking for another']);
   assert.deepEqual(told(given, moved), ['Normal Scheduled: Placed on worker-02 (assignment 2)']);
   assert.deepEqual(told(away, to(away, bind(away, 'worker-02', at(281)))), [
     'Normal Scheduled: Placed on worker-02, moved from worker-01 (assignment 2)',
@@ -100,10 +100,10 @@ test('eventsOfProjectChange() tells that it moves, without calling the old node 
 });
 
 test('eventsOfProjectChange() tells deletion, its end, and that time was up', () => {
-  const asked = terminate(RUNNING, { reason: 'Deleted', message: 'deletion was asked for' }, at(300));
-  const expired = terminate(RUNNING, { reason: 'Expired', message: 'its time was up at 2026-01-01T08:05:00.000Z' }, at(300));
-  assert.deepEqual(told(RUNNING, asked), ['Normal Terminating: deletion was asked for']);
-  assert.deepEqual(told(RUNNING, expired), ['Warning Expiring: its time was up at 2026-01-01T08:05:00.000Z']);
+  const asked = terminate(RUNNING, { reason: 'Deleted', message: 'Deletion was asked for' }, at(300));
+  const expired = terminate(RUNNING, { reason: 'Expired', message: 'Its time was up at 2026-01-01T08:05:00.000Z' }, at(300));
+  assert.deepEqual(told(RUNNING, asked), ['Normal Terminating: Deletion was asked for']);
+  assert.deepEqual(told(RUNNING, expired), ['Warning Expiring: Its time was up at 2026-01-01T08:05:00.000Z']);
   assert.deepEqual(told(asked, to(asked, { ...asked.status, message: 'stopping web' })), []);
   assert.deepEqual(told(asked, undefined), ['Normal Deleted: Record removed, it was Terminating on worker-01']);
   assert.deepEqual(told(PENDING, undefined), ['Normal Deleted: Record removed, it was Pending']);

@@ -42,7 +42,7 @@ function listMoveEvents(before: ProjectStatus, project: ProjectObject): readonly
     return [tell(project, 'Normal', 'Left', moved.message)];
   }
   const where = to === undefined ? from : `${from} for ${to}`;
-  return moved === undefined ? [] : [tell(project, 'Normal', 'Moving', `Asked to leave ${where}: ${moved.message}`)];
+  return moved === undefined ? [] : [tell(project, 'Normal', 'Moving', `Asked to leave ${where}: the agent there stops it first`)];
 }
 
 function listPlacementEvents(before: ProjectStatus, project: ProjectObject): readonly EventFact[] {
@@ -85,9 +85,8 @@ function listPhaseEvents(before: ProjectStatus, project: ProjectObject): readonl
       if (!isNewPhase && reason === before.reason && message === (before.message ?? '')) {
         return [];
       }
-      return reason === 'NodeLost'
-        ? [tell(project, 'Warning', 'NodeLost', message)]
-        : [tell(project, 'Warning', 'Failed', [reason, message].filter(Boolean).join(': ') || 'A service cannot be brought up')];
+      // each cause is an Event of its own: under one reason, the next failure would overwrite what the first one was
+      return [tell(project, 'Warning', reason ?? 'Failed', message || 'A service cannot be brought up')];
     case 'Terminating':
       if (!isNewPhase) {
         return [];

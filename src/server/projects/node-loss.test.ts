@@ -45,7 +45,7 @@ test('judgeNodeLoss() keeps the phase while the node is NotReady, and says since
   assert.equal(lookAgainMs, 2 * MINUTE_MS);
   const reachable = findCondition(status.conditions, 'NodeReachable');
   assert.equal(reachable?.status, 'False');
-  assert.match(reachable?.message ?? '', /node n1 is NotReady since 2026-01-01T00:00:00.000Z/u);
+  assert.match(reachable?.message ?? '', /Node n1 is NotReady since 2026-01-01T00:00:00.000Z/u);
   assert.equal(findCondition(status.conditions, 'Ready')?.status, 'Unknown');
 });
 
@@ -54,7 +54,7 @@ test('judgeNodeLoss() gives the node up after the time, if another might take th
   assert.equal(moved.phase, 'Pending');
   assert.equal(moved.nodeRef, undefined);
   assert.equal(moved.assignment, 1);
-  assert.match(moved.message ?? '', /node n1 was lost/u);
+  assert.match(moved.message ?? '', /Node n1 was lost/u);
   assert.equal(findCondition(moved.conditions, 'NodeReachable'), undefined);
   assert.equal(findCondition(moved.conditions, 'Scheduled')?.status, 'False');
   const held = judge({ node: silent, wasSilent: true, lostForMs: 3 * MINUTE_MS, hasRefuge: false });

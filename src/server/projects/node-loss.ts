@@ -52,7 +52,7 @@ export function judgeNodeLoss(project: ProjectObject, context: LossContext): Los
   const failInMs = failsIn(policy, { node, loss, silenceMs, fenceLeftMs });
   const moveInMs = isLeftAlone(project, node, loss) ? Infinity : movesIn(policy, { node, loss, silenceMs, fenceLeftMs });
   if (moveInMs <= 0 && context.hasRefuge()) {
-    return { status: unbind(project, `node ${nameOf(project)} was lost: looking for another`, now), lookAgainMs: Infinity };
+    return { status: unbind(project, `Node ${nameOf(project)} was lost: looking for another`, now), lookAgainMs: Infinity };
   }
   const status =
     failInMs <= 0 && !isLost(project.status)
@@ -112,12 +112,12 @@ export function isSilent({ status }: NodeObject): boolean {
 /** Why the node cannot be relied on, for the condition NodeReachable. */
 export function describeLoss(project: ProjectObject, node: NodeObject | undefined): Cause {
   if (node === undefined) {
-    return { reason: 'NodeDeleted', message: `node ${nameOf(project)} has no record any more: it was deleted while the Project was on it` };
+    return { reason: 'NodeDeleted', message: `Node ${nameOf(project)} has no record any more: it was deleted while the Project was on it` };
   }
   const ready = findCondition(node.status.conditions, 'Ready');
   const since = ready === undefined || ready.status === 'True' ? '' : ` since ${ready.lastTransitionTime}`;
   const why = ready === undefined || ready.status === 'True' ? '' : ` (${ready.reason})`;
-  return { reason: 'NodeNotReady', message: `node ${nameOf(project)} is NotReady${since}${why}` };
+  return { reason: 'NodeNotReady', message: `Node ${nameOf(project)} is NotReady${since}${why}` };
 }
 
 function nameOf({ status }: ProjectObject): string {

@@ -23,7 +23,7 @@ export const MOVE_WISH_MS = 60_000;
 
 /** Asks the Project to leave its node. It leaves Running at once: from now on its agent may stop it. */
 export function requestMove({ metadata, status }: ProjectObject, move: ProjectMove, now: string): ProjectStatus {
-  const cause = { reason: MOVING, message: `waiting for the agent on ${move.from} to stop it` };
+  const cause = { reason: MOVING, message: `Waiting for the agent on ${move.from} to stop it` };
   const conditions = withCondition(status.conditions, { type: MOVED, status: 'False', ...cause }, now);
   return settle({ ...enter(status, 'Scheduled', cause), move, conditions }, metadata.generation, now);
 }
@@ -36,7 +36,7 @@ export function redirectMove({ status }: ProjectObject, move: ProjectMove): Proj
 /** What an agent's report says of a Project that is leaving; it shows no other phase until it has left. */
 export function describeLeaving({ status }: ProjectObject, report: StatusReport): Cause {
   const isStopping = report.phase === 'Terminating' || report.phase === 'Terminated';
-  const stage = isStopping ? `being stopped on ${status.nodeRef}` : `waiting for the agent on ${status.nodeRef} to stop it`;
+  const stage = isStopping ? `Being stopped on ${status.nodeRef}` : `Waiting for the agent on ${status.nodeRef} to stop it`;
   const why = report.message === undefined || !isStopping ? '' : `: ${report.message}`;
   return { reason: MOVING, message: stage + why };
 }
@@ -49,9 +49,9 @@ export function isStopConfirmed({ status }: ProjectObject, report: StatusReport)
 /** All of it is gone from its node: the scheduler chooses anew. */
 export function leave(project: ProjectObject, now: string): ProjectStatus {
   const { nodeRef = '', move } = project.status;
-  const left = `the agent on ${nodeRef} confirmed that it is stopped and removed`;
+  const left = `The agent on ${nodeRef} confirmed that it is stopped and removed`;
   const conditions = withCondition(project.status.conditions, { type: MOVED, status: 'True', reason: 'StopConfirmed', message: left }, now);
-  const message = move?.to === undefined ? `has left ${nodeRef}: looking for another node` : `has left ${nodeRef} for ${move.to}`;
+  const message = move?.to === undefined ? `Has left ${nodeRef}: looking for another node` : `Has left ${nodeRef} for ${move.to}`;
   return release({ ...project, status: { ...project.status, conditions } }, { reason: MOVING, message }, now);
 }
 

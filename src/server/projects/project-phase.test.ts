@@ -90,7 +90,7 @@ test('deriveReported() does not take Running from a report that calls a service 
   const spec = { services: [{ name: 'db', image: 'postgres:17' }, ...scheduled.spec.services] };
   const status = changed(report({ ...scheduled, spec }, { phase: 'Running', services: [UNREADY] }));
   assert.equal(status.phase, 'Scheduled');
-  assert.equal(status.message, 'waiting for db, web');
+  assert.equal(status.message, 'Waiting for db, web');
 });
 
 test('deriveReported() keeps Terminating until Terminated, and tells how far it is', () => {
@@ -121,11 +121,11 @@ test('deriveReported() shows a Project that is leaving as such, whatever its age
   assert.deepEqual([leaving.status.phase, readyOf(leaving.status)], ['Scheduled', 'False Moving']);
   for (const phase of ['Running', 'Failed', 'Scheduled'] as const) {
     const status = changed(report(leaving, { phase, reason: 'Any', message: 'any', assignment: 1, services: [READY] }));
-    assert.equal(status.message, 'waiting for the agent on n1 to stop it');
+    assert.equal(status.message, 'Waiting for the agent on n1 to stop it');
     assert.deepEqual([status.phase, status.reason, status.services, status.move], ['Scheduled', 'Moving', [READY], LEAVE]);
   }
   const stopping = changed(report(leaving, { phase: 'Terminating', assignment: 1, message: 'web does not stop' }));
-  assert.deepEqual([stopping.phase, stopping.message], ['Scheduled', 'being stopped on n1: web does not stop']);
+  assert.deepEqual([stopping.phase, stopping.message], ['Scheduled', 'Being stopped on n1: web does not stop']);
   assert.equal(hasMoved(stopping), false);
 });
 

@@ -101,7 +101,7 @@ function derivePhase(project: ProjectObject, report: StatusReport, { observed, i
     case 'Terminated':
       return enter(observed, 'Scheduled', {
         reason: 'Removed',
-        message: `the agent reports ${report.phase} though nobody deletes the Project: waiting for it to be brought up again`,
+        message: `The agent reports ${report.phase} though nobody deletes the Project: waiting for it to be brought up again`,
       });
     default:
       return report.phase satisfies never;
@@ -115,7 +115,7 @@ function findUnready({ spec }: ProjectObject, { services }: StatusReport): Cause
   }
   const ready = new Set(services.filter((service) => service.ready).map(({ name }) => name));
   const unready = spec.services.map(({ name }) => name).filter((name) => !ready.has(name));
-  return unready.length === 0 ? undefined : { reason: 'ServicesNotReady', message: `waiting for ${unready.join(', ')}` };
+  return unready.length === 0 ? undefined : { reason: 'ServicesNotReady', message: `Waiting for ${unready.join(', ')}` };
 }
 
 function causeOf(report: StatusReport): Partial<Cause> {

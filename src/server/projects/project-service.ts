@@ -168,7 +168,7 @@ async function deleteProject({ store, clock, log }: Context, name: string, mode:
   if (isTerminating(existing)) {
     return { object: existing, isGone: false };
   }
-  const cause = { reason: 'Deleted', message: `being removed from node ${existing.status.nodeRef}` };
+  const cause = { reason: 'Deleted', message: `Being removed from node ${existing.status.nodeRef}` };
   const object = await commitOne(store, { op: 'update', object: terminate(existing, cause, nowRfc3339(clock)), expectedVersion });
   logPhase(log, existing, object);
   return { object, isGone: false };

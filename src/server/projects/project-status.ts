@@ -25,7 +25,7 @@ export function initialStatus(now: string): ProjectStatus {
 
 /** The scheduler chose `node`: a new assignment, of which the agent knows nothing yet. */
 export function bind({ metadata, spec, status }: ProjectObject, node: string, now: string): ProjectStatus {
-  const scheduled = { type: 'Scheduled', status: 'True', reason: 'Bound', message: `placed on ${node}` } as const;
+  const scheduled = { type: 'Scheduled', status: 'True', reason: 'Bound', message: `Placed on ${node}` } as const;
   return settle(
     {
       ...enter(withTermsOfBinding(withoutMove(status), spec), 'Scheduled'),
@@ -79,7 +79,7 @@ export function markUpdating(project: ProjectObject, now: string): ProjectStatus
 
 /** The cause to show while the agent has not taken up `generation`. */
 export function updating(generation: number): Cause {
-  return { reason: 'Updating', message: `waiting for the agent to take up generation ${generation}` };
+  return { reason: 'Updating', message: `Waiting for the agent to take up generation ${generation}` };
 }
 
 /** Deletion begins: the agent tears down, and the record goes when it has said so. */
@@ -101,7 +101,7 @@ export function markUnreachable({ metadata, status }: ProjectObject, cause: Caus
 /** The node is back; a Project that was given up with it waits for what its agent reports. */
 export function markReachable({ metadata, status }: ProjectObject, now: string): ProjectStatus {
   const back = { ...status, conditions: without(status.conditions, 'NodeReachable') };
-  const cause = { reason: 'NodeReturned', message: `node ${status.nodeRef ?? ''} is back: waiting for what its agent reports` };
+  const cause = { reason: 'NodeReturned', message: `Node ${status.nodeRef ?? ''} is back: waiting for what its agent reports` };
   return settle(isLost(status) ? enter(back, 'Scheduled', cause) : back, metadata.generation, now);
 }
 
@@ -149,12 +149,12 @@ export function settle(status: ProjectStatus, generation: number, now: string): 
 }
 
 const DEFAULT_CAUSES: Readonly<Record<ProjectPhase, Cause>> = {
-  Pending: { reason: 'NotScheduled', message: 'waiting for a node' },
-  Scheduled: { reason: 'Starting', message: 'waiting for the agent to report' },
-  Running: { reason: 'AllServicesReady', message: 'every service runs what the spec asks for' },
-  Failed: { reason: 'Failed', message: 'a service cannot be brought up' },
-  Terminating: { reason: 'Terminating', message: 'being removed from its node' },
-  Terminated: { reason: 'Terminated', message: 'all is removed' },
+  Pending: { reason: 'NotScheduled', message: 'Waiting for a node' },
+  Scheduled: { reason: 'Starting', message: 'Waiting for the agent to report' },
+  Running: { reason: 'AllServicesReady', message: 'Every service runs what the spec asks for' },
+  Failed: { reason: 'Failed', message: 'A service cannot be brought up' },
+  Terminating: { reason: 'Terminating', message: 'Being removed from its node' },
+  Terminated: { reason: 'Terminated', message: 'All is removed' },
 };
 
 const MAX_CONDITION_MESSAGE = 4096; // characters; the schema's bound on a condition, a report may say more

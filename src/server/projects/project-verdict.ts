@@ -48,7 +48,7 @@ export function judgeProject(sighting: Sighting): Verdict {
   }
   const expiryMs = deriveExpiryMs(project);
   if (expiryMs !== undefined && expiryMs <= nowMs) {
-    const cause = { reason: 'Expired', message: `its time was up at ${new Date(expiryMs).toISOString()}` };
+    const cause = { reason: 'Expired', message: `Its time was up at ${new Date(expiryMs).toISOString()}` };
     return { kind: 'keep', project: terminate(project, cause, toText(nowMs)), lookAgainMs: Infinity };
   }
   const { status, lookAgainMs } = judgePlace(sighting);
@@ -99,7 +99,7 @@ function findMisfit({ metadata, spec }: ProjectObject, node: NodeObject): Cause 
   const demand = deriveDemand(spec);
   const stays = `it stays on ${node.metadata.name}; caractrl move ${metadata.name} has it placed anew`;
   if (!matchesSelector(node, demand.nodeSelector)) {
-    return { reason: 'SelectorMismatch', message: `the labels of the node do not match nodeSelector: ${stays}` };
+    return { reason: 'SelectorMismatch', message: `The labels of the node do not match nodeSelector: ${stays}` };
   }
   const allocatable = readAllocatable(node.status);
   for (const { name, unit } of RESOURCES) {
@@ -108,7 +108,7 @@ function findMisfit({ metadata, spec }: ProjectObject, node: NodeObject): Cause 
       const given = String(node.status.allocatable?.[name]);
       return {
         reason: 'InsufficientResources',
-        message: `${name} of the node does not suffice (${demand.written[name]} asked, ${given} allocatable): ${stays}`,
+        message: `The ${name} of the node does not suffice (${demand.written[name]} asked, ${given} allocatable): ${stays}`,
       };
     }
   }
