@@ -7,6 +7,7 @@
 import { join } from 'node:path';
 import { ApiError } from '../api/errors.ts';
 import type { ProjectObject } from '../api/project.ts';
+import { readBootClock, type BootClock } from '../base/boot-clock.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
@@ -21,6 +22,7 @@ import { AssignmentFile } from './assignment-file.ts';
 import type { AgentConfig } from './config.ts';
 import type { Engine } from './docker/engine.ts';
 import { gaugePulls } from './docker/pull-gauge.ts';
+import { createGuardProcess, FENCE_FILE, type FenceGuard } from './fence/guard-process.ts';
 import { createClockMeter } from './host/clock-meter.ts';
 import { createEngineMonitor } from './host/engine-monitor.ts';
 import { createHostProbe, type HostProbe } from './host/host-probe.ts';
@@ -38,6 +40,7 @@ import { buildHeartbeat } from './session/heartbeat-body.ts';
 import { createHeartbeater, heartbeatTimeLimitMs } from './session/heartbeater.ts';
 import { createRegistrar } from './session/registrar.ts';
 import { runSession, type StandingCell } from './session/session.ts';
+import { SelfFence } from './session/self-fence.ts';
 import { createSecretReader } from './session/secret-reader.ts';
 import { createStatusReporter, type StatusReporter } from './session/status-reporter.ts';
 import { createSupervision, type Supervision } from './session/supervision.ts';
@@ -53,6 +56,11 @@ export interface AgentPorts {
   readonly fetch?: FetchFunction;
   readonly hostProbe?: HostProbe;
   readonly findAddress?: FindAddress;
+  readonly bootClock?: BootClock;
+  /** without it, a process of its own */
+  readonly fenceGuard?: FenceGuard;
+  /** how long something of ours stands unassigned before it is removed, in milliseconds; default 3 min */
+  readonly orphanAfterMs?: number;
 }
 
 export interface Parts extends AgentPorts {
@@ -82,23 +90,24 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
   });
   const client = connect(parts);
   const pulls = gaugePulls(ports.engine);
-  const { supervision, reporter, file } = supervise({ ...parts, engine: pulls.engine }, client, standing);
+  const { supervision, reporter, file, fence } = supervise({ ...parts, engine: pulls.engine }, client, standing);
   const throughput = config.THROUGHPUT_TEST === 'off' ? undefined : watchLine(parts, pulls.isPulling);
-  await resume(identity, supervision, file);
+  await resume(identity, file, { supervision, fence });
   const watcher = createAssignmentWatcher({
     ...timed(parts, 'assignment-watcher'),
     client,
     nodeName: config.NODE_NAME,
     clusterId: () => supervision.clusterId(),
-    sink: whileWelcome(standing, toSink(supervision, reporter, file)),
+    sink: whileWelcome(standing, toSink({ supervision, fence }, reporter, file)),
   });
-  runLink({ ...parts, client, host, throughput, standing, server, supervision, relist: () => watcher.relist() });
+  runLink({ ...parts, client, host, throughput, standing, server, supervision, fence, relist: () => watcher.relist() });
   stopper.spawn('host-sampler', (signal) => host.sampler.run(signal));
   stopper.spawn('engine-monitor', (signal) => host.engine.run(signal));
   stopper.spawn('network-monitor', (signal) => host.network.run(signal));
   if (throughput !== undefined) {
     stopper.spawn('throughput', (signal) => throughput.run(signal));
   }
+  stopper.spawn('self-fence', (signal) => fence.run(signal));
   stopper.spawn('assignment-file', (signal) => file.run(signal));
   stopper.spawn('assignment-watcher', (signal) => watcher.run(signal));
   stopper.spawn('status-reporter', (signal) => reporter.run(signal));
@@ -184,8 +193,19 @@ function supervise(parts: Parts, client: CaraClient, standing: StandingCell) {
         return; // a newer binding to this node has been told already; its own report follows
       }
       supervision.remove(project, uid);
+      fence.remove(uid);
       file.delete(project, uid);
     },
+  });
+  const fence = new SelfFence({
+    ...timed(parts, 'self-fence'),
+    path: join(config.DATA_DIR, FENCE_FILE),
+    engineHost: config.DOCKER_HOST,
+    nodeName: config.NODE_NAME,
+    clusterId: () => supervision.clusterId(),
+    find: (project, signal) => client.projects.find(project, signal),
+    guard: parts.fenceGuard ?? createGuardProcess({ dataDir: config.DATA_DIR, clock: parts.clock }),
+    bootClock: parts.bootClock ?? readBootClock(),
   });
   const supervision: Supervision = createSupervision({
     log: parts.log.child({ component: 'supervision' }),
@@ -199,14 +219,22 @@ function supervise(parts: Parts, client: CaraClient, standing: StandingCell) {
         clusterId,
         report: (report) => reporter.report(report),
         secrets: createSecretReader(client, config.NODE_NAME),
+        fence,
         allowedHostPaths: config.ALLOWED_HOST_PATHS ?? [],
+        ...(parts.orphanAfterMs !== undefined && { orphanAfterMs: parts.orphanAfterMs }),
       }),
   });
-  return { supervision, reporter, file };
+  return { supervision, reporter, file, fence };
+}
+
+/** Those that keep assignments up; the fence is told first, as the reconciler asks it. */
+interface Keepers {
+  readonly supervision: Supervision;
+  readonly fence: SelfFence;
 }
 
 /** Keeps up what was assigned when the agent last ran, before anyone has been asked. */
-async function resume(identity: Identity, supervision: Supervision, file: AssignmentFile): Promise<void> {
+async function resume(identity: Identity, file: AssignmentFile, { supervision, fence }: Keepers): Promise<void> {
   const clusterId = identity.clusterId();
   if (clusterId === undefined) {
     return;
@@ -214,6 +242,7 @@ async function resume(identity: Identity, supervision: Supervision, file: Assign
   supervision.adopt(clusterId);
   const projects = await file.read(clusterId);
   if (projects !== undefined) {
+    fence.assign(projects, 'file');
     supervision.assign(
       projects.map((project) => ({ project })),
       'file',
@@ -221,9 +250,10 @@ async function resume(identity: Identity, supervision: Supervision, file: Assign
   }
 }
 
-function toSink(supervision: Supervision, reporter: StatusReporter, file: AssignmentFile): AssignmentSink {
+function toSink({ supervision, fence }: Keepers, reporter: StatusReporter, file: AssignmentFile): AssignmentSink {
   return {
     replaceAll: (clusterId: string, projects: readonly ProjectObject[]) => {
+      fence.assign(projects, 'server');
       supervision.assign(
         projects.map((project) => ({ project })),
         'server',
@@ -232,6 +262,7 @@ function toSink(supervision: Supervision, reporter: StatusReporter, file: Assign
       projects.forEach((project) => reporter.compare(project));
     },
     put: (project) => {
+      fence.put(project);
       supervision.upsert({ project });
       file.put(project);
       reporter.compare(project);
@@ -239,6 +270,7 @@ function toSink(supervision: Supervision, reporter: StatusReporter, file: Assign
     remove: (project, uid) => {
       reporter.forget(uid);
       supervision.remove(project, uid);
+      fence.remove(uid);
       file.delete(project, uid);
     },
   };
@@ -262,6 +294,7 @@ interface Link extends Parts {
   readonly standing: StandingCell;
   readonly server: AgentServer;
   readonly supervision: Supervision;
+  readonly fence: SelfFence;
   readonly relist: () => void;
 }
 
@@ -295,6 +328,8 @@ function runLink(parts: Link): void {
       }
     },
     onDeleted: () => (standing.current = 'deleted'),
+    onGranted: (grant) => parts.fence.granted(grant),
+    ...(parts.bootClock !== undefined && { bootClock: parts.bootClock }),
     changed: host.changed,
   });
   const registrar = createRegistrar({

@@ -20,6 +20,7 @@ import { startParts, type AgentPorts } from './composition.ts';
 import { agentSettings } from './config.ts';
 import { createDockerEngine } from './docker/docker-client.ts';
 import type { Engine } from './docker/engine.ts';
+import { AGENT_LOCK } from './fence/guard-process.ts';
 import { loadIdentity, unusable } from './identity.ts';
 import type { Standing } from './session/session.ts';
 
@@ -69,7 +70,7 @@ async function takeDataDir(dataDir: string): Promise<{ readonly release: () => v
   let lock: ReturnType<typeof acquirePidLock>;
   try {
     await makeDataDir(dataDir);
-    lock = acquirePidLock(join(dataDir, 'agent.lock'));
+    lock = acquirePidLock(join(dataDir, AGENT_LOCK));
   } catch (error) {
     throw unusable(dataDir, error);
   }

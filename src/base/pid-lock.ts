@@ -32,6 +32,12 @@ export function acquirePidLock(path: string): { readonly release: () => void } |
   }
 }
 
+/** @returns the pid of the live process that holds the lock; undefined: none does */
+export function findPidLockHolder(path: string): number | undefined {
+  const holder = readHolder(path);
+  return holder !== undefined && isAlive(holder) ? holder.pid : undefined;
+}
+
 /** link(2) fails where the name is taken, so the lock is there with its content or not at all. */
 function tryLink(from: string, to: string): boolean {
   try {

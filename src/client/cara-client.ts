@@ -1,4 +1,5 @@
 /** The API as functions, for agents and for people's tools. Every failure is an ApiError. */
+import { GRANT_HEADER } from '../api/fence.ts';
 import type { ObjectList } from '../api/meta.ts';
 import type { Heartbeat, NodeObject, Registration } from '../api/node.ts';
 import type { ProjectObject, ProjectPhase, StatusReport } from '../api/project.ts';
@@ -58,6 +59,8 @@ export interface ServerVersion {
 export interface HeartbeatAnswer {
   /** where it is there, the heartbeat did not count: to be sent again at once, with this as `identity.answer` */
   readonly challenge?: string;
+  /** how long from its sending the heartbeat counts, in milliseconds; not there: what is fenced gains nothing by it */
+  readonly grantedMs?: number;
 }
 
 export interface CaraClient {
@@ -97,7 +100,8 @@ export function createCaraClient(transport: Transport): CaraClient {
       const path = `${API}/nodes/${encodeURIComponent(name)}/heartbeat`;
       const { headers } = await transport.request({ method: 'POST', path, body: heartbeat }, signal);
       const challenge = headers.get('cara-challenge');
-      return challenge === null ? {} : { challenge };
+      const granted = headers.get(GRANT_HEADER);
+      return { ...(challenge !== null && { challenge }), ...(granted !== null && { grantedMs: Number(granted) }) };
     },
     resetIdentity: async (name, signal) => {
       const path = `${API}/nodes/${encodeURIComponent(name)}/reset-identity`;

@@ -5,9 +5,13 @@
  * Never: `no`). So a crashed container comes back, and all of them after a reboot, also while neither control plane nor agent
  * is there; the engine backs off from 100 ms to 1 min by itself. The agent watches, counts and tells, and acts only on what
  * the engine leaves down: a container stopped by hand, removed, or never started.
+ *
+ * Not so where the Project is fenced: after a reboot it may run elsewhere, and an engine knows nothing of that. So the engine restarts
+ * none of its containers (`no`), the agent does.
  */
 import { posix } from 'node:path';
 import { durationToMs } from '../../api/duration.ts';
+import { deriveFenceTerms } from '../../api/fence.ts';
 import type { ProjectObject, Service, ServiceStatus, Volume } from '../../api/project.ts';
 import { quantityToMillis, quantityToUnits } from '../../api/quantity.ts';
 import type { ContainerMount, ContainerSpec, HealthCheckSpec, Labels, PublishedPort, RestartSpec } from '../docker/docker-types.ts';
@@ -75,6 +79,7 @@ export function deriveDesired({ metadata, spec, status }: ProjectObject, context
   const owner: Owner = { cluster: context.clusterId, project: metadata.name, projectUid: metadata.uid, assignment: status.assignment };
   const { ordered, failures } = orderServices(spec.services);
   const volumes = new Map((spec.volumes ?? []).map((volume) => [volume.name, volume]));
+  const isFenced = deriveFenceTerms(spec) !== undefined;
   return {
     name: metadata.name,
     uid: metadata.uid,
@@ -84,7 +89,7 @@ export function deriveDesired({ metadata, spec, status }: ProjectObject, context
     network: { name: networkName(metadata.name), labels: ownerLabels(owner) },
     services: ordered.map((service) => {
       const { failure: unknown, ...derived } = deriveInputs(service, status.secrets);
-      const desired = deriveService(service, { owner, volumes, inputs: derived.inputs });
+      const desired = deriveService(service, { owner, volumes, isFenced, inputs: derived.inputs });
       const failure =
         failures.get(service.name) ?? findFailure(service, { volumes, allowedHostPaths: context.allowedHostPaths }) ?? unknown;
       return { ...desired, ...derived, failure };
@@ -98,12 +103,13 @@ type Volumes = ReadonlyMap<string, Volume>;
 interface ServiceContext {
   readonly owner: Owner;
   readonly volumes: Volumes;
+  readonly isFenced: boolean;
   readonly inputs: ServiceInputs | undefined;
 }
 
 function deriveService(
   service: Service,
-  { owner, volumes, inputs }: ServiceContext,
+  { owner, volumes, isFenced, inputs }: ServiceContext,
 ): Omit<DesiredService, 'failure' | 'missing' | 'inputs'> {
   const stopGraceMs = service.stopGracePeriod === undefined ? DEFAULT_STOP_GRACE_MS : durationToMs(service.stopGracePeriod);
   const restartPolicy = service.restartPolicy ?? 'Always';
@@ -121,7 +127,7 @@ function deriveService(
     ...(service.healthCheck !== undefined && { healthCheck: toHealthCheck(service.healthCheck) }),
     ...(memory !== undefined && { memoryLimitBytes: quantityToUnits(memory) }),
     ...(cpu !== undefined && { cpuLimitMillis: quantityToMillis(cpu) }),
-    restart: RESTART[restartPolicy],
+    restart: RESTART[isFenced ? 'Never' : restartPolicy],
     stopGraceMs,
     network: { name: networkName(owner.project), aliases: [service.name] },
   };

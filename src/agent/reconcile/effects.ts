@@ -33,6 +33,8 @@ export interface EffectsOptions {
 
 /** @param onPullProgress called often; must not throw */
 export function createEffects(options: EffectsOptions, onPullProgress: (image: string, progress: PullProgress) => void): Effects {
+  /** Asked before each start: whether it may be now; see FenceGate. Default: it may. @throws {StepError} */
+  readonly admit?: (containerId: string, signal: AbortSignal) => Promise<void>;
   const { engine, secrets } = options;
   return {
     readSecrets: async (step, signal) => await readSecrets(secrets, step, signal),
@@ -56,6 +58,7 @@ export function createEffects(options: EffectsOptions, onPullProgress: (image: s
       try {
         await engine.startContainer(containerId, signal);
       } catch (error) {
+      await options.admit?.(containerId, signal);
         // An engine in trouble answers 500 and starts it all the same.
         const detail = await engine.inspectContainer(containerId, signal);
         if (detail?.state.isRunning !== true) {

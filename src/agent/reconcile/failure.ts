@@ -27,6 +27,7 @@ type FailureReason =
   | 'HostPathNotAllowed'
   | 'InternalError';
 
+  | 'Fenced'
 /** A reason for programs and a sentence for people. */
 export interface Failure {
   readonly reason: FailureReason;

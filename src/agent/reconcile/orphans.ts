@@ -3,7 +3,7 @@
  *
  * Owns     the time at which each was first seen so, in memory: after a restart the wait begins anew.
  * Never    decides on anything but the server's own word; a Managed volume is no orphan, it stays.
- * Callers  sweeper.ts.
+ * Callers  reconciler.ts.
  */
 
 /** ms, monotonic; contract: gone after three minutes of being unassigned. Long enough for a server that was restored from a copy to hear of what runs. */
@@ -17,6 +17,12 @@ export interface OwnerKey {
 export class OrphanTable {
   /** Project and uid -> monotonic ms at which it was first seen unassigned. */
   readonly #sinceMs = new Map<string, number>();
+  readonly #afterMs: number;
+
+  /** @param afterMs how long it stands so before it goes, in milliseconds */
+  constructor(afterMs = ORPHAN_AFTER_MS) {
+    this.#afterMs = afterMs;
+  }
 
   /** Takes the complete list of what is unassigned now. @returns those that have been for long enough */
   update(unassigned: readonly OwnerKey[], nowMs: number): readonly OwnerKey[] {
@@ -29,7 +35,7 @@ export class OrphanTable {
     return [...present].flatMap(([key, owner]) => {
       const sinceMs = this.#sinceMs.get(key) ?? nowMs;
       this.#sinceMs.set(key, sinceMs);
-      return nowMs - sinceMs >= ORPHAN_AFTER_MS ? [owner] : [];
+      return nowMs - sinceMs >= this.#afterMs ? [owner] : [];
     });
   }
 
@@ -40,6 +46,6 @@ export class OrphanTable {
 
   /** Monotonic ms at which the next is due; undefined when there is none. */
   get nextDueMs(): number | undefined {
-    return this.#sinceMs.size === 0 ? undefined : Math.min(...this.#sinceMs.values()) + ORPHAN_AFTER_MS;
+    return this.#sinceMs.size === 0 ? undefined : Math.min(...this.#sinceMs.values()) + this.#afterMs;
   }
 }

@@ -51,17 +51,26 @@ function planContainer(container: OurContainer, { leftovers, desired, agenda }: 
   } else if (!isUp(container)) {
     agenda.add({ kind: 'removeContainer', ...names, isStuck: container.state.status === 'dead' });
   } else if (!hasDependentUp(container, leftovers, desired)) {
-    const service = desired?.services.find(({ name }) => name === container.owner.service);
-    agenda.add({ kind: 'stopContainer', ...names, graceMs: service?.stopGraceMs ?? DEFAULT_GRACE_MS });
+    planStop(container, desired, agenda);
   }
 }
 
-function isUp({ state }: OurContainer): boolean {
+/** Asks for the stop of one container, with the grace of its service. */
+export function planStop({ id, owner }: OurContainer, desired: DesiredProject | undefined, agenda: Agenda): void {
+  const service = desired?.services.find(({ name }) => name === owner.service);
+  agenda.add({ kind: 'stopContainer', service: owner.service, containerId: id, graceMs: service?.stopGraceMs ?? DEFAULT_GRACE_MS });
+}
+
+export function isUp({ state }: OurContainer): boolean {
   return state.isRunning || state.status === 'restarting' || state.status === 'paused';
 }
 
 /** Orders follow `services`, in which what is depended on comes first, so that a circle cannot hold up a teardown. */
-function hasDependentUp(container: OurContainer, { containers }: Leftovers, desired: DesiredProject | undefined): boolean {
+export function hasDependentUp(
+  container: OurContainer,
+  { containers }: Pick<Leftovers, 'containers'>,
+  desired: DesiredProject | undefined,
+): boolean {
   const services = desired?.services ?? [];
   const position = services.findIndex(({ name }) => name === container.owner.service);
   const dependents = services

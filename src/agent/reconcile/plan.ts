@@ -11,6 +11,7 @@ import type { ContainerTrack } from './container-track.ts';
 import type { DesiredProject } from './desired.ts';
 import type { Failure } from './failure.ts';
 import type { ObservedProject } from './observe.ts';
+import { planFence } from './plan-fence.ts';
 import { planService, type ServicePlan, type Site } from './plan-service.ts';
 import { isRemovable, leavingStatus, planTeardown } from './plan-teardown.ts';
 import type { SecretValues } from './secret-cache.ts';
@@ -21,7 +22,10 @@ const MAX_MESSAGE = 16_384; // as in the schema of StatusReport
 
 /** What is to become of a Project on this node. */
 export type Target =
-  | { readonly kind: 'run'; readonly desired: DesiredProject }
+  /** `isHeld`: what runs runs on, and nothing is started or replaced. */
+  | { readonly kind: 'run'; readonly desired: DesiredProject; readonly isHeld?: boolean }
+  /** May run elsewhere by now: stop it, and wait. */
+  | { readonly kind: 'fenced'; readonly desired: DesiredProject }
   /** Deleted: take everything away, and tell. */
   | { readonly kind: 'terminate'; readonly desired: DesiredProject }
   /** No longer ours: take everything of this uid away. `desired` is the last spec known. */
@@ -37,6 +41,8 @@ interface PlanInput extends AgendaOptions {
   readonly secrets: ReadonlyMap<string, SecretValues>;
   /** Whether the server itself has said what runs here; the file's word is not enough to clear anything away for. */
   readonly isAuthoritative: boolean;
+  /** Ids of containers that ran until the fence stopped them. */
+  readonly interrupted?: ReadonlySet<string>;
 }
 
 export interface Plan {
@@ -62,8 +68,12 @@ export function planProject(input: PlanInput): Plan {
     }
     case 'terminate':
       return planTermination(target.desired, input, agenda);
-    case 'run':
-      return planRun(target.desired, input, agenda);
+    case 'fenced':
+      return planFenced(target.desired, input, agenda);
+    case 'run': {
+      const plan = planRun(target.desired, input, agenda);
+      return target.isHeld === true ? { ...plan, steps: [] } : plan;
+    }
     default:
       return target satisfies never;
   }
@@ -74,6 +84,15 @@ function planTermination(desired: DesiredProject, { observed }: PlanInput, agend
   const isDone = planTeardown(own, desired, agenda);
   const services = own.containers.map(leavingStatus);
   return { ...toPlan(agenda, toReport(desired, isDone ? 'Terminated' : 'Terminating', { services, failures: agenda.failures })), isDone };
+}
+
+function planFenced(desired: DesiredProject, { observed, interrupted = new Set() }: PlanInput, agenda: Agenda): Plan {
+  const services = planFence(desired, { own: ofUid(observed, desired.uid), agenda, interrupted });
+  const failure: Failure = {
+    reason: 'Fenced',
+    message: 'Stopped on this node, as the server was silent for so long that it may run on another: waiting for the server',
+  };
+  return toPlan(agenda, toReport(desired, 'Scheduled', { services, failures: [failure, ...agenda.failures] }));
 }
 
 function planRun(desired: DesiredProject, input: PlanInput, agenda: Agenda): Plan {

@@ -21,6 +21,7 @@ import { canonicalJson } from './config-hash.ts';
 import { trackContainer, type ContainerTrack } from './container-track.ts';
 import { deriveDesired, type DesiredProject } from './desired.ts';
 import { createEffects, type EffectsOptions } from './effects.ts';
+import type { FenceGate, FenceState } from './fence-gate.ts';
 import { observeProject, type ObservedProject } from './observe.ts';
 import { planProject, type Target } from './plan.ts';
 import { describePull, withPullProgress } from './pull-progress.ts';
@@ -37,7 +38,7 @@ export type Order =
   /** No longer ours. `project` is the last that was known of it. */
   | { readonly kind: 'removed'; readonly uid: string; readonly project: ProjectObject | undefined };
 
-interface ProjectLoopOptions extends EffectsOptions {
+interface ProjectLoopOptions extends Omit<EffectsOptions, 'admit'> {
   readonly name: string;
   readonly clusterId: string;
   readonly allowedHostPaths: readonly string[];
@@ -47,6 +48,7 @@ interface ProjectLoopOptions extends EffectsOptions {
   readonly report: (report: ProjectReport) => void;
   readonly isAuthoritative: () => boolean;
   /** Called once when a removed Project has left nothing behind; the loop ends then. */
+  readonly fence: FenceGate;
   readonly onGone: () => void;
 }
 
@@ -60,6 +62,10 @@ export class ProjectLoop {
   #target: Target | undefined;
   /** Container id -> track. */
   #tracks: ReadonlyMap<string, ContainerTrack> = new Map();
+  /** What `#target` was derived under. */
+  #fence: FenceState = 'open';
+  /** Ids of containers that ran until the fence stopped them. */
+  readonly #interrupted = new Set<string>();
   #observed: ObservedProject | undefined;
   /** Image reference -> how far its pull is. */
   readonly #pulls = new Map<string, string>();
@@ -72,7 +78,8 @@ export class ProjectLoop {
     this.#options = options;
     this.#backoff = new RestartBackoff(options.random);
     this.#observeBackoff = new Backoff(OBSERVE_BACKOFF, options.random);
-    const effects = createEffects(options, (image, progress) => this.#recordProgress(image, progress));
+    const admit = async (id: string, signal: AbortSignal): Promise<void> => await this.#admit(id, signal);
+    const effects = createEffects({ ...options, admit }, (image, progress) => this.#recordProgress(image, progress));
     const { clock, log } = options;
     this.#runner = new StepRunner({ effects, backoff: this.#backoff, clock, log, onEnd: () => this.#wakeup.notify() });
   }
@@ -158,6 +165,7 @@ export class ProjectLoop {
     this.#observed = observed;
     this.#tracks = new Map(
       observed.containers.map((container) => [container.id, trackContainer(this.#tracks.get(container.id), container, nowMs)]),
+    this.#noteContainers(observed);
     );
     const plan = planProject({
       target,
@@ -169,6 +177,7 @@ export class ProjectLoop {
       isAuthoritative: isAuthoritative(),
       nowMs,
     });
+      interrupted: this.#interrupted,
     this.#backoff.keepOnly(plan.wanted);
     this.#planned = plan.report;
     this.#forgetPulls(plan.wanted);
@@ -177,6 +186,9 @@ export class ProjectLoop {
     for (const step of plan.steps) {
       this.#runner.start(step);
     }
+      if (target.kind === 'fenced' && step.kind === 'stopContainer') {
+        this.#interrupted.add(step.containerId);
+      }
     if (plan.isDone && target.kind === 'remove') {
       log.info({ project: name, uid: target.uid }, 'project removed');
       this.#options.onGone();
@@ -188,6 +200,11 @@ export class ProjectLoop {
   #getTarget(): Target {
     this.#target ??= this.#deriveTarget();
     return this.#target;
+    const fence = this.#order.kind === 'assigned' ? this.#options.fence.stateOf(this.#order.project) : 'open';
+    if (fence !== this.#fence) {
+      this.#fence = fence;
+      this.#target = undefined;
+    }
   }
 
   #deriveTarget(): Target {
@@ -196,8 +213,27 @@ export class ProjectLoop {
     if (this.#order.kind === 'removed' || desired === undefined) {
       return { kind: 'remove', uid: this.#order.kind === 'removed' ? this.#order.uid : this.#order.project.metadata.uid, desired };
     }
-    const { metadata } = this.#order.project;
-    return { kind: metadata.deletedAt === undefined && !isLeaving(this.#order.project) ? 'run' : 'terminate', desired };
+    if (this.#order.project.metadata.deletedAt !== undefined || isLeaving(this.#order.project)) {
+      return { kind: 'terminate', desired };
+    }
+    return this.#fence === 'closed' ? { kind: 'fenced', desired } : { kind: 'run', desired, isHeld: this.#fence === 'held' };
+  }
+
+  #noteContainers({ containers }: ObservedProject): void {
+    if (this.#order.kind === 'assigned') {
+      const { project } = this.#order;
+      const own = containers.filter(({ owner }) => owner.projectUid === project.metadata.uid);
+      this.#options.fence.note(
+        project,
+        own.map(({ id }) => id),
+      );
+    }
+  }
+
+  async #admit(containerId: string, signal: AbortSignal): Promise<void> {
+    if (this.#order.kind === 'assigned') {
+      await this.#options.fence.admit(this.#order.project, containerId, signal);
+    }
   }
 
   async #observe(target: Target, signal: AbortSignal): Promise<ObservedProject> {

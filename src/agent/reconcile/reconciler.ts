@@ -20,6 +20,7 @@ import { clusterFilter, LABEL } from '../docker/names.ts';
 import type { Assignment, AssignmentSource, ProjectReport, Reconciler } from './assignment.ts';
 import { Turn } from './effects.ts';
 import { readHostRoutes } from './host-routes.ts';
+import { NO_FENCE, type FenceGate } from './fence-gate.ts';
 import { OrphanTable } from './orphans.ts';
 import { ProjectLoop, type Order } from './project-loop.ts';
 import { SecretCache, type SecretSource } from './secret-cache.ts';
@@ -63,7 +64,7 @@ class EngineReconciler implements Reconciler {
   readonly #members = new Map<string, Member>();
   /** Project name -> resolves when its last loop has ended; a new one waits for it. */
   readonly #ended = new Map<string, Promise<void>>();
-  readonly #orphans = new OrphanTable();
+  readonly #orphans: OrphanTable;
   readonly #sweepWakeup = new Wakeup();
   readonly #networkTurn = new Turn();
   readonly #secrets: SecretCache;
@@ -132,6 +133,7 @@ class EngineReconciler implements Reconciler {
     }
   }
 
+    const unsubscribe = this.#options.fence?.subscribe((name) => this.#members.get(name)?.loop.wake());
   #setOrder(name: string, order: Order): Member {
     const member = this.#members.get(name);
     this.#secrets.setUses(name, order.kind === 'assigned' ? listSecretUses(order.project.spec).map((use) => use.name) : []);
@@ -140,6 +142,7 @@ class EngineReconciler implements Reconciler {
       return member;
     }
     const added = this.#createMember(name, order);
+      unsubscribe?.();
     this.#members.set(name, added);
     this.#start(name, added);
     return added;
@@ -160,6 +163,7 @@ class EngineReconciler implements Reconciler {
       isAuthoritative: () => this.#isAuthoritative,
       onGone: () => this.#members.delete(name),
     });
+    const { fence = NO_FENCE } = this.#options;
     return { loop, controller: new AbortController() };
   }
 
@@ -167,6 +171,7 @@ class EngineReconciler implements Reconciler {
     for (const [name, member] of this.#members) {
       this.#start(name, member);
     }
+      fence,
   }
 
   /** Starts a loop, unless it is too early for any. */

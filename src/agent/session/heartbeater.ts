@@ -7,8 +7,10 @@
  * Source   The node guide: a deleted node's agent registers again only at its next start.
  */
 import { ApiError } from '../../api/errors.ts';
+import type { FenceGrant } from '../../api/fence.ts';
 import type { Heartbeat } from '../../api/node.ts';
 import { Backoff } from '../../base/backoff.ts';
+import { readBootClock, type BootClock } from '../../base/boot-clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { jitter, type Random } from '../../base/random.ts';
@@ -41,6 +43,10 @@ export interface HeartbeaterOptions {
   /** called after each accepted beat; `isReturn`: the node's record had been deleted and is there again */
   readonly onAccepted: (isReturn: boolean) => void;
   readonly onDeleted: () => void;
+  /** called for each beat that the server has granted, before `onAccepted` */
+  readonly onGranted?: (grant: FenceGrant) => void;
+  /** default: the machine's */
+  readonly bootClock?: BootClock;
   /** beats ahead of time when notified: something changed that the server should know */
   readonly changed: Wakeup;
   readonly clock: Clock;
@@ -52,6 +58,7 @@ type Outcome = 'accepted' | 'unknown' | 'refused' | 'deleted' | { readonly faile
 
 export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
   const { client, nodeName, intervalMs, body, onAccepted, onDeleted, changed, clock, random, log } = options;
+  const { onGranted, bootClock = readBootClock() } = options;
   const outage = new Outage(log, clock, 'heartbeats');
   const backoff = new Backoff({ baseMs: Math.min(1000, intervalMs / 4), capMs: intervalMs / 2 }, random);
   let isDeleted = false;
@@ -82,11 +89,21 @@ export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
     return retryAfterMs === undefined ? backoff.nextMs() : Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS);
   }
 
+  /** @returns what the server asks instead of taking it in */
+  async function send(answer: string | undefined, signal: AbortSignal): Promise<string | undefined> {
+    const sentAtMs = bootClock.bootMs(); // before it is: the server counts from when it comes in
+    const { challenge, grantedMs } = await client.sendHeartbeat(nodeName, body(answer), signal);
+    if (challenge === undefined && grantedMs !== undefined) {
+      onGranted?.({ sentAtMs, timeoutMs: grantedMs });
+    }
+    return challenge;
+  }
+
   async function beat(signal: AbortSignal): Promise<Outcome> {
     try {
-      const { challenge } = await client.sendHeartbeat(nodeName, body(), signal);
+      const challenge = await send(undefined, signal);
       if (challenge !== undefined) {
-        await client.sendHeartbeat(nodeName, body(challenge), signal); // at once: this is the one that counts
+        await send(challenge, signal); // at once: this is the one that counts
       }
       return 'accepted';
     } catch (error) {
