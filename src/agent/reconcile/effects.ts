@@ -29,12 +29,12 @@ export interface EffectsOptions {
   readonly networkTurn: Turn;
   /** One for the whole agent. */
   readonly secrets: SecretCache;
+  /** Asked before each start: whether it may be now; see FenceGate. Default: it may. @throws {StepError} */
+  readonly admit?: (containerId: string, signal: AbortSignal) => Promise<void>;
 }
 
 /** @param onPullProgress called often; must not throw */
 export function createEffects(options: EffectsOptions, onPullProgress: (image: string, progress: PullProgress) => void): Effects {
-  /** Asked before each start: whether it may be now; see FenceGate. Default: it may. @throws {StepError} */
-  readonly admit?: (containerId: string, signal: AbortSignal) => Promise<void>;
   const { engine, secrets } = options;
   return {
     readSecrets: async (step, signal) => await readSecrets(secrets, step, signal),
@@ -55,10 +55,10 @@ export function createEffects(options: EffectsOptions, onPullProgress: (image: s
       if (inputs !== undefined) {
         await engine.writeFiles(containerId, resolveFiles(inputs, secrets.values), signal);
       }
+      await options.admit?.(containerId, signal);
       try {
         await engine.startContainer(containerId, signal);
       } catch (error) {
-      await options.admit?.(containerId, signal);
         // An engine in trouble answers 500 and starts it all the same.
         const detail = await engine.inspectContainer(containerId, signal);
         if (detail?.state.isRunning !== true) {

@@ -25,9 +25,9 @@ type FailureReason =
   | 'SecretUnavailable'
   | 'SecretInvalid'
   | 'HostPathNotAllowed'
+  | 'Fenced'
   | 'InternalError';
 
-  | 'Fenced'
 /** A reason for programs and a sentence for people. */
 export interface Failure {
   readonly reason: FailureReason;

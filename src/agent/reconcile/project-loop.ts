@@ -46,9 +46,9 @@ interface ProjectLoopOptions extends Omit<EffectsOptions, 'admit'> {
   readonly random: Random;
   readonly log: Logger;
   readonly report: (report: ProjectReport) => void;
+  readonly fence: FenceGate;
   readonly isAuthoritative: () => boolean;
   /** Called once when a removed Project has left nothing behind; the loop ends then. */
-  readonly fence: FenceGate;
   readonly onGone: () => void;
 }
 
@@ -60,12 +60,12 @@ export class ProjectLoop {
   readonly #runner: StepRunner;
   #order: Order;
   #target: Target | undefined;
-  /** Container id -> track. */
-  #tracks: ReadonlyMap<string, ContainerTrack> = new Map();
   /** What `#target` was derived under. */
   #fence: FenceState = 'open';
   /** Ids of containers that ran until the fence stopped them. */
   readonly #interrupted = new Set<string>();
+  /** Container id -> track. */
+  #tracks: ReadonlyMap<string, ContainerTrack> = new Map();
   #observed: ObservedProject | undefined;
   /** Image reference -> how far its pull is. */
   readonly #pulls = new Map<string, string>();
@@ -163,9 +163,9 @@ export class ProjectLoop {
     }
     const nowMs = clock.monotonicMs();
     this.#observed = observed;
+    this.#noteContainers(observed);
     this.#tracks = new Map(
       observed.containers.map((container) => [container.id, trackContainer(this.#tracks.get(container.id), container, nowMs)]),
-    this.#noteContainers(observed);
     );
     const plan = planProject({
       target,
@@ -175,20 +175,20 @@ export class ProjectLoop {
       backoff: this.#backoff.entries,
       busy,
       isAuthoritative: isAuthoritative(),
+      interrupted: this.#interrupted,
       nowMs,
     });
-      interrupted: this.#interrupted,
     this.#backoff.keepOnly(plan.wanted);
     this.#planned = plan.report;
     this.#forgetPulls(plan.wanted);
     this.#tell();
     this.#runner.abortUnwantedPulls(plan.wanted);
     for (const step of plan.steps) {
-      this.#runner.start(step);
-    }
       if (target.kind === 'fenced' && step.kind === 'stopContainer') {
         this.#interrupted.add(step.containerId);
       }
+      this.#runner.start(step);
+    }
     if (plan.isDone && target.kind === 'remove') {
       log.info({ project: name, uid: target.uid }, 'project removed');
       this.#options.onGone();
@@ -198,13 +198,13 @@ export class ProjectLoop {
   }
 
   #getTarget(): Target {
-    this.#target ??= this.#deriveTarget();
-    return this.#target;
     const fence = this.#order.kind === 'assigned' ? this.#options.fence.stateOf(this.#order.project) : 'open';
     if (fence !== this.#fence) {
       this.#fence = fence;
       this.#target = undefined;
     }
+    this.#target ??= this.#deriveTarget();
+    return this.#target;
   }
 
   #deriveTarget(): Target {

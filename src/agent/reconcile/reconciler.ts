@@ -19,8 +19,8 @@ import type { Engine } from '../docker/engine.ts';
 import { clusterFilter, LABEL } from '../docker/names.ts';
 import type { Assignment, AssignmentSource, ProjectReport, Reconciler } from './assignment.ts';
 import { Turn } from './effects.ts';
-import { readHostRoutes } from './host-routes.ts';
 import { NO_FENCE, type FenceGate } from './fence-gate.ts';
+import { readHostRoutes } from './host-routes.ts';
 import { OrphanTable } from './orphans.ts';
 import { ProjectLoop, type Order } from './project-loop.ts';
 import { SecretCache, type SecretSource } from './secret-cache.ts';
@@ -40,6 +40,10 @@ export interface ReconcilerOptions {
   readonly report: (report: ProjectReport) => void;
   /** Where the values of Secrets come from. */
   readonly secrets: SecretSource;
+  /** How long something of ours stands unassigned before it is removed, in milliseconds; default 3 min. */
+  readonly orphanAfterMs?: number;
+  /** Which Projects may run; default all. */
+  readonly fence?: FenceGate;
   /** Folders below which HostPath volumes may lie; default none. */
   readonly allowedHostPaths?: readonly string[];
   /** CIDR blocks to take the Projects' subnets from. */
@@ -76,6 +80,7 @@ class EngineReconciler implements Reconciler {
     this.#options = options;
     this.#log = options.log.child({ component: 'reconciler' });
     this.#secrets = new SecretCache(options.secrets);
+    this.#orphans = new OrphanTable(options.orphanAfterMs);
   }
 
   assign(assignments: readonly Assignment[], source: AssignmentSource): void {
@@ -120,6 +125,7 @@ class EngineReconciler implements Reconciler {
     });
     const stopper = new Stopper((name, error) => reject(new Error(`Cannot go on as loop "${name}" crashed`, { cause: error })));
     this.#stopper = stopper;
+    const unsubscribe = this.#options.fence?.subscribe((name) => this.#members.get(name)?.loop.wake());
     try {
       if (!signal.aborted) {
         stopper.spawn('engine-events', async (inner) => await this.#followEvents(inner));
@@ -128,12 +134,12 @@ class EngineReconciler implements Reconciler {
         await Promise.race([aborted, crashed]);
       }
     } finally {
+      unsubscribe?.();
       this.#stopper = undefined;
       await stopper.stop();
     }
   }
 
-    const unsubscribe = this.#options.fence?.subscribe((name) => this.#members.get(name)?.loop.wake());
   #setOrder(name: string, order: Order): Member {
     const member = this.#members.get(name);
     this.#secrets.setUses(name, order.kind === 'assigned' ? listSecretUses(order.project.spec).map((use) => use.name) : []);
@@ -142,7 +148,6 @@ class EngineReconciler implements Reconciler {
       return member;
     }
     const added = this.#createMember(name, order);
-      unsubscribe?.();
     this.#members.set(name, added);
     this.#start(name, added);
     return added;
@@ -150,6 +155,7 @@ class EngineReconciler implements Reconciler {
 
   #createMember(name: string, order: Order): Member {
     const { report, readRoutes = readHostRoutes, networkPools = DEFAULT_NETWORK_POOLS, allowedHostPaths = [] } = this.#options;
+    const { fence = NO_FENCE } = this.#options;
     const loop = new ProjectLoop(order, {
       ...this.#options,
       name,
@@ -157,13 +163,13 @@ class EngineReconciler implements Reconciler {
       networkPools,
       readRoutes,
       report,
+      fence,
       log: this.#log.child({ project: name }),
       networkTurn: this.#networkTurn,
       secrets: this.#secrets,
       isAuthoritative: () => this.#isAuthoritative,
       onGone: () => this.#members.delete(name),
     });
-    const { fence = NO_FENCE } = this.#options;
     return { loop, controller: new AbortController() };
   }
 
@@ -171,7 +177,6 @@ class EngineReconciler implements Reconciler {
     for (const [name, member] of this.#members) {
       this.#start(name, member);
     }
-      fence,
   }
 
   /** Starts a loop, unless it is too early for any. */
