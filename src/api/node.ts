@@ -136,7 +136,10 @@ const IDENTITY = {
   bootId: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'Made anew at each start of the agent' })),
 };
 
-/** Body of `POST /nodes/{name}/heartbeat`. Everything is optional; `state` counts as liveness only. */
+/**
+ * Body of `POST /nodes/{name}/heartbeat`. Everything is optional; `state` counts as liveness only. What it does not have is dropped, not
+ * refused, as in Registration and StatusReport: an agent may be newer than its server (report.ts).
+ */
 export const Heartbeat = Closed({
   network: Type.Optional(NetworkStatus),
   capacity: Type.Optional(ResourceAmounts),

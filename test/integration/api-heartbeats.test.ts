@@ -124,7 +124,6 @@ describe('heartbeats', () => {
       [{ state: 'Banana' }, '/state'],
       [{ conditions: Array.from({ length: 300 }, () => ({ type: 'Ready', status: 'True' })) }, '/conditions'],
       [{ network: { agentPort: 70_000 } }, '/network/agentPort'],
-      [{ name: 'worker-02' }, '/name'],
       [[], ''],
       ['{"state":', ''],
     ];
@@ -137,6 +136,26 @@ describe('heartbeats', () => {
     await api.clock.advance(100);
     assert.equal(reasonOf(await api.node('worker-01'), 'NoHeartbeat'), 'NeverConnected');
     assert.equal((await api.call('POST', '/nodes/worker-01/heartbeat')).status, 204); // no body at all is a heartbeat
+  });
+
+  test('an agent that is newer than its server is heard: what is not known is ignored, and not kept', async () => {
+    await using api = await startApi();
+    const registered = await api.call('POST', '/nodes/worker-01/register', {
+      body: { info: { agentVersion: '9.0.0', build: 'x' }, gpus: 2 },
+    });
+    assert.equal(registered.status, 200);
+    const body = { capacity: { cpu: '4', gpu: '2' }, conditions: [{ type: 'DiskPressure', status: 'False', severity: 'low' }], pods: 7 };
+    assert.equal((await api.call('POST', '/nodes/worker-01/heartbeat', { body })).status, 204);
+    await api.apply('Project', 'shop');
+    await api.clock.advance(1000);
+    const { assignment, nodeRef } = (await api.call('GET', '/projects/shop')).body.status;
+    assert.equal(nodeRef, 'worker-01');
+    const report = { phase: 'Running', assignment, services: [{ name: 'web', state: 'Running', ready: true, cpu: 1 }], pressure: {} };
+    assert.equal((await api.call('PATCH', '/projects/shop/status', { body: report, type: 'application/merge-patch+json' })).status, 204);
+    const { status } = await api.node('worker-01');
+    assert.deepEqual([status.state, status.info, status.capacity], ['Ready', { agentVersion: '9.0.0' }, { cpu: '4' }]);
+    const project = (await api.call('GET', '/projects/shop')).body.status;
+    assert.deepEqual([project.phase, project.services], ['Running', [{ name: 'web', state: 'Running', ready: true }]]);
   });
 
   test('POST, heartbeat and nothing else make a complete agent', async () => {
@@ -323,8 +342,8 @@ describe('registration', () => {
     await using api = await startApi();
     assert.equal((await register(api, 'Worker')).status, 400);
     assert.equal((await register(api, 'a'.repeat(254))).status, 400);
-    const refused = await api.call('POST', '/nodes/worker-01/register', { body: { identity: { id: 'x' }, host: 'a' } });
-    assert.deepEqual(refused.body.errors.map(({ pointer }: { pointer: string }) => pointer).toSorted(), ['/host', '/identity/id']);
+    const refused = await api.call('POST', '/nodes/worker-01/register', { body: { identity: { id: 'x' }, hostname: 7 } });
+    assert.deepEqual(refused.body.errors.map(({ pointer }: { pointer: string }) => pointer).toSorted(), ['/hostname', '/identity/id']);
     assert.equal((await api.call('POST', '/nodes/worker-01/register')).status, 200); // all of it is optional
   });
 });

@@ -41,6 +41,9 @@ const NAMED: ReadonlyMap<unknown, string> = new Map<unknown, string>([
   [ProblemSchema, 'Problem'],
 ]);
 
+/** Of these, fields that the server does not know are ignored; see api/report.ts. */
+const REPORTS: ReadonlySet<unknown> = new Set([Heartbeat, Registration, StatusReport]);
+
 /** Describes `routes`. */
 export function describeApi(routes: readonly Route[]): object {
   const paths: Record<string, Record<string, object>> = {};
@@ -53,11 +56,17 @@ export function describeApi(routes: readonly Route[]): object {
     info: {
       title: 'Caravanserai',
       version: VERSION,
-      description: 'Every failure is application/problem+json. Unknown fields are refused, each with a JSON pointer.',
+      description:
+        'Every failure is application/problem+json. Unknown fields are refused, each with a JSON pointer; in what agents report they are ignored.',
     },
     paths,
     components: {
-      schemas: Object.fromEntries([...NAMED].map(([schema, name]) => [name, toJsonSchema(schema as TSchema, NAMED)])),
+      schemas: Object.fromEntries(
+        [...NAMED].map(([schema, name]) => {
+          const described = toJsonSchema(schema as TSchema, NAMED);
+          return [name, REPORTS.has(schema) ? opened(described) : described];
+        }),
+      ),
       responses: { Problem: { description: 'What went wrong', content: describeContent({ [PROBLEM_TYPE]: ProblemSchema }) } },
     },
   };
@@ -115,6 +124,19 @@ export function toJsonSchema(schema: TSchema, named: ReadonlyMap<unknown, string
     return name === undefined ? value : referTo(name);
   });
   return plain(JSON.parse(text)) as JsonSchema;
+}
+
+/** Without the bounds that keep other fields out. */
+function opened(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value.map(opened);
+  }
+  if (typeof value !== 'object' || value === null) {
+    return value;
+  }
+  const { additionalProperties, ...rest } = value as Record<string, unknown>;
+  const kept = additionalProperties === undefined || additionalProperties === false ? rest : { ...rest, additionalProperties };
+  return Object.fromEntries(Object.entries(kept).map(([key, entry]) => [key, opened(entry)]));
 }
 
 function referTo(name: string): { readonly $ref: string } {

@@ -5,9 +5,10 @@
  * Callers  agents, every HEARTBEAT_INTERVAL.
  */
 import type { FastifyInstance } from 'fastify';
-import { createDecoder, decodeOrThrow } from '../../../api/decode.ts';
+import { decodeOrThrow } from '../../../api/decode.ts';
 import { GRANT_HEADER } from '../../../api/fence.ts';
 import { Heartbeat } from '../../../api/node.ts';
+import { createReportDecoder } from '../../../api/report.ts';
 import type { ServerMetrics } from '../../../base/metrics.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';
 import { parseJsonBody } from '../json-body.ts';
@@ -16,7 +17,7 @@ import { checkMediaType, defineRoute, toFastifyPath, type Route } from '../route
 
 const PATH = '/api/v1/nodes/{name}/heartbeat';
 const JSON_TYPES = ['application/json'];
-const heartbeatDecoder = createDecoder(Heartbeat);
+const heartbeatDecoder = createReportDecoder(Heartbeat);
 
 /** For the documentation, and for the answer to a wrong method. */
 export function describeHeartbeat(): Route {

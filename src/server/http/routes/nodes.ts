@@ -1,10 +1,11 @@
 /** Routes of Nodes: those of every kind, deletion and registration. Heartbeats are in heartbeats.ts. */
 import { Closed } from '../../../api/meta.ts';
-import { createDecoder, decodeOrThrow } from '../../../api/decode.ts';
+import { decodeOrThrow } from '../../../api/decode.ts';
 import { ApiError } from '../../../api/errors.ts';
 import { decodeNodeApply, decodeNodeManifest } from '../../../api/manifest.ts';
 import { DNS_SUBDOMAIN, matches } from '../../../api/names.ts';
 import { NodeApply, NodeManifest, NodeSchema, Registration } from '../../../api/node.ts';
+import { createReportDecoder } from '../../../api/report.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';
 import type { NodeService } from '../../nodes/node-service.ts';
 import { addressOf } from '../remote-address.ts';
@@ -16,7 +17,7 @@ export interface NodeRoutesDeps extends ResourceRoutesDeps {
   readonly registry: NodeRegistry;
 }
 
-const registrationDecoder = createDecoder(Registration);
+const registrationDecoder = createReportDecoder(Registration);
 
 export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
   const { nodes, registry } = deps;

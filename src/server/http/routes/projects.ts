@@ -1,9 +1,10 @@
 /** Routes of Projects: those of every kind, deletion and what agents report. */
 import Type, { type Static } from 'typebox';
-import { createDecoder, decodeOrThrow } from '../../../api/decode.ts';
+import { decodeOrThrow } from '../../../api/decode.ts';
 import { Closed, OneOf } from '../../../api/meta.ts';
 import { decodeProjectApply, decodeProjectManifest } from '../../../api/manifest.ts';
 import { PROJECT_PHASES, ProjectApply, ProjectManifest, ProjectSchema, StatusReport, type ProjectObject } from '../../../api/project.ts';
+import { createReportDecoder } from '../../../api/report.ts';
 import type { ProjectService } from '../../projects/project-service.ts';
 import { defineRoute, type Route } from '../route.ts';
 import { LIST_QUERY, MERGE_PATCH, nameOf, resourceRoutes, type ResourceRoutesDeps } from './resource-routes.ts';
@@ -25,7 +26,7 @@ const DeleteQuery = Closed({
   force: Type.Optional(Type.Boolean({ description: 'Drop the record at once, without waiting for the agent to clear away' })),
 });
 
-const reportDecoder = createDecoder(StatusReport);
+const reportDecoder = createReportDecoder(StatusReport);
 
 export function projectRoutes(deps: ProjectRoutesDeps): readonly Route[] {
   const { projects } = deps;
