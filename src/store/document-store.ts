@@ -25,8 +25,10 @@ import { WriteBatch } from './write-batch.ts';
 export interface Journal {
   /** Makes all of these changes durable, or none. @throws {ApiError} Unavailable when the backend cannot write now */
   write(changes: readonly Change[]): void;
-  /** @throws {ApiError} Unavailable */
+  /** Reads a little. @throws {ApiError} Unavailable */
   ping(): void;
+  /** Writes a little that leaves nothing behind: whether there is room again. @throws {ApiError} Unavailable */
+  probe(): void;
   close(): void;
 }
 
@@ -55,7 +57,8 @@ export function createDocumentStore(parts: DocumentStoreParts): Store {
 class DocumentStore implements Store {
   readonly #parts: DocumentStoreParts;
   #queue: Waiting[] = [];
-  #failedFlushes = 0;
+  /** commits that were refused since a write last went through */
+  #refused = 0;
   #isClosed = false;
 
   constructor(parts: DocumentStoreParts) {
@@ -94,7 +97,13 @@ class DocumentStore implements Store {
 
   async ping(): Promise<void> {
     this.#requireOpen('read');
-    this.#parts.journal.ping();
+    if (this.#refused === 0) {
+      this.#parts.journal.ping();
+      return;
+    }
+    // reading may go on all the while; and who stops writing when it is refused must hear that it may again
+    this.#parts.journal.probe();
+    this.#noteRecovery();
   }
 
   async close(): Promise<void> {
@@ -117,7 +126,7 @@ class DocumentStore implements Store {
     const batch = new WriteBatch(this.#parts.documents);
     const answers = group.map((waiting) => answerOf(batch, waiting));
     try {
-      this.#write(batch.changes);
+      this.#write(batch.changes, group.length);
     } catch (error) {
       // Also those that were refused: what they were refused for may have been a neighbour's write that is now not there.
       for (const { reject } of group) {
@@ -131,22 +140,26 @@ class DocumentStore implements Store {
     }
   }
 
-  #write(changes: readonly Change[]): void {
+  #write(changes: readonly Change[], commits: number): void {
     if (changes.length === 0) {
       return;
     }
     try {
       this.#parts.journal.write(changes);
     } catch (error) {
-      this.#failedFlushes += 1;
-      if (this.#failedFlushes === 1) {
-        this.#parts.log?.error({ err: error }, 'store cannot write');
+      if (this.#refused === 0) {
+        this.#parts.log?.error(error instanceof ApiError ? { detail: error.message } : { err: error }, 'store cannot write');
       }
+      this.#refused += commits;
       throw error;
     }
-    if (this.#failedFlushes > 0) {
-      this.#parts.log?.info({ failures: this.#failedFlushes }, 'store writes again');
-      this.#failedFlushes = 0;
+    this.#noteRecovery();
+  }
+
+  #noteRecovery(): void {
+    if (this.#refused > 0) {
+      this.#parts.log?.info({ refused: this.#refused }, 'store writes again');
+      this.#refused = 0;
     }
   }
 

@@ -21,11 +21,19 @@ const FASTIFY_FAILURES: Readonly<Record<string, readonly [Reason, string]>> = {
   FST_ERR_MAX_PARAM_LENGTH: ['NotFound', 'Cannot find the path as a part of it is longer than any name'],
 };
 
-/** Answers with what `error` means to the one who asked; faults of our own are logged. */
+/**
+ * Answers with what `error` means to the one who asked; faults of our own are logged. That something is Unavailable is told by whoever
+ * noticed it, once: a full disk refuses each of a thousand writes.
+ */
 export function replyWithProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): FastifyReply {
   const failure = toApiError(error, request.id);
   if (failure.status >= 500) {
-    log.error({ err: error, requestId: request.id, method: request.method, url: request.url.slice(0, 200) }, 'request failed');
+    const fields = { requestId: request.id, method: request.method, url: request.url.slice(0, 200) };
+    if (failure.reason === 'Unavailable') {
+      log.debug({ ...fields, detail: failure.message }, 'request refused for now');
+    } else {
+      log.error({ ...fields, err: error }, 'request failed');
+    }
   }
   if (failure.retryAfterMs !== undefined) {
     reply.header('retry-after', String(Math.ceil(failure.retryAfterMs / 1000)));

@@ -68,13 +68,38 @@ it('a full disk makes the whole group Unavailable, nothing half done, and the st
   assert.equal(created?.metadata.resourceVersion, '2');
   assert.deepEqual(await names(store), ['before', 'large']);
   assert.deepEqual(
-    lines.map((line) => [line['msg'], line['failures']]),
+    lines.map((line) => [line['msg'], line['detail'], line['refused']]),
     [
-      ['store cannot write', undefined],
-      ['store writes again', 2],
+      [
+        'store cannot write',
+        'Cannot write to database :memory: as the disk is full, free some space on it: database or disk is full',
+        undefined,
+      ],
+      ['store writes again', undefined, 5],
     ],
-    'one line when it begins to fail, one when it is over',
+    'one line when it begins to fail, with the reason; one when it is over, with how many commits were refused',
   );
+  await store.close();
+});
+
+it('ping() fails while the last write was refused, and finds out by itself when there is space again', async () => {
+  const { database, store, lines } = await openFixture();
+  await store.ping();
+  fill(database);
+  await store.ping(); // nobody has been refused
+  await assert.rejects(store.commit([{ op: 'create', object: draft('large', 'x'.repeat(20_000)) }]), isUnavailable);
+  await assert.rejects(store.ping(), isUnavailable);
+  await assert.rejects(store.ping(), isUnavailable);
+  database.exec('PRAGMA max_page_count = 1000000');
+  await store.ping();
+  await store.ping();
+  assert.deepEqual(
+    lines.map(({ msg }) => msg),
+    ['store cannot write', 'store writes again'],
+  );
+  assert.equal(database.prepare('SELECT count(*) AS n FROM changes').get()?.['n'], 0, 'nothing is left of the probe');
+  const [created] = await store.commit([{ op: 'create', object: draft('a', '') }]);
+  assert.equal(created?.metadata.resourceVersion, '1');
   await store.close();
 });
 

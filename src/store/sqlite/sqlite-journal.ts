@@ -16,6 +16,11 @@ import { inTransaction } from './transaction.ts';
 /** Changes are dropped this many at a time, within a commit's own transaction: some 1 ms once in a thousand changes, and no fsync more. */
 const COMPACTION_BATCH = 1_000;
 
+/** No change has it: they begin at 1. */
+const PROBE_VERSION = -1;
+/** Larger than what may be left in half-empty pages: some pages must be had, as for a document. */
+const PROBE_DOCUMENT = JSON.stringify(' '.repeat(32_768));
+
 const UPSERT = `
 INSERT INTO objects (kind, name, uid, version, document) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (kind, name) DO UPDATE SET uid = excluded.uid, version = excluded.version, document = excluded.document`;
@@ -31,7 +36,8 @@ export function createSqliteJournal(options: {
   const remove = database.prepare('DELETE FROM objects WHERE kind = ? AND name = ?');
   const record = database.prepare('INSERT INTO changes (version, kind, name, type, document) VALUES (?, ?, ?, ?, ?)');
   const compact = database.prepare('DELETE FROM changes WHERE version <= ?');
-  const probe = database.prepare('SELECT max(version) FROM changes');
+  const newest = database.prepare('SELECT max(version) FROM changes');
+  const forget = database.prepare('DELETE FROM changes WHERE version = ?');
   let floor = readFloor(database);
 
   const writeAll = (changes: readonly Change[]): number => {
@@ -63,9 +69,19 @@ export function createSqliteJournal(options: {
     },
     ping: () => {
       try {
-        probe.get();
+        newest.get();
       } catch (error) {
         throw explainSqlite(`read database ${path}`, error, 'Unavailable');
+      }
+    },
+    probe: () => {
+      try {
+        inTransaction(database, () => {
+          record.run(PROBE_VERSION, 'probe', 'probe', 'ADDED', PROBE_DOCUMENT);
+          forget.run(PROBE_VERSION);
+        });
+      } catch (error) {
+        throw explainSqlite(`write to database ${path}`, error, 'Unavailable');
       }
     },
     close: () => database.close(),
