@@ -70,7 +70,7 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
     const crashed = failed.then((cause): never => {
       throw cause;
     });
-    const { app, registry, close } = await Promise.race([startParts(ports, store, stopper), crashed]);
+    const { app, registry, close, save } = await Promise.race([startParts(ports, store, stopper), crashed]);
     const url = ports.listen === false ? 'http://cara-server.invalid' : await listen(app, config);
     warnOfExposure(config, log);
     log.info({ url, dataDir: config.DATA_DIR, version: VERSION }, 'server listening');
@@ -80,6 +80,7 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
       // both at once: watches end with the stopper's signal, and only then can the app close
       await Promise.all([closeApp(app, clock), stopper.stop()]);
       close();
+      await save();
       await closeStore();
       log.info('server stopped');
     };
@@ -104,7 +105,7 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
   stopper.spawn('event-recorder', (signal) => recorder.run(signal));
   const heartbeatTimeoutMs = config.NODE_HEARTBEAT_TIMEOUT;
   const longestAfterMs = (node: string): number => longestHoldMs(projects.items().values(), node);
-  const { registry, service } = await startNodes({ ...base, nodes, stopper, heartbeatTimeoutMs, longestAfterMs });
+  const { registry, service, save } = await startNodes({ ...base, nodes, stopper, heartbeatTimeoutMs, longestAfterMs });
   const isVolatile = ports.store !== undefined || /^(?:memory:|sqlite::memory:)/iu.test(databaseUrlOf(config));
   const secretParts = await startSecrets({ ...base, projects, settings: config, isVolatile, stopper });
   stopper.spawn('project-mirror', (signal) => projects.run(signal));
@@ -144,7 +145,7 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
     secretParts.secretUsers[Symbol.dispose]();
     metrics.close();
   };
-  return { app, registry, close };
+  return { app, registry, close, save };
 }
 
 function warnOfExposure({ HOST: host }: ServerConfig, log: Logger): void {

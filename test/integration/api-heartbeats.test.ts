@@ -232,6 +232,44 @@ describe('time', () => {
     assert.equal(await stateOf(api, 'silent'), 'Ready');
     await store.close();
   });
+
+  test('after a graceful restart lastHeartbeat does not go back, which one write for the whole fleet sees to', async () => {
+    const clock = new VirtualClock();
+    const store = createMemoryStore({ clock });
+    const names = ['a', 'b', 'c'];
+    let before: readonly NodeObject[] = [];
+    let version = 0;
+    {
+      await using api = await startApi({ clock, store });
+      for (const name of names) {
+        await register(api, name);
+        await api.beat(name, REPORT);
+      }
+      for (let beat = 0; beat < 10; beat += 1) {
+        await clock.advance(30_000);
+        await Promise.all(names.map((name) => api.beat(name, REPORT)));
+      }
+      await clock.advance(1000);
+      before = await Promise.all(names.map((name) => api.node(name)));
+      version = await store.version();
+    }
+    assert.equal(await store.version(), version + 1);
+    for (let restart = 0; restart < 2; restart += 1) {
+      await clock.advance(5000);
+      await using api = await startApi({ clock, store });
+      for (const node of before) {
+        const after = await api.node(node.metadata.name);
+        assert.equal(after.status.lastHeartbeat, node.status.lastHeartbeat);
+        assert.equal(after.metadata.resourceVersion, node.metadata.resourceVersion);
+      }
+    }
+    await using api = await startApi({ clock, store });
+    await clock.advance(TIMEOUT_MS + 1000);
+    const silent = (await api.node('a')).status;
+    assert.equal(silent.lastHeartbeat, before[0]?.status.lastHeartbeat);
+    assert.match(silent.conditions[0]?.message ?? '', new RegExp(`the last at ${silent.lastHeartbeat}`, 'u'));
+    await store.close();
+  });
 });
 
 describe('deleted nodes', () => {

@@ -49,6 +49,23 @@ test('recordHeartbeat() looks at a text once, and again after a silence', () => 
   assert.equal(decoded, 2);
 });
 
+test('recallHeard() believes what is later than the record, and of no record that was never heard', () => {
+  const { registry } = createRegistry();
+  const heard = node(1);
+  const lastHeartbeat = '2026-01-01T00:00:00.000Z';
+  registry.observe({ ...heard, status: { ...heard.status, lastHeartbeat } });
+  registry.recallHeard('a', Date.parse(lastHeartbeat) - 1);
+  assert.equal(registry.presence('a').lastHeartbeat, lastHeartbeat);
+  registry.recallHeard('a', Date.parse(lastHeartbeat) + 30_000);
+  assert.equal(registry.presence('a').lastHeartbeat, '2026-01-01T00:00:30.000Z');
+  const anew = node(9, 'u2');
+  const { lastHeartbeat: _none, ...never } = anew.status;
+  registry.observe({ ...anew, status: never }); // made anew under the name
+  registry.recallHeard('a', Date.parse(lastHeartbeat) + 60_000);
+  assert.equal(registry.presence('a').lastHeartbeat, undefined);
+  registry.recallHeard('gone', 1);
+});
+
 test('recordHeartbeat() renews nothing when the body is refused', () => {
   const { registry } = createRegistry();
   registry.observe(node(1));

@@ -39,6 +39,8 @@ interface Entry {
   version: number;
   /** wall ms of the last heartbeat; undefined: none since the server started */
   heardAtMs: number | undefined;
+  /** wall ms of the last heartbeat that an earlier process took in, where the record has an older one */
+  heardBeforeMs: number | undefined;
   /** wall ms at which the last lease ran out; undefined: none has since the server started */
   silentSinceMs: number | undefined;
   /** body of the last heartbeat: the same text again is the same report, and need not even be parsed */
@@ -231,6 +233,7 @@ export class NodeRegistry {
       node,
       version,
       heardAtMs: undefined,
+      heardBeforeMs: undefined,
       silentSinceMs: undefined,
       lastText: undefined,
       pending: undefined,
@@ -282,7 +285,8 @@ export class NodeRegistry {
 
   presence(name: string): Presence {
     const entry = this.#entries.get(name);
-    const lastHeartbeat = entry?.heardAtMs === undefined ? entry?.node.status.lastHeartbeat : new Date(entry.heardAtMs).toISOString();
+    const heardAtMs = entry?.heardAtMs ?? entry?.heardBeforeMs;
+    const lastHeartbeat = heardAtMs === undefined ? entry?.node.status.lastHeartbeat : new Date(heardAtMs).toISOString();
     const lease = this.#leases.has(name) ? 'Live' : lastHeartbeat === undefined ? 'Never' : 'Expired';
     return { lease, lastHeartbeat, report: entry?.pending, dispute: this.holders.findDispute(name) };
   }
@@ -306,13 +310,30 @@ export class NodeRegistry {
     const isSame = entry?.node.metadata.uid === node.metadata.uid;
     const isUnwritten = isSame && entry.silentSinceMs !== undefined && isHeard(node.status) && !this.#leases.has(node.metadata.name);
     const status = isUnwritten ? this.deriveStatus(node) : node.status;
-    const heardAtMs = isSame ? entry.heardAtMs : undefined;
+    const heardAtMs = isSame ? (entry.heardAtMs ?? entry.heardBeforeMs) : undefined;
     const lastHeartbeat = heardAtMs === undefined ? status.lastHeartbeat : new Date(heardAtMs).toISOString();
     if (lastHeartbeat === undefined) {
       return node;
     }
     const conditions = status.conditions.map((condition) => ({ ...condition, lastHeartbeatTime: lastHeartbeat }));
     return { ...node, status: { ...status, lastHeartbeat, conditions } };
+  }
+
+  /** When each node was last heard, in wall-clock ms; `isNews`: by this process. */
+  heardTimes(): readonly { readonly name: string; readonly atMs: number; readonly isNews: boolean }[] {
+    return [...this.#entries].flatMap(([name, { heardAtMs, heardBeforeMs }]) => {
+      const atMs = heardAtMs ?? heardBeforeMs;
+      return atMs === undefined ? [] : [{ name, atMs, isNews: heardAtMs !== undefined }];
+    });
+  }
+
+  /** Takes in that an earlier process heard the node at `atMs`, wall clock, unless its record, which may be another's, says otherwise. */
+  recallHeard(name: string, atMs: number): void {
+    const entry = this.#entries.get(name);
+    const written = entry?.node.status.lastHeartbeat;
+    if (entry !== undefined && written !== undefined && Date.parse(written) < atMs) {
+      entry.heardBeforeMs = atMs;
+    }
   }
 
   /** Removes and returns up to `limit` names whose status must be derived again. */

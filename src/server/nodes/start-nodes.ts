@@ -10,6 +10,7 @@ import type { Mirror } from '../../store/mirror.ts';
 import type { Store } from '../../store/store.ts';
 import { FenceLedger } from './fence-ledger.ts';
 import { takeOverTimeout } from './granted-timeout.ts';
+import { recallHeard, saveHeard } from './heard-record.ts';
 import { holdingOf, IDENTITY_KIND, type IdentityRecord } from './identity-record.ts';
 import { createNodeLifecycle } from './node-lifecycle.ts';
 import { NodeRegistry } from './node-registry.ts';
@@ -30,8 +31,15 @@ export interface StartNodesDeps {
   readonly longestAfterMs: (node: string) => number;
 }
 
+export interface StartedNodes {
+  readonly registry: NodeRegistry;
+  readonly service: NodeService;
+  /** To be called once nothing beats any more: writes down when each node was last heard. Never rejects. */
+  readonly save: () => Promise<void>;
+}
+
 /** When this resolves, the registry knows every node and every tombstone, and each node that was heard has one full lease. */
-export async function startNodes(deps: StartNodesDeps): Promise<{ readonly registry: NodeRegistry; readonly service: NodeService }> {
+export async function startNodes(deps: StartNodesDeps): Promise<StartedNodes> {
   const { store, nodes, stopper, clock, metrics } = deps;
   const log = deps.log.child({ component: 'node-registry' });
   const wakeup = new Wakeup();
@@ -68,9 +76,13 @@ export async function startNodes(deps: StartNodesDeps): Promise<{ readonly regis
     registry.holders.set(record.metadata.name, holdingOf(record));
     fences.seed(record.metadata.name, record.identity.id);
   }
+  await recallHeard({ store, registry });
   const lifecycle = createNodeLifecycle({ ...deps, registry, wakeup });
   stopper.spawn('node-lifecycle', (signal) => lifecycle.run(signal));
-  return { registry, service: createNodeService({ ...deps, registry }) };
+  const save = async (): Promise<void> => {
+    await saveHeard({ ...deps, registry }).catch((error: unknown) => log.warn({ err: error }, 'times of last heartbeats not written'));
+  };
+  return { registry, service: createNodeService({ ...deps, registry }), save };
 }
 
 /** Nothing may have been granted by this process before. */
