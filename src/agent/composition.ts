@@ -221,6 +221,7 @@ function supervise(parts: Parts, client: CaraClient, standing: StandingCell) {
         secrets: createSecretReader(client, config.NODE_NAME),
         fence,
         allowedHostPaths: config.ALLOWED_HOST_PATHS ?? [],
+        privileges: { isAllowed: config.ALLOW_PRIVILEGED, node: config.NODE_NAME },
         ...(parts.orphanAfterMs !== undefined && { orphanAfterMs: parts.orphanAfterMs }),
       }),
   });

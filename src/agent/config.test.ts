@@ -20,6 +20,7 @@ describe('agentSettings()', () => {
       THROUGHPUT_TEST: 'daily',
       SYSTEM_RESERVED: { cpuMillis: 200, memoryBytes: 256 * 2 ** 20, diskBytes: 2 ** 30 },
       ALLOWED_HOST_PATHS: undefined,
+      ALLOW_PRIVILEGED: false,
       DATA_DIR: '/var/lib/caravanserai',
       LOG_LEVEL: 'info',
       LOG_FORMAT: 'auto',
@@ -42,6 +43,7 @@ describe('agentSettings()', () => {
     ['SYSTEM_RESERVED', 'memory=4gb', 'where memory is a quantity'],
     ['SYSTEM_RESERVED', 'gpu=1', 'pairs of cpu, memory and disk'],
     ['ALLOWED_HOST_PATHS', 'srv', 'absolute paths'],
+    ['ALLOW_PRIVILEGED', 'yes', 'true or false'],
     ['LOG_LEVEL', 'loud', 'one of trace, debug'],
   ] as const) {
     it(`agentSettings() refuses ${key}=${value} with the key, the value and the form it wants`, () => {

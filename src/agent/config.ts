@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { durationSetting } from '../api/duration.ts';
 import { DNS_SUBDOMAIN, matches, toNodeName } from '../api/names.ts';
 import { isQuantity, QUANTITY, quantityToMillis, quantityToUnits } from '../api/quantity.ts';
-import { oneOf, text, wholeNumber, type ValuesOf } from '../base/config.ts';
+import { oneOf, text, trueOrFalse, wholeNumber, type ValuesOf } from '../base/config.ts';
 import { NO_DATA_DIR, defaultDataDir } from '../base/data-dir.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../base/log.ts';
 import type { Resources } from './host/capacity.ts';
@@ -65,6 +65,11 @@ export function agentSettings(host: HostFacts) {
       read: pathList,
       default: undefined,
       help: 'Folders below which HostPath volumes may lie, separated by commas; without it, none may.',
+    },
+    ALLOW_PRIVILEGED: {
+      read: trueOrFalse,
+      default: 'false',
+      help: 'Whether services may be privileged, or have capabilities that come to the same; who may apply Projects then is root here.',
     },
     DATA_DIR: {
       read: folderOrFile,

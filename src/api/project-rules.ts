@@ -8,6 +8,7 @@ import type { ProjectSpec, Service } from './project.ts';
 import { checkFence } from './project-fence-rules.ts';
 import { checkFiles } from './project-file-rules.ts';
 import { quantityToMillis } from './quantity.ts';
+import { checkServiceOptions } from './service-option-rules.ts';
 
 /** All mistakes in a spec that fits the schema; `base` is the pointer of the spec in its document. */
 export function checkProjectSpec(spec: ProjectSpec, base = '/spec'): readonly FieldError[] {
@@ -81,6 +82,7 @@ function checkService(spec: ProjectSpec, service: Service, base: string): readon
     ...checkDependencies(spec, service, base),
     ...checkHealth(service, base),
     ...checkResources(service, base),
+    ...checkServiceOptions(spec, service, base),
   ];
 }
 

@@ -5,6 +5,7 @@ import { DURATION } from './duration.ts';
 import { API_VERSION, ApplyMeta, Closed, Labels, ManifestMeta, Meta, OneOf, Text, Timestamp, type ObjectMeta } from './meta.ts';
 import { ABSOLUTE_PATH, DNS_LABEL, DNS_SUBDOMAIN, ENV_NAME, IMAGE_REFERENCE, SECRET_KEY } from './names.ts';
 import { ResourceAmounts } from './node.ts';
+import { SERVICE_OPTIONS } from './service-options.ts';
 
 export const PROJECT_PHASES = ['Pending', 'Scheduled', 'Running', 'Failed', 'Terminating', 'Terminated'] as const;
 export type ProjectPhase = (typeof PROJECT_PHASES)[number];
@@ -80,6 +81,7 @@ export const Service = Closed({
   ),
   restartPolicy: Type.Optional(OneOf(RESTART_POLICIES)),
   stopGracePeriod: Type.Optional(Duration),
+  ...SERVICE_OPTIONS,
 });
 export type Service = Readonly<Static<typeof Service>>;
 

@@ -177,6 +177,13 @@ export function oneOf<const Values extends readonly string[]>(values: Values): (
   };
 }
 
+export function trueOrFalse(text: string): boolean {
+  if (text !== 'true' && text !== 'false') {
+    throw new RangeError('true or false');
+  }
+  return text === 'true';
+}
+
 export function wholeNumber(minimum: number, maximum: number): (text: string) => number {
   return (text) => {
     const value = Number(text);

@@ -6,6 +6,7 @@ import { createDockerEngine } from '../../src/agent/docker/docker-client.ts';
 import type { ContainerSpec } from '../../src/agent/docker/docker-types.ts';
 import { hasEngineReason, type EngineReason } from '../../src/agent/docker/engine-error.ts';
 import type { Engine } from '../../src/agent/docker/engine.ts';
+import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { importBusyboxImage } from '../support/busybox-image.ts';
 import { startFakeDocker } from '../support/fake-docker.ts';
@@ -23,6 +24,48 @@ interface Target extends AsyncDisposable {
 }
 
 const IMAGE = 'cara-contract:1';
+
+const SERVICE_OPTIONS: Partial<ContainerSpec> = {
+  workingDir: '/bin',
+  user: '1000:1000',
+  hostname: 'shopfront',
+  extraHosts: ['printer:192.168.1.20'],
+  capAdd: ['NET_ADMIN'],
+  capDrop: ['ALL'],
+  isRootReadOnly: true,
+  tmpfs: { '/run': { sizeBytes: 65_536, mode: '0700' } },
+  shmSizeBytes: 1_048_576,
+  ulimits: { nofile: { soft: 100, hard: 200 } },
+  sysctls: { 'net.ipv4.ip_unprivileged_port_start': '80' },
+  hasInit: true,
+  hasTty: true,
+  stopSignal: 'SIGINT',
+  log: { maxSizeBytes: 65_536, maxFiles: 2 },
+};
+
+/** How an engine shows them. */
+const SHOWN = {
+  Config: { WorkingDir: '/bin', User: '1000:1000', Hostname: 'shopfront', Tty: true, StopSignal: 'SIGINT' },
+  HostConfig: {
+    ExtraHosts: ['printer:192.168.1.20'],
+    CapAdd: ['NET_ADMIN'],
+    CapDrop: ['ALL'],
+    ReadonlyRootfs: true,
+    Tmpfs: { '/run': 'size=65536,mode=0700' },
+    ShmSize: 1_048_576,
+    Ulimits: [{ Name: 'nofile', Soft: 100, Hard: 200 }],
+    Sysctls: { 'net.ipv4.ip_unprivileged_port_start': '80' },
+    Init: true,
+    LogConfig: { Type: 'json-file', Config: { 'max-size': '65536', 'max-file': '2' } },
+  },
+};
+
+type Inspected = Readonly<Record<'Config' | 'HostConfig', Readonly<Record<string, unknown>>>>;
+
+/** Docker 20.10 shows `CAP_NET_ADMIN` for `NET_ADMIN`. */
+function withBareCapabilities(shown: unknown): unknown {
+  return JSON.parse(JSON.stringify(shown).replaceAll('"CAP_', '"')) as unknown;
+}
 
 async function startFakeTarget(): Promise<Target> {
   const fake = await startFakeDocker();
@@ -146,6 +189,31 @@ function suite(start: () => Promise<Target>): void {
     await rejects(engine.createContainer(name, { ...target.sleeps, labels }, signal), 'NameConflict');
     await rejects(create({ image: 'no-such-image:9', command: ['x'], labels }), 'ImageNotFound');
     await rejects(engine.createContainer('-', { ...target.sleeps, labels }, signal), 'Invalid');
+  });
+
+  it('createContainer() hands on every option of a service', async () => {
+    const id = await create({ ...target.sleeps, labels, ...SERVICE_OPTIONS });
+    const { Config, HostConfig } = (await callEngineJson({ host: target.host, path: `/containers/${id}/json` })) as Inspected;
+    for (const [shown, expected] of [
+      [Config, SHOWN.Config],
+      [HostConfig, SHOWN.HostConfig],
+    ] as const) {
+      const found = Object.fromEntries(Object.keys(expected).map((key) => [key, shown[key]]));
+      assert.deepEqual(withBareCapabilities(found), expected);
+    }
+    await engine.startContainer(id, signal);
+    assert.equal((await engine.inspectContainer(id, signal))?.hasTty, true);
+  });
+
+  it('createContainer() can make a container privileged', async () => {
+    const id = await create({ ...target.sleeps, labels, isPrivileged: true });
+    const { HostConfig } = (await callEngineJson({ host: target.host, path: `/containers/${id}/json` })) as Inspected;
+    assert.equal(HostConfig['Privileged'], true);
+  });
+
+  it('writeFiles() is refused where the root file system is read-only', async () => {
+    const id = await create({ ...target.sleeps, labels, isRootReadOnly: true });
+    await assert.rejects(engine.writeFiles(id, [{ path: '/etc/a', mode: 0o444, content: Buffer.from('x') }], signal), /read-only/u);
   });
 
   it('removeContainer() refuses a running container unless forced', async () => {

@@ -233,7 +233,8 @@ function toContainer(state: FakeDockerState, container: FakeContainer): object {
     Image: container.imageId,
     RestartCount: 0,
     State: toState(container),
-    Config: { Image: body.Image, Labels: body.Labels ?? {}, Tty: body.Tty ?? false },
+    Config: { ...body, Labels: body.Labels ?? {}, Tty: body.Tty ?? false },
+    HostConfig: body.HostConfig ?? {},
     Mounts: (body.HostConfig?.Mounts ?? []).map(({ Type, Source = '', Target, ReadOnly = false }) => ({
       Type,
       ...(Type === 'volume' ? { Name: Source, Source: `/var/lib/docker/volumes/${Source}/_data` } : { Source }),

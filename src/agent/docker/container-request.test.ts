@@ -28,6 +28,19 @@ test('toContainerRequest() writes every field in the units of the engine', () =>
     workingDir: '/w',
     user: '1:2',
     hostname: 'web',
+    extraHosts: ['printer:192.168.1.20'],
+    capAdd: ['NET_ADMIN'],
+    capDrop: ['ALL'],
+    isPrivileged: true,
+    isRootReadOnly: true,
+    tmpfs: { '/a': {}, '/b': { sizeBytes: 1024, mode: '0700' } },
+    shmSizeBytes: 65_536,
+    ulimits: { nofile: { soft: 1, hard: 2 } },
+    sysctls: { 'net.core.somaxconn': '1024' },
+    hasInit: true,
+    hasTty: true,
+    stopSignal: 'SIGINT',
+    log: { maxSizeBytes: 4096, maxFiles: 2 },
     ports: [
       { containerPort: 80, hostPort: 8080, protocol: 'TCP' },
       { containerPort: 80, hostPort: 8081, hostIp: '127.0.0.1', protocol: 'TCP' },
@@ -55,6 +68,8 @@ test('toContainerRequest() writes every field in the units of the engine', () =>
     WorkingDir: '/w',
     User: '1:2',
     Hostname: 'web',
+    Tty: true,
+    StopSignal: 'SIGINT',
     ExposedPorts: { '80/tcp': {}, '53/udp': {} },
     Healthcheck: { Test: ['CMD', 'x'], Interval: 1_500_000_000, Timeout: 3_000_000_000, Retries: 5, StartPeriod: 0 },
     StopTimeout: 2,
@@ -71,7 +86,17 @@ test('toContainerRequest() writes every field in the units of the engine', () =>
         { Type: 'volume', Source: 'v', Target: '/v', ReadOnly: false },
         { Type: 'tmpfs', Target: '/t', ReadOnly: false },
       ],
-      LogConfig: ROTATED,
+      LogConfig: { Type: 'json-file', Config: { 'max-size': '4096', 'max-file': '2' } },
+      ExtraHosts: ['printer:192.168.1.20'],
+      CapAdd: ['NET_ADMIN'],
+      CapDrop: ['ALL'],
+      Privileged: true,
+      ReadonlyRootfs: true,
+      Tmpfs: { '/a': '', '/b': 'size=1024,mode=0700' },
+      ShmSize: 65_536,
+      Ulimits: [{ Name: 'nofile', Soft: 1, Hard: 2 }],
+      Sysctls: { 'net.core.somaxconn': '1024' },
+      Init: true,
       RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 3 },
       Memory: 512,
       MemoryReservation: 256,
@@ -80,6 +105,14 @@ test('toContainerRequest() writes every field in the units of the engine', () =>
     },
     NetworkingConfig: { EndpointsConfig: { n: { Aliases: ['web'] } } },
   });
+});
+
+test('toContainerRequest() rotates logs by default, and in what the spec leaves out of it', () => {
+  const configOf = (log: NonNullable<Parameters<typeof toContainerRequest>[0]['log']>): unknown =>
+    (written({ image: 'a', labels: {}, log }) as { HostConfig: { LogConfig: unknown } }).HostConfig.LogConfig;
+  assert.deepEqual(configOf({}), ROTATED);
+  assert.deepEqual(configOf({ maxFiles: 1 }), { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '1' } });
+  assert.deepEqual(configOf({ maxSizeBytes: 5000 }), { Type: 'json-file', Config: { 'max-size': '5000', 'max-file': '3' } });
 });
 
 test('toWholeSeconds() never gives less grace than asked for', () => {

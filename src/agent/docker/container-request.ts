@@ -4,7 +4,7 @@ import type { ContainerSpec, HealthCheckSpec, PublishedPort } from './docker-typ
 const NS_PER_MS = 1_000_000;
 
 /** Without a bound a chatty service fills the disk; 30 MB are some 200,000 lines. Not part of the spec, so that no config hash depends on it. */
-const LOG_CONFIG = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } };
+const LOG_DEFAULTS = { 'max-size': '10m', 'max-file': '3' };
 
 /** The request's body; `undefined` fields are left out when it is written as JSON, so that the image's or engine's defaults stand. */
 export function toContainerRequest(spec: ContainerSpec): object {
@@ -17,6 +17,8 @@ export function toContainerRequest(spec: ContainerSpec): object {
     WorkingDir: spec.workingDir,
     User: spec.user,
     Hostname: spec.hostname,
+    Tty: spec.hasTty,
+    StopSignal: spec.stopSignal,
     ExposedPorts: Object.fromEntries((spec.ports ?? []).map((port) => [portKey(port), {}])),
     Healthcheck: spec.healthCheck && toHealthcheck(spec.healthCheck),
     StopTimeout: spec.stopGraceMs === undefined ? undefined : toWholeSeconds(spec.stopGraceMs),
@@ -40,7 +42,8 @@ function toHostConfig(spec: ContainerSpec): object {
       Target: target,
       ReadOnly: isReadOnly,
     })),
-    LogConfig: LOG_CONFIG,
+    LogConfig: { Type: 'json-file', Config: toLogConfig(spec) },
+    ...toIsolation(spec),
     RestartPolicy: { Name: spec.restart?.name ?? 'no', MaximumRetryCount: spec.restart?.maxRetries ?? 0 },
     Memory: spec.memoryLimitBytes,
     MemoryReservation: spec.memoryReservationBytes,
@@ -48,6 +51,34 @@ function toHostConfig(spec: ContainerSpec): object {
     // 1024 is one CPU's weight, 2 the kernel's least
     CpuShares: spec.cpuRequestMillis === undefined ? undefined : Math.max(2, Math.round((spec.cpuRequestMillis * 1024) / 1000)),
   };
+}
+
+function toLogConfig({ log = {} }: ContainerSpec): object {
+  return {
+    ...LOG_DEFAULTS,
+    ...(log.maxSizeBytes !== undefined && { 'max-size': String(log.maxSizeBytes) }),
+    ...(log.maxFiles !== undefined && { 'max-file': String(log.maxFiles) }),
+  };
+}
+
+/** What sets the container apart from the host, or does not. */
+function toIsolation(spec: ContainerSpec): object {
+  return {
+    ExtraHosts: spec.extraHosts,
+    CapAdd: spec.capAdd,
+    CapDrop: spec.capDrop,
+    Privileged: spec.isPrivileged,
+    ReadonlyRootfs: spec.isRootReadOnly,
+    Tmpfs: spec.tmpfs && Object.fromEntries(Object.entries(spec.tmpfs).map(([folder, options]) => [folder, toTmpfsOptions(options)])),
+    ShmSize: spec.shmSizeBytes,
+    Ulimits: spec.ulimits && Object.entries(spec.ulimits).map(([Name, { soft, hard }]) => ({ Name, Soft: soft, Hard: hard })),
+    Sysctls: spec.sysctls,
+    Init: spec.hasInit,
+  };
+}
+
+function toTmpfsOptions({ sizeBytes, mode }: NonNullable<ContainerSpec['tmpfs']>[string]): string {
+  return [...(sizeBytes === undefined ? [] : [`size=${sizeBytes}`]), ...(mode === undefined ? [] : [`mode=${mode}`])].join(',');
 }
 
 function toPortBindings(ports: readonly PublishedPort[]): object {

@@ -60,6 +60,25 @@ export interface ContainerSpec {
   /** `user`, `user:group`, or numbers. */
   readonly user?: string;
   readonly hostname?: string;
+  /** `name:address` each, lines of /etc/hosts. */
+  readonly extraHosts?: readonly string[];
+  /** Without `CAP_`. */
+  readonly capAdd?: readonly string[];
+  readonly capDrop?: readonly string[];
+  readonly isPrivileged?: boolean;
+  readonly isRootReadOnly?: boolean;
+  /** Folder in the container -> memory that is mounted there; mode in octal. */
+  readonly tmpfs?: Readonly<Record<string, { readonly sizeBytes?: number; readonly mode?: string }>>;
+  readonly shmSizeBytes?: number;
+  /** Name such as `nofile` -> limits, -1 for none. */
+  readonly ulimits?: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>;
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** Left out: as the engine is set up. */
+  readonly hasInit?: boolean;
+  readonly hasTty?: boolean;
+  readonly stopSignal?: string;
+  /** When its log is rotated, and how many files are kept; what is left out has a default. */
+  readonly log?: { readonly maxSizeBytes?: number; readonly maxFiles?: number };
   readonly ports?: readonly PublishedPort[];
   readonly mounts?: readonly ContainerMount[];
   /** The one network the container joins, and the names by which others on it find it. */

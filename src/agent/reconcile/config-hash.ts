@@ -8,12 +8,17 @@
 import { createHash } from 'node:crypto';
 import type { ContainerSpec } from '../docker/docker-types.ts';
 import type { ServiceInputs } from './service-inputs.ts';
+import type { ServiceNames } from './service-options.ts';
 
 const HASH_LENGTH = 32; // hex digits; 128 bits
 
-/** Labels and network name whose container it is, not what it is; the order of ports and of mounts means nothing. */
-export function configHash({ labels: _labels, network: _network, ports, mounts, ...rest }: ContainerSpec, inputs?: ServiceInputs): string {
-  const text = canonicalJson({ ...rest, ports: sorted(ports), mounts: sorted(mounts), inputs });
+/** Labels and network name whose container it is, not what it is, but for `names`; the order of ports and of mounts means nothing. */
+export function configHash(
+  { labels: _labels, network: _network, ports, mounts, ...rest }: ContainerSpec,
+  inputs?: ServiceInputs,
+  names?: ServiceNames,
+): string {
+  const text = canonicalJson({ ...rest, ports: sorted(ports), mounts: sorted(mounts), inputs, names });
   return createHash('sha256').update(text).digest('hex').slice(0, HASH_LENGTH);
 }
 

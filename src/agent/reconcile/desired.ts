@@ -20,6 +20,7 @@ import { configHash } from './config-hash.ts';
 import { orderServices, type Dependency } from './dependencies.ts';
 import type { Failure } from './failure.ts';
 import { deriveInputs, type ServiceInputs } from './service-inputs.ts';
+import { deriveNames, deriveOptions, findPrivilegeFailure, type PrivilegePolicy } from './service-options.ts';
 
 const DEFAULT_STOP_GRACE_MS = 10_000; // Docker's own
 
@@ -73,6 +74,8 @@ interface DesiredContext {
   readonly clusterId: string;
   /** Folders below which a HostPath volume may lie. */
   readonly allowedHostPaths: readonly string[];
+  /** Left out: nothing privileged is allowed. */
+  readonly privileges?: PrivilegePolicy;
 }
 
 export function deriveDesired({ metadata, spec, status }: ProjectObject, context: DesiredContext): DesiredProject {
@@ -91,7 +94,10 @@ export function deriveDesired({ metadata, spec, status }: ProjectObject, context
       const { failure: unknown, ...derived } = deriveInputs(service, status.secrets);
       const desired = deriveService(service, { owner, volumes, isFenced, inputs: derived.inputs });
       const failure =
-        failures.get(service.name) ?? findFailure(service, { volumes, allowedHostPaths: context.allowedHostPaths }) ?? unknown;
+        failures.get(service.name) ??
+        findFailure(service, { volumes, allowedHostPaths: context.allowedHostPaths }) ??
+        findPrivilegeFailure(service, context.privileges) ??
+        unknown;
       return { ...desired, ...derived, failure };
     }),
     volumes: [...volumes.values()].flatMap((volume) => deriveVolume(volume, owner)),
@@ -116,6 +122,7 @@ function deriveService(
   const mounts = deriveMounts(service, volumes, owner.project);
   const ports = derivePorts(service);
   const { cpu, memory } = service.resources?.limits ?? {};
+  const names = deriveNames(service);
   const asked: ContainerSpec = {
     image: service.image,
     labels: {},
@@ -127,15 +134,16 @@ function deriveService(
     ...(service.healthCheck !== undefined && { healthCheck: toHealthCheck(service.healthCheck) }),
     ...(memory !== undefined && { memoryLimitBytes: quantityToUnits(memory) }),
     ...(cpu !== undefined && { cpuLimitMillis: quantityToMillis(cpu) }),
+    ...deriveOptions(service),
     restart: RESTART[isFenced ? 'Never' : restartPolicy],
     stopGraceMs,
-    network: { name: networkName(owner.project), aliases: [service.name] },
+    network: { name: networkName(owner.project), aliases: [service.name, ...(names?.aliases ?? [])] },
   };
-  const hash = configHash(asked, inputs);
+  const hash = configHash(asked, inputs, names);
   return {
     name: service.name,
     containerName: containerName(owner.project, service.name),
-    container: { ...asked, labels: containerLabels({ ...owner, service: service.name, configHash: hash }) },
+    container: { ...asked, labels: { ...names?.labels, ...containerLabels({ ...owner, service: service.name, configHash: hash }) } },
     configHash: hash,
     dependsOn: (service.dependsOn ?? []).map((dependency) => ({ condition: 'Started', ...dependency })),
     restartPolicy,

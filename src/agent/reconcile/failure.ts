@@ -24,6 +24,7 @@ type FailureReason =
   | 'SecretNotFound'
   | 'SecretUnavailable'
   | 'SecretInvalid'
+  | 'PrivilegedNotAllowed'
   | 'HostPathNotAllowed'
   | 'Fenced'
   | 'InternalError';

@@ -27,6 +27,7 @@ import { planProject, type Target } from './plan.ts';
 import { describePull, withPullProgress } from './pull-progress.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import { StepRunner } from './step-runner.ts';
+import type { PrivilegePolicy } from './service-options.ts';
 import { stepKey } from './steps.ts';
 
 const OBSERVE_BACKOFF = { baseMs: 500, capMs: 15_000 }; // the engine's return wakes the loop anyway
@@ -42,6 +43,7 @@ interface ProjectLoopOptions extends Omit<EffectsOptions, 'admit'> {
   readonly name: string;
   readonly clusterId: string;
   readonly allowedHostPaths: readonly string[];
+  readonly privileges?: PrivilegePolicy;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;

@@ -23,6 +23,7 @@ import { NO_FENCE, type FenceGate } from './fence-gate.ts';
 import { readHostRoutes } from './host-routes.ts';
 import { OrphanTable } from './orphans.ts';
 import { ProjectLoop, type Order } from './project-loop.ts';
+import type { PrivilegePolicy } from './service-options.ts';
 import { SecretCache, type SecretSource } from './secret-cache.ts';
 import { DEFAULT_NETWORK_POOLS } from './subnet-pool.ts';
 import { sweepEngine } from './sweep.ts';
@@ -46,6 +47,8 @@ export interface ReconcilerOptions {
   readonly fence?: FenceGate;
   /** Folders below which HostPath volumes may lie; default none. */
   readonly allowedHostPaths?: readonly string[];
+  /** Left out: nothing privileged is allowed. */
+  readonly privileges?: PrivilegePolicy;
   /** CIDR blocks to take the Projects' subnets from. */
   readonly networkPools?: readonly string[];
   /** CIDR blocks that the machine routes somewhere; default from /proc/net/route. */

@@ -3,6 +3,7 @@ import type { ProjectObject, Service, ServiceFile, ServiceStatus } from '../../a
 import { explainPhase } from '../project-progress.ts';
 import { timeWithAge } from './age.ts';
 import { metaFields, renderConditions, type DescribeView } from './describe-common.ts';
+import { describeOptions } from './describe-options.ts';
 import { paint, toneOf } from './paint.ts';
 import { countReady } from './project-columns.ts';
 import { toPrintable } from './printable.ts';
@@ -88,6 +89,7 @@ function describeService(service: Service, status: ServiceStatus | undefined, { 
     },
     { name: 'Environment', value: describeEnvironment(service) },
     { name: 'Files', value: service.files?.map(describeFile) },
+    { name: 'Options', value: describeOptions(service) },
   ];
   return `  ${paint(screen, 'strong', toPrintable(service.name))}\n${renderFields(fields, screen, '    ')}`;
 }
