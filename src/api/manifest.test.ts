@@ -20,36 +20,39 @@ function pointersOf(spec: unknown): readonly string[] {
   return errorsOf(() => decodeProjectManifest({ ...HEAD, spec })).map(([pointer]) => pointer);
 }
 
+/** Every field that the contract shows. */
+const WHOLE = {
+  ...HEAD,
+  metadata: { name: 'shop', labels: { 'caravanserai.io/zone': 'ed312', gone: null }, annotations: { note: 'free text' } },
+  spec: {
+    services: [
+      {
+        name: 'db',
+        image: 'postgres:17',
+        env: [{ name: 'POSTGRES_PASSWORD', valueFrom: { secretKeyRef: { name: 'shop', key: 'db-password' } } }],
+        volumeMounts: [{ name: 'data', mountPath: '/var/lib/postgresql/data' }],
+        healthCheck: { test: ['CMD-SHELL', 'pg_isready'], interval: '5s', timeout: '3s', retries: 5, startPeriod: '10s' },
+        resources: { requests: { cpu: '250m', memory: '256Mi' }, limits: { memory: '512Mi', cpu: 2 } },
+      },
+      {
+        name: 'web',
+        image: 'shop/web:3',
+        command: ['serve'],
+        ports: [{ containerPort: 8080, hostPort: 80, protocol: 'TCP' }],
+        dependsOn: [{ service: 'db', condition: 'Healthy' }],
+        restartPolicy: 'Always',
+        stopGracePeriod: '10s',
+      },
+    ],
+    volumes: [{ name: 'data', type: 'Managed' }],
+    nodeSelector: { 'caravanserai.io/zone': 'ed312' },
+    onNodeLost: { action: 'Reschedule', after: '3m', fence: true },
+    expireAt: '2027-01-01T00:00:00Z',
+  },
+};
+
 test('decodeManifest() takes every field that the contract shows', () => {
-  decodeManifest({
-    ...HEAD,
-    metadata: { name: 'shop', labels: { 'caravanserai.io/zone': 'ed312', gone: null }, annotations: { note: 'free text' } },
-    spec: {
-      services: [
-        {
-          name: 'db',
-          image: 'postgres:17',
-          env: [{ name: 'POSTGRES_PASSWORD', valueFrom: { secretKeyRef: { name: 'shop', key: 'db-password' } } }],
-          volumeMounts: [{ name: 'data', mountPath: '/var/lib/postgresql/data' }],
-          healthCheck: { test: ['CMD-SHELL', 'pg_isready'], interval: '5s', timeout: '3s', retries: 5, startPeriod: '10s' },
-          resources: { requests: { cpu: '250m', memory: '256Mi' }, limits: { memory: '512Mi', cpu: 2 } },
-        },
-        {
-          name: 'web',
-          image: 'shop/web:3',
-          command: ['serve'],
-          ports: [{ containerPort: 8080, hostPort: 80, protocol: 'TCP' }],
-          dependsOn: [{ service: 'db', condition: 'Healthy' }],
-          restartPolicy: 'Always',
-          stopGracePeriod: '10s',
-        },
-      ],
-      volumes: [{ name: 'data', type: 'Managed' }],
-      nodeSelector: { 'caravanserai.io/zone': 'ed312' },
-      onNodeLost: { action: 'Reschedule', after: '3m', fence: true },
-      expireAt: '2027-01-01T00:00:00Z',
-    },
-  });
+  decodeManifest(WHOLE);
 });
 
 test('decodeProjectManifest() reports every mistake of the schema at once, each with its pointer', () => {
@@ -104,6 +107,56 @@ test('decodeProjectManifest() reports every broken rule at once, each with its p
   ]);
 });
 
+test('decodeProjectManifest() holds what is sound against the rules though the schema finds mistakes too', () => {
+  const pointers = pointersOf({
+    services: [
+      { name: 'a', image: 'x', ports: [{ containerPort: 70_000 }], dependsOn: [{ service: 'zz' }], env: [{ name: 'A' }, { name: 'A' }] },
+      { name: 'a', image: 'x', volumeMounts: [{ name: 'gone', mountPath: '/a' }] },
+      { name: 'c', image: 7, resources: { requests: { cpu: 2 }, limits: { cpu: 1 } } },
+    ],
+    volumes: [{ name: 'v', type: 'managed' }, { name: 'v' }],
+    ttl: '1h',
+    expireAt: '2027-01-01T00:00:00Z',
+    nope: 1,
+  });
+  assert.deepEqual(pointers.toSorted(), [
+    '/spec/nope',
+    '/spec/services/0/dependsOn/0/service',
+    '/spec/services/0/env/1/name',
+    '/spec/services/0/ports/0/containerPort',
+    '/spec/services/1/name',
+    '/spec/services/1/volumeMounts/0/name',
+    '/spec/services/2/image',
+    '/spec/services/2/resources/requests/cpu',
+    '/spec/ttl',
+    '/spec/volumes/0/type',
+    '/spec/volumes/1/name',
+  ]);
+});
+
+test('decodeProjectManifest() says of one malformed field nothing but that: what only follows from it is no mistake', () => {
+  const spec = {
+    ...WHOLE.spec,
+    services: [...WHOLE.spec.services, { name: 'once', image: 'x', restartPolicy: 'Never', stopGracePeriod: '5s' }].map((service) =>
+      service.name === 'web' ? { ...service, dependsOn: [{ service: 'db' }, { service: 'once', condition: 'Completed' }] } : service,
+    ),
+    volumes: [...WHOLE.spec.volumes, { name: 'media', type: 'HostPath', path: '/srv/media' }],
+  };
+  decodeProjectManifest({ ...HEAD, spec });
+  for (const pointer of pointersWithin(spec)) {
+    for (const junk of [{ '?': 1 }, 'no !', null]) {
+      const broken = pointersOf(replaceAt(spec, pointer.split('/').slice(1), junk));
+      assert.ok(broken.length > 0);
+      for (const found of broken) {
+        assert.ok(
+          found === `/spec${pointer}` || found.startsWith(`/spec${pointer}/`),
+          `${JSON.stringify(junk)} at /spec${pointer}: ${found}`,
+        );
+      }
+    }
+  }
+});
+
 test('decodeManifest() suggests the field that was meant', () => {
   const errors = errorsOf(() => decodeManifest({ ...HEAD, kind: 'Node', spec: { unscheduleable: true } }));
   assert.deepEqual(errors, [['/spec/unscheduleable', 'is an unknown field: did you mean unschedulable?']]);
@@ -118,13 +171,42 @@ test('decodeManifest() takes null to remove, decodeNodeManifest() does not', () 
   );
 });
 
+/** Of every value below `value` whose text is not free. */
+function pointersWithin(value: unknown, base = ''): readonly string[] {
+  const inner =
+    typeof value === 'object' && value !== null
+      ? Object.entries(value).flatMap(([key, entry]) => pointersWithin(entry, `${base}/${key.replaceAll('/', '~1')}`))
+      : [];
+  const isFree = /\/(?:command|test)\/\d+$|\/value$/u.test(base);
+  return base === '' || isFree ? inner : [base, ...inner];
+}
+
+function replaceAt(value: unknown, [key, ...rest]: readonly string[], junk: unknown): unknown {
+  if (key === undefined) {
+    return junk;
+  }
+  const name = key.replaceAll('~1', '/');
+  const copy: Record<string, unknown> = Object.assign(Array.isArray(value) ? [] : {}, value);
+  copy[name] = replaceAt(copy[name], rest, junk);
+  return copy;
+}
+
 test('decodeManifest() answers any JSON with a manifest or an Invalid error that survives the wire', () => {
   const value = fc.jsonValue({ maxDepth: 4 });
+  const part = fc.oneof(
+    value,
+    fc.record({ name: fc.oneof(fc.constantFrom('a', 'b'), value), image: value }),
+    fc.constantFrom(
+      { name: 'a', image: 'x', dependsOn: [{ service: 'b' }] },
+      { name: 'b', dependsOn: [{ service: 'a', condition: 'Completed' }], volumeMounts: [{ name: 'a', mountPath: '/x' }] },
+    ),
+  );
+  const spec = fc.oneof(value, fc.record({ services: fc.oneof(value, fc.array(part)), volumes: fc.oneof(value, fc.array(part)) }));
   const manifest = fc.record({
     apiVersion: fc.constant('caravanserai/v1'),
     kind: fc.constantFrom('Node', 'Project'),
     metadata: value,
-    spec: value,
+    spec,
   });
   fc.assert(
     fc.property(fc.oneof(value, manifest), (input) => {
@@ -132,6 +214,8 @@ test('decodeManifest() answers any JSON with a manifest or an Invalid error that
         decodeManifest(input);
       } catch (error) {
         assert.ok(error instanceof ApiError, String(error));
+        const pointers = error.errors.map(({ pointer }) => pointer);
+        assert.equal(new Set(pointers).size, pointers.length, 'no place is told of twice');
         const problem = JSON.parse(JSON.stringify(toProblem(error))) as unknown;
         assert.deepEqual(fromProblem(400, problem).errors, error.errors);
       }

@@ -1,9 +1,14 @@
-/** Manifests: what users write and send. Decoding checks the schema first, then the rules that a schema cannot say; all mistakes at once. */
-import { createDecoder, decodeOrThrow, invalid } from './decode.ts';
+/**
+ * Manifests: what users write and send. Decoding checks the schema and the rules that a schema cannot say; all mistakes at once: where
+ * the schema finds some, the rules are held against what is sound all the same.
+ */
+import { createDecoder, decodeOrThrow, invalid, type Decoder } from './decode.ts';
+import type { FieldError } from './errors.ts';
 import { KINDS, API_VERSION, type Kind } from './meta.ts';
 import { NodeApply, NodeManifest } from './node.ts';
 import { checkProjectSpec } from './project-rules.ts';
 import { ProjectApply, ProjectManifest, type ProjectSpec } from './project.ts';
+import { checkSoundParts } from './sound-parts.ts';
 import { checkSecretContent, SecretApply, SecretManifest } from './secret.ts';
 
 const nodeManifest = createDecoder(NodeManifest);
@@ -25,12 +30,12 @@ export function decodeNodeApply(input: unknown): NodeApply {
 
 /** A Project to create or to replace with. @throws {ApiError} Invalid with every field error */
 export function decodeProjectManifest(input: unknown): ProjectManifest {
-  return checked(decodeOrThrow(projectManifest, input, 'Project'));
+  return decodeProject(projectManifest, input);
 }
 
 /** A Project to apply: labels and annotations merge, null removes. @throws {ApiError} Invalid with every field error */
 export function decodeProjectApply(input: unknown): ProjectApply {
-  return checked(decodeOrThrow(projectApply, input, 'Project'));
+  return decodeProject(projectApply, input);
 }
 
 /** A Secret to create or to replace with. @throws {ApiError} Invalid with every field error, none of which holds a value */
@@ -67,12 +72,23 @@ function describeKind(input: unknown, kind: unknown): { readonly pointer: string
     : { pointer: '/kind', detail: `must be one of ${KINDS.join(', ')}: current value is ${JSON.stringify(kind)}` };
 }
 
-function checked<Manifest extends { readonly spec: ProjectSpec }>(manifest: Manifest): Manifest {
-  const errors = checkProjectSpec(manifest.spec);
-  if (errors.length > 0) {
-    throw invalid('Project', errors);
+function decodeProject<Manifest extends { readonly spec: ProjectSpec }>(decode: Decoder<Manifest>, input: unknown): Manifest {
+  const decoded = decode(input);
+  const errors = decoded.ok
+    ? checkProjectSpec(decoded.value.spec)
+    : joined(decoded.errors, checkSoundParts(typeof input === 'object' && input !== null && 'spec' in input ? input.spec : undefined));
+  if (decoded.ok && errors.length === 0) {
+    return decoded.value;
   }
-  return manifest;
+  throw invalid('Project', errors);
+}
+
+/** What the schema says goes first: what the rules say of the same place, or of one within or around it, may only follow from it. */
+function joined(ofSchema: readonly FieldError[], ofRules: readonly FieldError[]): readonly FieldError[] {
+  const isWithin = (outer: string, inner: string): boolean => inner === outer || inner.startsWith(`${outer}/`);
+  const isNew = ({ pointer }: FieldError): boolean =>
+    !ofSchema.some((known) => isWithin(known.pointer, pointer) || isWithin(pointer, known.pointer));
+  return [...ofSchema, ...ofRules.filter(isNew)];
 }
 
 function checkedSecret<Manifest extends SecretManifest | SecretApply>(manifest: Manifest): Manifest {
