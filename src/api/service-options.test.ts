@@ -90,6 +90,18 @@ test('decodeProjectManifest() refuses an option that could not work, each with i
   }
 });
 
+test('decodeProjectManifest() tells of options that break a rule along with those that do not fit the schema', () => {
+  const broken = {
+    extraHosts: ['a:b'],
+    ulimits: { core: { soft: 1, hard: 0 } },
+    shmSize: 0,
+    logging: { maxSize: 1 },
+    labels: { 'caravanserai.io/x': '' },
+  };
+  const rules = ['/extraHosts/0', '/labels/caravanserai.io~1x', '/logging/maxSize', '/shmSize', '/ulimits/core/soft'];
+  assert.deepEqual(Object.keys(errorsOf({ ...broken, user: 1000 })).toSorted(), [...rules, '/user']);
+});
+
 test('listPrivileges() names what reaches beyond the container, whatever its spelling, and nothing else', () => {
   assert.deepEqual(listPrivileges({}), []);
   assert.deepEqual(listPrivileges({ privileged: false, capAdd: ['NET_ADMIN', 'CAP_CHOWN', 'SYS_NICE'] }), []);

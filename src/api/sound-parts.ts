@@ -17,7 +17,7 @@ const isVolume = createDecoder(Volume);
 /** Fields of a service that are looked at though others of it are malformed -> how to tell that they are not. */
 const SERVICE_FIELDS: ReadonlyMap<string, Decoder<unknown>> = pick(
   Service.properties,
-  'env files ports volumeMounts healthCheck resources dependsOn restartPolicy'.split(' '),
+  'env files ports volumeMounts healthCheck resources dependsOn restartPolicy extraHosts ulimits shmSize logging labels'.split(' '),
 );
 const serviceName = createDecoder(Service.properties.name);
 const volumeName = createDecoder(Volume.properties.name);
