@@ -119,7 +119,7 @@ describe('caractrl with nodes', () => {
     await until(run, 'describe node a', /Projects on it:\n {2}NAME.*\n {2}shop +Scheduled/u);
     const { stdout } = await run('describe node a');
     assert.match(stdout, /^State: +Ready \(Healthy\)$/mu);
-    assert.match(stdout, /^ {2}memory +8Gi +7936Mi$/mu);
+    assert.match(stdout, /^ {2}memory +8Gi +7936Mi +0 +7\.8Gi +0%$/mu);
     assert.match(stdout, /^ {2}Ready +True +\w+ +\d+s /mu);
     const deleted = await run('delete node a');
     assert.equal(deleted.stdout, 'node/a deleted\n');
