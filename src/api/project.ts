@@ -49,11 +49,16 @@ export const HealthCheck = Closed({
 export type HealthCheck = Readonly<Static<typeof HealthCheck>>;
 
 export const DEPENDENCY_CONDITIONS = ['Started', 'Healthy', 'Completed'] as const;
+/** As in Kubernetes: Always for `latest` and for no tag, else IfNotPresent. Only ever asked when a container is to be made. */
+export const IMAGE_PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
 export const RESTART_POLICIES = ['Always', 'OnFailure', 'Never'] as const;
 
 export const Service = Closed({
   name: Text(DNS_LABEL, 'Under this name the other services reach it'),
   image: Text(IMAGE_REFERENCE),
+  imagePullPolicy: Type.Optional(
+    OneOf(IMAGE_PULL_POLICIES, 'When a container is to be made; default Always for the tag latest and for none, else IfNotPresent'),
+  ),
   entrypoint: Type.Optional(Words),
   command: Type.Optional(Words),
   env: Type.Optional(Type.Array(EnvVar, { maxItems: 1024 })),
@@ -99,6 +104,12 @@ export const LOST_NODE_ACTIONS = ['Keep', 'Reschedule', 'Fail'] as const;
 export const ProjectSpec = Closed({
   services: Type.Array(Service, { minItems: 1, maxItems: 128 }),
   volumes: Type.Optional(Type.Array(Volume, { maxItems: 128 })),
+  imagePullSecrets: Type.Optional(
+    Type.Array(Closed({ name: Text(DNS_SUBDOMAIN, 'A Secret of type dockerconfigjson') }), {
+      maxItems: 16,
+      description: 'Credentials of registries; the first that has some for the host of an image counts',
+    }),
+  ),
   nodeSelector: Type.Optional(Labels),
   onNodeLost: Type.Optional(
     Closed({

@@ -9,12 +9,12 @@ export interface SecretUse {
   readonly name: string;
   /** those named one by one, sorted */
   readonly keys: readonly string[];
-  /** whether a service takes all of them (envFrom) */
+  /** whether a service takes all of them (envFrom), or images are pulled with it */
   readonly isWhole: boolean;
 }
 
 /** What `spec` uses, sorted by name; each Secret once. */
-export function listSecretUses({ services }: Pick<ProjectSpec, 'services'>): readonly SecretUse[] {
+export function listSecretUses({ services, imagePullSecrets = [] }: Pick<ProjectSpec, 'services' | 'imagePullSecrets'>): readonly SecretUse[] {
   const uses = new Map<string, { readonly keys: Set<string>; isWhole: boolean }>();
   const useOf = (name: string): { readonly keys: Set<string>; isWhole: boolean } => {
     const use = uses.get(name) ?? { keys: new Set<string>(), isWhole: false };
@@ -28,6 +28,9 @@ export function listSecretUses({ services }: Pick<ProjectSpec, 'services'>): rea
     for (const { secretRef } of service.envFrom ?? []) {
       useOf(secretRef.name).isWhole = true;
     }
+  }
+  for (const { name } of imagePullSecrets) {
+    useOf(name).isWhole = true;
   }
   return [...uses]
     .map(([name, { keys, isWhole }]) => ({ name, keys: [...keys].toSorted(), isWhole }))

@@ -253,6 +253,8 @@ export interface RegistryAuth {
   readonly password: string;
   /** The registry's host, as in the image reference. */
   readonly serverAddress: string;
+  /** A token that stands for the password. */
+  readonly identityToken?: string;
 }
 
 /** How far a pull is; bytes are those of the layers that the engine has announced so far. */

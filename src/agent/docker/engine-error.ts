@@ -25,11 +25,14 @@ export type EngineReason = keyof typeof ENGINE_REASONS;
 /** A failure of the container engine or of the way to it. `message` is a sentence for a person with the engine's own words in it. */
 export class EngineError extends Error {
   readonly reason: EngineReason;
+  /** How long not to try again, where that is known. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(reason: EngineReason, message: string, options?: { readonly cause?: unknown }) {
+  constructor(reason: EngineReason, message: string, options?: { readonly cause?: unknown; readonly retryAfterMs?: number | undefined }) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'EngineError';
     this.reason = reason;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 
   get isRetryable(): boolean {

@@ -70,7 +70,16 @@ export function toEngineFailure(status: number, words: string, meaning: FailureM
   return new EngineError(
     reason,
     message.replaceAll(WHOLE_ID, (id) => id.slice(0, 12)),
+    { retryAfterMs: reason === 'TooManyRequests' ? findRetryAfterMs(words) : undefined },
   );
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** The engine hands on no header of a registry's; some say it in words too: `retry-after: 1.5s, allowed: 44000/minute`. */
+function findRetryAfterMs(words: string): number | undefined {
+  const [, figures, unit = 's'] = /retry[- ]after:? *(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)?\b/iu.exec(words) ?? [];
+  return figures === undefined ? undefined : Number(figures) * (UNIT_MS[unit] ?? 1000);
 }
 
 /** Makes an EngineError of a connection that could not be made or broke. */

@@ -23,8 +23,9 @@ export function toPullReference(reference: string): PullReference {
 }
 
 /** The value of `X-Registry-Auth`. */
-export function encodeAuth({ username, password, serverAddress }: RegistryAuth): string {
-  return Buffer.from(JSON.stringify({ username, password, serveraddress: serverAddress })).toString('base64url');
+export function encodeAuth({ username, password, serverAddress, identityToken }: RegistryAuth): string {
+  const auth = { username, password, serveraddress: serverAddress, identitytoken: identityToken };
+  return Buffer.from(JSON.stringify(auth)).toString('base64url');
 }
 
 interface Layer {

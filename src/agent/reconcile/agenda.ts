@@ -64,6 +64,11 @@ export class Agenda {
     return entry?.failure;
   }
 
+  /** Whether the step was done, and has been asked for or kept in each plan since. */
+  hasDone(step: Step): boolean {
+    return this.#options.backoff.get(stepKey(step))?.failures === 0;
+  }
+
   /** Keeps the back-off of a step that is not needed now but would be too early if it were again. */
   keep(step: Step): void {
     this.#wanted.add(stepKey(step));

@@ -19,6 +19,7 @@ import { containerLabels, containerName, networkName, ownerLabels, volumeLabels,
 import { configHash } from './config-hash.ts';
 import { orderServices, type Dependency } from './dependencies.ts';
 import type { Failure } from './failure.ts';
+import { derivePull, type ImagePull } from './image-pull.ts';
 import { deriveInputs, type ServiceInputs } from './service-inputs.ts';
 import { deriveNames, deriveOptions, findPrivilegeFailure, type PrivilegePolicy } from './service-options.ts';
 
@@ -34,6 +35,7 @@ export interface DesiredService {
   /** Set while no container can be made as a Secret is missing; one that runs may run on. */
   readonly missing: Failure | undefined;
   readonly configHash: string;
+  readonly pull: ImagePull;
   readonly dependsOn: readonly Dependency[];
   readonly restartPolicy: RestartPolicy;
   readonly stopGraceMs: number;
@@ -98,7 +100,7 @@ export function deriveDesired({ metadata, spec, status }: ProjectObject, context
         findFailure(service, { volumes, allowedHostPaths: context.allowedHostPaths }) ??
         findPrivilegeFailure(service, context.privileges) ??
         unknown;
-      return { ...desired, ...derived, failure };
+      return { ...desired, ...derived, pull: derivePull(service, spec, status.secrets), failure };
     }),
     volumes: [...volumes.values()].flatMap((volume) => deriveVolume(volume, owner)),
   };
@@ -116,7 +118,7 @@ interface ServiceContext {
 function deriveService(
   service: Service,
   { owner, volumes, isFenced, inputs }: ServiceContext,
-): Omit<DesiredService, 'failure' | 'missing' | 'inputs'> {
+): Omit<DesiredService, 'failure' | 'missing' | 'inputs' | 'pull'> {
   const stopGraceMs = service.stopGracePeriod === undefined ? DEFAULT_STOP_GRACE_MS : durationToMs(service.stopGracePeriod);
   const restartPolicy = service.restartPolicy ?? 'Always';
   const mounts = deriveMounts(service, volumes, owner.project);

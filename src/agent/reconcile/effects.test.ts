@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ModelEngine } from '../../../test/support/model-engine.ts';
 import { NO_SECRETS } from '../../../test/support/secrets.ts';
+import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { systemRandom } from '../../base/random.ts';
 import { ownerLabels, volumeLabels } from '../docker/names.ts';
+import { createImagePuller } from '../images/image-puller.ts';
 import { createEffects, Turn } from './effects.ts';
 import { StepError } from './failure.ts';
 import { SecretCache } from './secret-cache.ts';
@@ -15,7 +18,8 @@ const NETWORK = { kind: 'createNetwork', name: 'cara_shop', labels: ownerLabels(
 
 function effectsOf(model: ModelEngine, routes: readonly string[] = []): Effects {
   const options = { engine: model.engine, networkPools: ['10.210.0.0/24'], readRoutes: async () => await Promise.resolve(routes) };
-  return createEffects({ ...options, networkTurn: new Turn(), secrets: new SecretCache(NO_SECRETS) }, () => undefined);
+  const images = createImagePuller({ engine: model.engine, clock: new VirtualClock(), random: systemRandom });
+  return createEffects({ ...options, images, networkTurn: new Turn(), secrets: new SecretCache(NO_SECRETS) }, () => undefined);
 }
 
 function subnetsOf(model: ModelEngine): readonly string[] {

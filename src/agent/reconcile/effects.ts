@@ -10,7 +10,9 @@ import type { PullProgress } from '../docker/docker-types.ts';
 import { hasEngineReason } from '../docker/engine-error.ts';
 import type { Engine } from '../docker/engine.ts';
 import { findContainerOwner, findOwner, findVolumeOwner, LABEL } from '../docker/names.ts';
+import type { ImagePuller } from '../images/image-puller.ts';
 import { StepError } from './failure.ts';
+import { resolveAuth, type PullSecret } from './image-pull.ts';
 import { hasValues, resolveEnv, resolveFiles } from './resolve-inputs.ts';
 import type { SecretCache } from './secret-cache.ts';
 import { listSecrets } from './service-inputs.ts';
@@ -21,6 +23,8 @@ const SUBNET_TRIES = 16; // the engine knows of overlaps that neither its list n
 
 export interface EffectsOptions {
   readonly engine: Engine;
+  /** One for the whole agent. */
+  readonly images: ImagePuller;
   /** CIDR blocks to take subnets from. */
   readonly networkPools: readonly string[];
   /** CIDR blocks that the machine routes somewhere. */
@@ -38,11 +42,10 @@ export function createEffects(options: EffectsOptions, onPullProgress: (image: s
   const { engine, secrets } = options;
   return {
     readSecrets: async (step, signal) => await readSecrets(secrets, step, signal),
-    pullImage: async ({ image }, signal) => {
-      // Another Project may have pulled it meanwhile; pulling again could move the tag under its containers.
-      if ((await engine.inspectImage(image, signal)) === undefined) {
-        await engine.pullImage(image, { onProgress: (progress) => onPullProgress(image, progress) }, signal);
-      }
+    pullImage: async ({ image, isForced = false, secrets: pullSecrets = [] }, signal) => {
+      await fetchPullSecrets(secrets, { image, pullSecrets }, signal);
+      const auth = resolveAuth(image, pullSecrets, secrets.values);
+      await options.images.pull(image, { auth, isForced, onProgress: (progress) => onPullProgress(image, progress) }, signal);
     },
     createNetwork: async (step, signal) => await options.networkTurn.run(async () => await createNetwork(options, step, signal), signal),
     createVolume: async (step, signal) => await createVolume(engine, step, signal),
@@ -74,20 +77,39 @@ export function createEffects(options: EffectsOptions, onPullProgress: (image: s
   };
 }
 
+/** Reads those that are not at hand as the server last told of them. */
+async function fetchPullSecrets(
+  secrets: SecretCache,
+  { image, pullSecrets }: { readonly image: string; readonly pullSecrets: readonly PullSecret[] },
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { secret, fingerprint } of pullSecrets) {
+    if (secrets.values.get(secret)?.fingerprint !== fingerprint) {
+      await fetchSecret(secrets, { name: secret, purpose: `pull image "${image}"` }, signal);
+    }
+  }
+}
+
+async function fetchSecret(
+  secrets: SecretCache,
+  { name, purpose }: { readonly name: string; readonly purpose: string },
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await secrets.fetch(name, signal);
+  } catch (error) {
+    if (!(error instanceof ApiError)) {
+      throw error;
+    }
+    const reason = hasReason(error, 'NotFound', 'Forbidden') ? 'SecretNotFound' : 'SecretUnavailable';
+    throw new StepError(reason, `Cannot ${purpose} as Secret "${name}" cannot be read: ${error.message}`, { cause: error });
+  }
+}
+
 /** Reads what the container needs; the one before runs until then. */
 async function readSecrets(secrets: SecretCache, { service, inputs }: StepOf<'readSecrets'>, signal: AbortSignal): Promise<void> {
   for (const name of listSecrets(inputs)) {
-    try {
-      await secrets.fetch(name, signal);
-    } catch (error) {
-      if (!(error instanceof ApiError)) {
-        throw error;
-      }
-      const reason = hasReason(error, 'NotFound', 'Forbidden') ? 'SecretNotFound' : 'SecretUnavailable';
-      throw new StepError(reason, `Cannot start service "${service}" as Secret "${name}" cannot be read: ${error.message}`, {
-        cause: error,
-      });
-    }
+    await fetchSecret(secrets, { name, purpose: `start service "${service}"` }, signal);
   }
   if (!hasValues(inputs, secrets.values)) {
     const message = `Cannot start service "${service}" as its Secrets have just changed: waiting for the server to tell of it`;

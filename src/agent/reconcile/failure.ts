@@ -4,6 +4,7 @@ import type { Step } from './steps.ts';
 
 type FailureReason =
   | 'ImagePullFailed'
+  | 'ImageNotPresent'
   | 'PortInUse'
   | 'CreateFailed'
   | 'StartFailed'

@@ -77,7 +77,6 @@ function proceed(view: ServiceView, site: Site): Doing {
 }
 
 function create(service: DesiredService, site: Site): Doing {
-  const image = service.container.image;
   const blocking = service.volumeNames.map((name) => site.volumeFailures.get(name)).find((failure) => failure !== undefined);
   if (blocking !== undefined) {
     return { state: 'Failed', failure: blocking };
@@ -86,8 +85,9 @@ function create(service: DesiredService, site: Site): Doing {
   if (unread !== undefined) {
     return unread;
   }
-  if (!site.imageDigests.has(image)) {
-    return act(site, { kind: 'pullImage', image }, 'Pulling');
+  const unpulled = pullImage(service, site);
+  if (unpulled !== undefined) {
+    return unpulled;
   }
   if (!site.hasNetwork || !service.volumeNames.every((name) => site.volumes.has(name))) {
     return { state: 'Pending', message: site.hasNetwork ? 'Waiting for its volumes' : 'Waiting for its network' };
@@ -95,6 +95,32 @@ function create(service: DesiredService, site: Site): Doing {
   const { name, containerName, container: spec, inputs } = service;
   const step: Step = { kind: 'createContainer', service: name, name: containerName, spec, ...(inputs !== undefined && { inputs }) };
   return act(site, step, 'Creating');
+}
+
+/**
+ * Pulls what a new container needs; undefined when it is there. With Always one pull does for a container, also where making it takes
+ * many tries: that it was done is known for as long as each plan asks.
+ */
+function pullImage({ pull, container: { image } }: DesiredService, site: Site): Doing | undefined {
+  const isThere = site.imageDigests.has(image);
+  const isForced = pull.policy === 'Always';
+  const step: Step = {
+    kind: 'pullImage',
+    image,
+    ...(isForced && { isForced }),
+    ...(pull.secrets.length > 0 && { secrets: pull.secrets }),
+  };
+  if (isThere && (!isForced || site.agenda.hasDone(step))) {
+    if (isForced) {
+      site.agenda.keep(step);
+    }
+    return undefined;
+  }
+  if (pull.policy === 'Never') {
+    const message = `Cannot use image "${image}" as it is not on the node and its imagePullPolicy is Never: load it there, or set another policy`;
+    return { state: 'Failed', failure: { reason: 'ImageNotPresent', message } };
+  }
+  return pull.missing === undefined ? act(site, step, 'Pulling') : { state: 'Failed', failure: pull.missing };
 }
 
 /** Reads the values that a new container needs; undefined when they are at hand and will do. */
@@ -117,13 +143,13 @@ function readSecrets({ name, configHash, inputs, missing }: DesiredService, site
  * spec that cannot work leaves the old one running. Only a host port that another service now needs is given up at once.
  */
 function replace({ service }: ServiceView, container: OurContainer, site: Site): Doing {
-  const image = service.container.image;
   const unread = readSecrets(service, site);
   if (unread !== undefined) {
     return unread;
   }
-  if (!site.imageDigests.has(image)) {
-    return act(site, { kind: 'pullImage', image }, 'Pulling');
+  const unpulled = pullImage(service, site);
+  if (unpulled !== undefined) {
+    return unpulled;
   }
   const obstacle = findObstacle(service, site);
   if (obstacle !== undefined && !holdsWantedPort(container, service, site)) {

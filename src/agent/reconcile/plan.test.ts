@@ -5,9 +5,12 @@ import type { ProjectObject, Service } from '../../api/project.ts';
 import { ModelEngine } from '../../../test/support/model-engine.ts';
 import { makeProject } from '../../../test/support/projects.ts';
 import { FakeSecrets } from '../../../test/support/secrets.ts';
+import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { systemRandom } from '../../base/random.ts';
 import { LABEL } from '../docker/names.ts';
 import { trackContainer, type ContainerTrack } from './container-track.ts';
 import { deriveDesired } from './desired.ts';
+import { createImagePuller } from '../images/image-puller.ts';
 import { createEffects, Turn } from './effects.ts';
 import { observeProject } from './observe.ts';
 import { planProject, type Plan, type Target } from './plan.ts';
@@ -51,7 +54,8 @@ class Driver {
   /** @param limit steps to take at most */
   async drive(target: Target, limit = Infinity): Promise<Plan> {
     const options = { engine: this.model.engine, networkPools: ['10.210.0.0/16'], readRoutes: async () => await Promise.resolve([]) };
-    const effects = createEffects({ ...options, networkTurn: new Turn(), secrets: this.#secrets }, () => undefined);
+    const images = createImagePuller({ engine: this.model.engine, clock: new VirtualClock(), random: systemRandom });
+    const effects = createEffects({ ...options, images, networkTurn: new Turn(), secrets: this.#secrets }, () => undefined);
     let taken = 0;
     for (let round = 0; round < 60; round += 1) {
       const plan = await this.plan(target);

@@ -262,7 +262,8 @@ export class ProjectLoop {
 
   #forgetPulls(wanted: ReadonlySet<string>): void {
     for (const image of this.#pulls.keys()) {
-      if (!wanted.has(stepKey({ kind: 'pullImage', image }))) {
+      const key = stepKey({ kind: 'pullImage', image });
+      if (![...wanted].some((other) => other === key || other.startsWith(`${key} `))) {
         this.#pulls.delete(image);
       }
     }

@@ -17,6 +17,7 @@ import { Wakeup } from '../../base/wakeup.ts';
 import { watchEngine } from '../docker/docker-events.ts';
 import type { Engine } from '../docker/engine.ts';
 import { clusterFilter, LABEL } from '../docker/names.ts';
+import { createImagePuller, type ImagePuller } from '../images/image-puller.ts';
 import type { Assignment, AssignmentSource, ProjectReport, Reconciler } from './assignment.ts';
 import { Turn } from './effects.ts';
 import { NO_FENCE, type FenceGate } from './fence-gate.ts';
@@ -43,6 +44,8 @@ export interface ReconcilerOptions {
   readonly secrets: SecretSource;
   /** How long something of ours stands unassigned before it is removed, in milliseconds; default 3 min. */
   readonly orphanAfterMs?: number;
+  /** How images get onto the engine; default: a puller of its own. */
+  readonly images?: ImagePuller;
   /** Which Projects may run; default all. */
   readonly fence?: FenceGate;
   /** Folders below which HostPath volumes may lie; default none. */
@@ -75,6 +78,7 @@ class EngineReconciler implements Reconciler {
   readonly #sweepWakeup = new Wakeup();
   readonly #networkTurn = new Turn();
   readonly #secrets: SecretCache;
+  readonly #images: ImagePuller;
   #isAssigned = false;
   #isAuthoritative = false;
   #stopper: Stopper | undefined;
@@ -83,6 +87,7 @@ class EngineReconciler implements Reconciler {
     this.#options = options;
     this.#log = options.log.child({ component: 'reconciler' });
     this.#secrets = new SecretCache(options.secrets);
+    this.#images = options.images ?? createImagePuller(options);
     this.#orphans = new OrphanTable(options.orphanAfterMs);
   }
 
@@ -170,6 +175,7 @@ class EngineReconciler implements Reconciler {
       log: this.#log.child({ project: name }),
       networkTurn: this.#networkTurn,
       secrets: this.#secrets,
+      images: this.#images,
       isAuthoritative: () => this.#isAuthoritative,
       onGone: () => this.#members.delete(name),
     });

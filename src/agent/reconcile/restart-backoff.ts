@@ -29,6 +29,7 @@ const OPTIONS_BY_REASON: Partial<Record<EngineReason, BackoffOptions>> = {
   TooManyRequests: REFUSED_PULL,
   PullFailed: PULL,
   ImageNotFound: PULL,
+  NoSpace: PULL, // not a download every second onto a full disk
 };
 
 export class RestartBackoff {
@@ -49,7 +50,9 @@ export class RestartBackoff {
     const previous = this.#entries.get(key);
     const options = (error instanceof EngineError ? OPTIONS_BY_REASON[error.reason] : undefined) ?? STEP;
     const backoff = previous?.options === options ? previous.backoff : new Backoff(options, this.#random);
-    const entry = { backoff, options, failure, failures: (previous?.failures ?? 0) + 1, notBeforeMs: nowMs + backoff.nextMs() };
+    const waitMs = backoff.nextMs();
+    const askedMs = error instanceof EngineError ? error.retryAfterMs : undefined; // what the registry's gate says goes for all Projects alike
+    const entry = { backoff, options, failure, failures: (previous?.failures ?? 0) + 1, notBeforeMs: nowMs + (askedMs ?? waitMs) };
     this.#entries.set(key, entry);
     return entry;
   }

@@ -5,10 +5,12 @@
  */
 import type { ContainerSpec, Labels } from '../docker/docker-types.ts';
 import { LABEL } from '../docker/names.ts';
+import type { PullSecret } from './image-pull.ts';
 import type { ServiceInputs } from './service-inputs.ts';
 
 export type Step =
-  | { readonly kind: 'pullImage'; readonly image: string }
+  /** `isForced`: also where it is there. `secrets`: with credentials for its registry. */
+  | { readonly kind: 'pullImage'; readonly image: string; readonly isForced?: boolean; readonly secrets?: readonly PullSecret[] }
   /** Into memory, so that the container before is not given up for one that cannot be made. `configHash` is what they are for. */
   | { readonly kind: 'readSecrets'; readonly service: string; readonly configHash: string; readonly inputs: ServiceInputs }
   | { readonly kind: 'createNetwork'; readonly name: string; readonly labels: Labels }
@@ -47,7 +49,7 @@ export async function executeStep<K extends Step['kind']>(
 export function stepKey(step: Step): string {
   switch (step.kind) {
     case 'pullImage':
-      return `pullImage ${step.image}`;
+      return ['pullImage', step.image, ...(step.secrets ?? []).map(({ fingerprint }) => fingerprint)].join(' ');
     case 'readSecrets':
       return `readSecrets ${step.service} ${step.configHash}`;
     case 'createNetwork':
