@@ -64,6 +64,11 @@ export class AssignmentFile {
     this.#wakeup.notify();
   }
 
+  /** All, as last assigned; undefined while that is not known. */
+  all(): readonly ProjectObject[] | undefined {
+    return this.#clusterId === undefined ? undefined : [...this.#projects.values()];
+  }
+
   /** The Project of that name, as last assigned. */
   find(project: string): ProjectObject | undefined {
     return this.#projects.get(project);

@@ -34,6 +34,7 @@ import { createThroughputMonitor, type ThroughputMonitor } from './host/throughp
 import { startAgentServer, type AgentServer } from './http/agent-server.ts';
 import { healthRoute } from './http/health.ts';
 import type { Identity } from './identity.ts';
+import { createImageKeeping, type ImageKeeping } from './images/image-keeping.ts';
 import { createReconciler } from './reconcile/reconciler.ts';
 import { createAssignmentWatcher, type AssignmentSink } from './session/assignment-watcher.ts';
 import { buildHeartbeat } from './session/heartbeat-body.ts';
@@ -90,7 +91,17 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
   });
   const client = connect(parts);
   const pulls = gaugePulls(ports.engine);
-  const { supervision, reporter, file, fence } = supervise({ ...parts, engine: pulls.engine }, client, standing);
+  const images = await createImageKeeping({
+    engine: pulls.engine,
+    dataDir: config.DATA_DIR,
+    assigned: () => file.all(),
+    isUnderPressure: host.isDiskLow,
+    readFreeBytes: host.readFreeBytes,
+    clock: ports.clock,
+    random: ports.random,
+    log: ports.log,
+  });
+  const { supervision, reporter, file, fence } = supervise({ ...parts, engine: pulls.engine, images }, client, standing);
   const throughput = config.THROUGHPUT_TEST === 'off' ? undefined : watchLine(parts, pulls.isPulling);
   await resume(identity, file, { supervision, fence });
   const watcher = createAssignmentWatcher({
@@ -111,6 +122,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
   stopper.spawn('assignment-file', (signal) => file.run(signal));
   stopper.spawn('assignment-watcher', (signal) => watcher.run(signal));
   stopper.spawn('status-reporter', (signal) => reporter.run(signal));
+  images.start(stopper);
   return { server, standing };
 }
 
@@ -153,7 +165,10 @@ function watchHost(parts: Parts) {
     onChange: () => changed.notify(),
   });
   const clockMeter = createClockMeter({ ...timed(parts, 'clock-meter'), onChange: () => changed.notify() });
-  return { engine, sampler, overlay, network, clockMeter, firstSample, changed, info: probe.info() };
+  const isDiskLow = (): boolean =>
+    sampler.latest()?.conditions.some(({ type, status }) => type === 'DiskPressure' && status === 'True') === true;
+  const readFreeBytes = async (): Promise<number> => (await probe.measure(engine.state().info?.dataDir)).disk.freeBytes;
+  return { engine, sampler, isDiskLow, readFreeBytes, overlay, network, clockMeter, firstSample, changed, info: probe.info() };
 }
 
 /** How fast the line to the server is. */
@@ -170,8 +185,8 @@ function watchLine(parts: Parts, isBusy: () => boolean): ThroughputMonitor {
 }
 
 /** What runs here, and what is said of it. */
-function supervise(parts: Parts, client: CaraClient, standing: StandingCell) {
-  const { config, engine, stopper } = parts;
+function supervise(parts: Parts & { readonly images: ImageKeeping }, client: CaraClient, standing: StandingCell) {
+  const { config, engine, stopper, images } = parts;
   const file = new AssignmentFile({
     ...timed(parts, 'assignment-file'),
     path: join(config.DATA_DIR, 'assignments.json'),
@@ -219,6 +234,8 @@ function supervise(parts: Parts, client: CaraClient, standing: StandingCell) {
         clusterId,
         report: (report) => reporter.report(report),
         secrets: createSecretReader(client, config.NODE_NAME),
+        images: images.puller,
+        onContainers: (containers) => images.ledger.noteUse(containers),
         fence,
         allowedHostPaths: config.ALLOWED_HOST_PATHS ?? [],
         privileges: { isAllowed: config.ALLOW_PRIVILEGED, node: config.NODE_NAME },

@@ -381,6 +381,18 @@ function suite(start: () => Promise<Target>): void {
     );
   });
 
+  it('listImages() has the image, and removeImage() leaves one that a container is made of', async () => {
+    const { id = '' } = (await engine.inspectImage(target.sleeps.image, signal)) ?? {};
+    const listed = (await engine.listImages(signal)).find((image) => image.id === id);
+    assert.ok(listed?.repoTags.includes(target.sleeps.image));
+    assert.ok(listed.sizeBytes > 0);
+    const container = await create({ ...target.sleeps, labels });
+    await rejects(engine.removeImage(target.sleeps.image, signal), 'Conflict');
+    await engine.removeContainer(container, { force: true, removeAnonymousVolumes: true }, signal);
+    await engine.removeImage('no-such-image:9', signal);
+    assert.ok((await engine.inspectImage(target.sleeps.image, signal)) !== undefined);
+  });
+
   it('a call whose signal aborts rejects with its reason, a stream too', async () => {
     const stopped = new AbortController();
     const events = await engine.events({ labels }, stopped.signal);

@@ -7,6 +7,14 @@ import { findBusybox } from '../../scripts/lib/busybox.ts';
 import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import type { TarFile } from '../../src/agent/docker/tar.ts';
+import { pino } from 'pino';
+import { createDockerEngine } from '../../src/agent/docker/docker-client.ts';
+import { createImageKeeping } from '../../src/agent/images/image-keeping.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { systemRandom } from '../../src/base/random.ts';
+import { makeProject } from '../support/projects.ts';
+import { makeScratch } from '../support/scratch.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 import { contentsOf, testEngine } from '../support/engine.ts';
 import { caractrl, startAgent, startServer } from '../support/programs.ts';
 import { TestRegistry } from '../support/registry.ts';
@@ -164,6 +172,59 @@ test('a registry that limits the rate is left in peace by all Projects alike', a
   await w.apply({ name: 'second', image: `${host}/team/b:1` });
   assert.match(String((await w.failed('second'))['message']), new RegExp(`registry ${host} limits how often`, 'u'));
   assert.equal(w.registry.requests.length, asked);
+});
+
+test('images that the agent pulled go when no Project needs them, and no others', async () => {
+  await using registry = await new TestRegistry().listen();
+  using scratch = makeScratch();
+  const clock = new VirtualClock();
+  const engine = createDockerEngine({ host: HOST, clock: systemClock });
+  const { signal } = new AbortController();
+  const keeping = await createImageKeeping({
+    engine,
+    clock,
+    dataDir: scratch.path,
+    assigned: () => [makeProject({ services: [{ name: 'web', image: `${registry.host}/team/app:3` }] })],
+    isUnderPressure: () => false,
+    readFreeBytes: async () => await Promise.resolve(0),
+    random: systemRandom,
+    log: pino({ level: 'silent' }),
+  });
+  for (const tag of ['1', '2', '3', 'latest', 'theirs']) {
+    registry.push('team/app', tag, await imageOf(`clean ${tag}`));
+  }
+  const pull = async (tag: string, isForced: boolean): Promise<void> =>
+    await keeping.puller.pull(`${registry.host}/team/app:${tag}`, { auth: undefined, isForced, onProgress: () => undefined }, signal);
+  await engine.pullImage(`${registry.host}/team/app:theirs`, {}, signal);
+  for (const tag of ['1', '2', '3', 'latest', 'theirs']) {
+    await pull(tag, true);
+  }
+  const moved = (await engine.inspectImage(`${registry.host}/team/app:latest`, signal))?.id ?? '';
+  registry.push('team/app', 'latest', await imageOf('clean latest, moved'));
+  await pull('latest', true);
+  const user = await engine.createContainer('somebodys', { image: `${registry.host}/team/app:2`, labels: {} }, signal);
+  const tags = async (): Promise<readonly string[]> =>
+    (await engine.listImages(signal)).flatMap(({ repoTags }) => repoTags.filter((tag) => tag.startsWith(registry.host))).toSorted();
+  try {
+    assert.equal((await keeping.cleaner.clean(signal)).removed, 0, 'all are young');
+    await clock.advance(2 * 3_600_000);
+    const { removed, freedBytes } = await keeping.cleaner.clean(signal);
+    assert.equal(removed, 3, '1, latest, and what was latest before');
+    assert.ok(freedBytes > 3_000_000, String(freedBytes));
+    assert.deepEqual(
+      await tags(),
+      ['2', '3', 'theirs'].map((tag) => `${registry.host}/team/app:${tag}`),
+    );
+    assert.equal(await engine.inspectImage(moved, signal), undefined);
+  } finally {
+    await engine.removeContainer(user, { force: true, removeAnonymousVolumes: true }, signal);
+    for (const tag of await tags()) {
+      await engine.removeImage(tag, signal);
+    }
+  }
+  assert.deepEqual(await tags(), []);
+  await engine.removeImage('no-such-image:9', signal);
+  engine.close();
 });
 
 function secretOf(host: string, login: string): string {

@@ -53,7 +53,9 @@ const ROUTES: readonly (readonly [method: string, path: RegExp, handler: Handler
   ['GET', /^\/volumes\/([^/]+)$/u, (state, _request, name) => ok(toVolume(state.getVolume(name)))],
   ['DELETE', /^\/volumes\/([^/]+)$/u, (state, _request, name) => done(state.removeVolume(name))],
   ['POST', /^\/images\/create$/u, pullImage],
+  ['GET', /^\/images\/json$/u, listImages],
   ['GET', /^\/images\/(.+)\/json$/u, inspectImage],
+  ['DELETE', /^\/images\/(.+)$/u, removeImage],
 ];
 
 /** Carries out one request on the state. @throws {Refusal} */
@@ -133,6 +135,29 @@ function inspectImage(state: FakeDockerState, _request: FakeRequest, reference: 
     throw new Refusal(404, `No such image: ${reference}`);
   }
   return ok({ Id: image.id, RepoTags: [reference], RepoDigests: image.repoDigests });
+}
+
+function listImages(state: FakeDockerState): FakeAnswer {
+  const byId = Map.groupBy(state.images, ([, { id }]) => id);
+  const images = [...byId].map(([id, entries]) => {
+    const names = entries.map(([reference]) => reference).filter((reference) => !reference.includes('@'));
+    return { Id: id, RepoTags: names.length > 0 ? names : null, RepoDigests: entries[0]?.[1].repoDigests ?? [], Size: 1024 };
+  });
+  return ok(images);
+}
+
+function removeImage(state: FakeDockerState, _request: FakeRequest, reference: string): FakeAnswer {
+  const names = [...state.images].filter(([name, { id }]) => name === reference || id === reference);
+  const id = names[0]?.[1].id;
+  if (id === undefined) {
+    throw new Refusal(404, `No such image: ${reference}`);
+  }
+  const isLastName = names.length === [...state.images.values()].filter((image) => image.id === id).length;
+  if (isLastName && [...state.containers.values()].some(({ imageId }) => imageId === id)) {
+    throw new Refusal(409, `conflict: unable to remove repository reference "${reference}" (must force) - container is using its image`);
+  }
+  names.forEach(([name]) => state.images.delete(name));
+  return ok(names.map(([name]) => ({ Untagged: name })));
 }
 
 function pullImage(state: FakeDockerState, { query, response }: FakeRequest): undefined {

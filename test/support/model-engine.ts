@@ -154,7 +154,14 @@ export class ModelEngine {
 
   #reads(): Pick<
     Engine,
-    'listContainers' | 'inspectContainer' | 'listNetworks' | 'inspectNetwork' | 'listVolumes' | 'inspectVolume' | 'inspectImage'
+    | 'listContainers'
+    | 'inspectContainer'
+    | 'listNetworks'
+    | 'inspectNetwork'
+    | 'listVolumes'
+    | 'inspectVolume'
+    | 'inspectImage'
+    | 'listImages'
   > {
     return {
       listContainers: async ({ labels }, signal) => {
@@ -196,6 +203,10 @@ export class ModelEngine {
       inspectImage: async (reference, signal) => {
         await turn(signal);
         return this.images.get(reference) ?? [...this.images.values()].find(({ id }) => id === reference);
+      },
+      listImages: async (signal) => {
+        await turn(signal);
+        return [...this.images.values()].map(({ id, repoTags, repoDigests }) => ({ id, repoTags, repoDigests, sizeBytes: 1024 }));
       },
     };
   }
@@ -249,7 +260,7 @@ export class ModelEngine {
     };
   }
 
-  #otherChanges(): Pick<Engine, 'createNetwork' | 'removeNetwork' | 'createVolume' | 'removeVolume' | 'pullImage'> {
+  #otherChanges(): Pick<Engine, 'createNetwork' | 'removeNetwork' | 'createVolume' | 'removeVolume' | 'pullImage' | 'removeImage'> {
     return {
       createNetwork: async (name, { labels, subnet = '172.17.0.0/16' }, signal) =>
         await this.#change('createNetwork', name, signal, () => {
@@ -283,6 +294,14 @@ export class ModelEngine {
           }
           this.volumes.delete(name);
         }),
+      removeImage: async (reference, signal) => {
+        await turn(signal);
+        const used = [...this.containers.values()].some(({ spec }) => `sha256:${spec.image}` === this.images.get(reference)?.id);
+        if (used) {
+          throw refusal('Conflict', reference);
+        }
+        this.images.delete(reference);
+      },
       pullImage: async (reference, { onProgress }, signal) =>
         await this.#change('pullImage', reference, signal, () => {
           onProgress?.({ status: 'Downloading', layersDone: 1, layersTotal: 3, downloadedBytes: 2 ** 20, totalBytes: 2 ** 22 });

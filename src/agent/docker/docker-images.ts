@@ -1,19 +1,32 @@
 /** The engine's images: what Engine promises of them, over HTTP. */
-import { decodeImage } from './docker-wire.ts';
+import { decodeImage, decodeImageSummary, decodeList } from './docker-wire.ts';
 import type { DockerTransport } from './docker-transport.ts';
 import type { Engine } from './engine.ts';
 import { encodeAuth, PullTracker, toPullReference } from './image-pull.ts';
 import { splitLines } from './json-lines.ts';
 
-export function createImageCalls(transport: DockerTransport): Pick<Engine, 'inspectImage' | 'pullImage'> {
+const REMOVE_TIMEOUT_MS = 120_000; // gigabytes of small files on a slow disk
+
+export function createImageCalls(transport: DockerTransport): Pick<Engine, 'inspectImage' | 'listImages' | 'removeImage' | 'pullImage'> {
   return {
     inspectImage: async (reference, signal) => {
-      const path = `/images/${reference.split('/').map(encodeURIComponent).join('/')}/json`; // the engine routes on the slashes
+      const path = `${pathOf(reference)}/json`;
       const { status, body } = await transport.request(
         { method: 'GET', path, action: `inspect image "${reference}"`, accept: [404] },
         signal,
       );
       return status === 404 ? undefined : decodeImage(body);
+    },
+
+    listImages: async (signal) => {
+      const { body } = await transport.request({ method: 'GET', path: '/images/json', action: 'list the images' }, signal);
+      return decodeList(body, decodeImageSummary);
+    },
+
+    removeImage: async (reference, signal) => {
+      const action = `remove image "${reference}"`;
+      const timeoutMs = REMOVE_TIMEOUT_MS;
+      await transport.request({ method: 'DELETE', path: pathOf(reference), action, accept: [404], timeoutMs }, signal);
     },
 
     pullImage: async (reference, { auth, onProgress }, signal) => {
@@ -37,4 +50,9 @@ export function createImageCalls(transport: DockerTransport): Pick<Engine, 'insp
       }
     },
   };
+}
+
+/** The engine routes on the slashes of a name. */
+function pathOf(reference: string): string {
+  return `/images/${reference.split('/').map(encodeURIComponent).join('/')}`;
 }

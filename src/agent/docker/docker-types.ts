@@ -202,6 +202,16 @@ export interface ImageDetail {
   readonly repoDigests: readonly string[];
 }
 
+/** A line of the image list. */
+export interface ImageSummary {
+  readonly id: string;
+  /** Empty for one that lost its name to another, or was pulled by digest. */
+  readonly repoTags: readonly string[];
+  readonly repoDigests: readonly string[];
+  /** With the layers that it shares with others. */
+  readonly sizeBytes: number;
+}
+
 export interface EngineVersion {
   readonly version: string;
   readonly apiVersion: string;

@@ -11,6 +11,7 @@ import {
   type EngineInfo,
   type EngineVersion,
   type ImageDetail,
+  type ImageSummary,
   type Labels,
   type NetworkDetail,
   type PortProtocol,
@@ -69,7 +70,7 @@ type WireNetwork = Wire<{
   Containers: Readonly<Record<string, unknown>>;
 }>;
 type WireVolume = Wire<{ Name: string; Driver: string; Mountpoint: string; Labels: Labels }>;
-type WireImage = Wire<{ Id: string; RepoTags: readonly string[]; RepoDigests: readonly string[] }>;
+type WireImage = Wire<{ Id: string; RepoTags: readonly string[]; RepoDigests: readonly string[]; Size: number }>;
 type WireVersion = Wire<{ Version: string; ApiVersion: string; MinAPIVersion: string; Os: string; Arch: string; KernelVersion: string }>;
 type WireInfo = Wire<{
   ID: string;
@@ -150,6 +151,12 @@ export function decodeImage(body: unknown): ImageDetail {
   const wire = toRecord<WireImage>(body);
   const repoDigests = wire.RepoDigests ?? [];
   return { id: wire.Id ?? '', digest: repoDigests[0]?.split('@')[1], repoTags: wire.RepoTags ?? [], repoDigests };
+}
+
+export function decodeImageSummary(body: unknown): ImageSummary {
+  const wire = toRecord<WireImage>(body);
+  const named = (names: readonly string[] | null = []): readonly string[] => (names ?? []).filter((name) => !name.includes('<none>'));
+  return { id: wire.Id ?? '', repoTags: named(wire.RepoTags), repoDigests: named(wire.RepoDigests), sizeBytes: wire.Size ?? 0 };
 }
 
 export function decodeVersion(body: unknown): EngineVersion {

@@ -16,6 +16,7 @@ import type {
   EngineInfo,
   EngineVersion,
   ImageDetail,
+  ImageSummary,
   Labels,
   LogFrame,
   NetworkDetail,
@@ -115,6 +116,12 @@ export interface Engine {
   removeVolume(name: string, signal: AbortSignal): Promise<void>;
 
   inspectImage(reference: string, signal: AbortSignal): Promise<ImageDetail | undefined>;
+  listImages(signal: AbortSignal): Promise<readonly ImageSummary[]>;
+  /**
+   * Takes a name off an image, and with its last name the image; an id removes one that has a single name or none. Never by force.
+   * @throws {EngineError} Conflict while a container is made of it, or where an id has several names
+   */
+  removeImage(reference: string, signal: AbortSignal): Promise<void>;
   /**
    * Pulls one image; a reference without tag or digest means `:latest`. Has no time limit of its own.
    * @throws {EngineError} ImageNotFound, PullDenied, TooManyRequests, NoSpace, PullFailed

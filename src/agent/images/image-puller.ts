@@ -60,8 +60,8 @@ export function createImagePuller({ engine, clock, random, onPulled, onNoSpace }
 }
 
 function describeNoSpace(image: string, error: EngineError, freeBytes: number | undefined): EngineError {
-  const free = freeBytes === undefined ? '' : `, ${Math.floor(freeBytes / 2 ** 20)} MiB are free`;
+  const free = freeBytes === undefined ? '' : `, where ${Math.floor(freeBytes / 2 ** 20)} MiB are free without it`;
   const said = error.message.slice(error.message.indexOf('": ') + 3);
-  const text = `Cannot pull image "${image}" as the engine's disk is full${free}: free space on the node (said: ${said})`;
+  const text = `Cannot pull image "${image}" as it does not fit onto the engine's disk${free}: free space on the node (said: ${said})`;
   return new EngineError('NoSpace', text, { cause: error });
 }

@@ -50,6 +50,8 @@ interface ProjectLoopOptions extends Omit<EffectsOptions, 'admit'> {
   readonly report: (report: ProjectReport) => void;
   readonly fence: FenceGate;
   readonly isAuthoritative: () => boolean;
+  /** Called with what the engine holds of the Project, after each look. */
+  readonly onContainers?: ((containers: ObservedProject['containers']) => void) | undefined;
   /** Called once when a removed Project has left nothing behind; the loop ends then. */
   readonly onGone: () => void;
 }
@@ -166,6 +168,7 @@ export class ProjectLoop {
     const nowMs = clock.monotonicMs();
     this.#observed = observed;
     this.#noteContainers(observed);
+    this.#options.onContainers?.(observed.containers);
     this.#tracks = new Map(
       observed.containers.map((container) => [container.id, trackContainer(this.#tracks.get(container.id), container, nowMs)]),
     );

@@ -22,6 +22,7 @@ import type { Assignment, AssignmentSource, ProjectReport, Reconciler } from './
 import { Turn } from './effects.ts';
 import { NO_FENCE, type FenceGate } from './fence-gate.ts';
 import { readHostRoutes } from './host-routes.ts';
+import type { ObservedProject } from './observe.ts';
 import { OrphanTable } from './orphans.ts';
 import { ProjectLoop, type Order } from './project-loop.ts';
 import type { PrivilegePolicy } from './service-options.ts';
@@ -46,6 +47,8 @@ export interface ReconcilerOptions {
   readonly orphanAfterMs?: number;
   /** How images get onto the engine; default: a puller of its own. */
   readonly images?: ImagePuller;
+  /** Called with the containers of a Project, each time they are looked at; must return at once. */
+  readonly onContainers?: (containers: ObservedProject['containers']) => void;
   /** Which Projects may run; default all. */
   readonly fence?: FenceGate;
   /** Folders below which HostPath volumes may lie; default none. */
