@@ -384,8 +384,8 @@ function suite(start: () => Promise<Target>): void {
   it('listImages() has the image, and removeImage() leaves one that a container is made of', async () => {
     const { id = '' } = (await engine.inspectImage(target.sleeps.image, signal)) ?? {};
     const listed = (await engine.listImages(signal)).find((image) => image.id === id);
-    assert.ok(listed?.repoTags.includes(target.sleeps.image));
-    assert.ok(listed.sizeBytes > 0);
+    assert.equal(listed?.repoTags.includes(target.sleeps.image), true);
+    assert.ok((listed?.sizeBytes ?? 0) > 0);
     const container = await create({ ...target.sleeps, labels });
     await rejects(engine.removeImage(target.sleeps.image, signal), 'Conflict');
     await engine.removeContainer(container, { force: true, removeAnonymousVolumes: true }, signal);
