@@ -174,6 +174,18 @@ test('a registry that limits the rate is left in peace by all Projects alike', a
   assert.equal(w.registry.requests.length, asked);
 });
 
+test('a registry that forbids a repository (403) is named, and not asked again for it', async () => {
+  await using w = await world();
+  const { host } = w.registry;
+  w.registry.refusal = { status: 403, code: 'DENIED', message: 'requested access to the resource is denied' };
+  await w.apply({ name: 'first', image: `${host}/team/a:1` });
+  assert.match(String((await w.failed('first'))['message']), new RegExp(`registry ${host} refuses it`, 'u'));
+  const asked = w.registry.requests.length;
+  await w.apply({ name: 'second', image: `${host}/team/a:2` });
+  await w.failed('second');
+  assert.equal(w.registry.requests.length, asked);
+});
+
 test('images that the agent pulled go when no Project needs them, and no others', async () => {
   await using registry = await new TestRegistry().listen();
   using scratch = makeScratch();

@@ -29,6 +29,9 @@ const SAID: readonly (readonly [EngineReason | undefined, string])[] = [
   ],
   ['PullDenied', 'Head "https://registry.example/v2/app/manifests/1": unauthorized: authentication required'],
   ['PullDenied', 'Get "https://registry.example/v2/app/manifests/1": no basic auth credentials'],
+  ['PullDenied', 'denied'], // a 403 with the registry's usual words
+  ['PullDenied', 'error parsing HTTP 403 response body: invalid character'],
+  [undefined, 'open /var/lib/docker/tmp/x: permission denied'],
   ['ImageNotFound', 'manifest for postgres:99 not found: manifest unknown: manifest unknown'],
   ['ImageNotFound', 'no matching manifest for linux/arm/v7 in the manifest list entries'],
   [undefined, 'Get "https://registry.example/v2/": dial tcp: lookup registry.example: no such host'],

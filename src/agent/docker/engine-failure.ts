@@ -30,7 +30,12 @@ const WORDS = [
   { reason: 'SubnetTaken', pattern: /pool overlaps with other one|non-overlapping IPv4|overlapping IPv4|fully subnetted/iu },
   // distribution: a rate limit also says "denied", and a missing repository "access denied", so this order matters
   { reason: 'TooManyRequests', pattern: /toomanyrequests|too many requests|rate limit/iu },
-  { reason: 'PullDenied', pattern: /access denied|unauthorized|authentication required|no basic auth credentials|\bdenied:/iu },
+  // a bare "denied" is what is left of DENIED with its usual words; "permission denied" is the engine's own file system
+  {
+    reason: 'PullDenied',
+    pattern:
+      /access denied|unauthorized|authentication required|no basic auth credentials|\bdenied:|(?:^|: )denied$|HTTP 403|403 Forbidden/iu,
+  },
   {
     reason: 'ImageNotFound',
     pattern: /manifest unknown|manifest for .+ not found|no matching manifest|name unknown|repository .+ not found/iu,
