@@ -4,6 +4,7 @@ import { makeProject } from '../../../test/support/projects.ts';
 import { ReconcileWorld } from '../../../test/support/reconcile-world.ts';
 import { FakeSecrets } from '../../../test/support/secrets.ts';
 import type { ProjectObject, Service } from '../../api/project.ts';
+import { EngineError } from '../docker/engine-error.ts';
 import type { PullImageOptions } from '../docker/engine.ts';
 import { ModelEngine } from '../../../test/support/model-engine.ts';
 import { derivePull } from './image-pull.ts';
@@ -82,4 +83,28 @@ test('a pull goes with the credentials of its Secret, and says what is wrong wit
   world.assign([withSecret()]);
   await world.untilPhase('Running');
   assert.deepEqual(pulls, ['ann@r.example/web:1']);
+});
+
+test('a corrected Secret is tried at once, whatever the back-off of the one before', async () => {
+  const model = new ModelEngine();
+  model.registry.add('r.example/web:1');
+  const secrets = new FakeSecrets();
+  const pullImage = async (image: string, options: PullImageOptions, signal: AbortSignal): Promise<void> => {
+    if (options.auth?.username !== 'ann') {
+      throw new EngineError('PullDenied', `Cannot pull image "${image}": denied`);
+    }
+    await model.engine.pullImage(image, options, signal);
+  };
+  await using world = new ReconcileWorld({ model, engine: { ...model.engine, pullImage }, secrets });
+  const withSecret = (username: string): ProjectObject => {
+    secrets.set('pull', { '.dockerconfigjson': JSON.stringify({ auths: { 'r.example': { username, password: 'x' } } }) });
+    const project = projectOf({ image: 'r.example/web:1' });
+    return secrets.fill({ ...project, spec: { ...project.spec, imagePullSecrets: [{ name: 'pull' }] } });
+  };
+  world.assign([withSecret('bob')]);
+  await world.untilPhase('Failed');
+  const atMs = world.clock.monotonicMs();
+  world.assign([withSecret('ann')]);
+  await world.untilPhase('Running');
+  assert.ok(world.clock.monotonicMs() - atMs < 1000);
 });

@@ -37,3 +37,11 @@ test('keepOnly() forgets all but the steps that are still wanted', () => {
   backoff.keepOnly(new Set(['b', 'c']));
   assert.deepEqual([...backoff.entries.keys()], ['b']);
 });
+
+test('recordFailure() waits for as long as the registry is not to be asked, no longer and no shorter', () => {
+  for (const retryAfterMs of [5, 3_600_000]) {
+    const error = new EngineError('TooManyRequests', 'Cannot pull image', { retryAfterMs });
+    const entry = new RestartBackoff({ next: () => 0.5, uuid: () => '' }).recordFailure('pullImage a', { error, failure: undefined }, 100);
+    assert.equal(entry.notBeforeMs, 100 + retryAfterMs);
+  }
+});
