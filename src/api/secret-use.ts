@@ -14,7 +14,10 @@ export interface SecretUse {
 }
 
 /** What `spec` uses, sorted by name; each Secret once. */
-export function listSecretUses({ services, imagePullSecrets = [] }: Pick<ProjectSpec, 'services' | 'imagePullSecrets'>): readonly SecretUse[] {
+export function listSecretUses({
+  services,
+  imagePullSecrets = [],
+}: Pick<ProjectSpec, 'services' | 'imagePullSecrets'>): readonly SecretUse[] {
   const uses = new Map<string, { readonly keys: Set<string>; isWhole: boolean }>();
   const useOf = (name: string): { readonly keys: Set<string>; isWhole: boolean } => {
     const use = uses.get(name) ?? { keys: new Set<string>(), isWhole: false };
