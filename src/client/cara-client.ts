@@ -1,7 +1,7 @@
 /** The API as functions, for agents and for people's tools. Every failure is an ApiError. */
 import { GRANT_HEADER } from '../api/fence.ts';
 import type { ObjectList } from '../api/meta.ts';
-import type { Heartbeat, NodeObject, Registration } from '../api/node.ts';
+import { RIVAL_HEADER, type Heartbeat, type NodeObject, type Registration } from '../api/node.ts';
 import type { ProjectObject, ProjectPhase, StatusReport } from '../api/project.ts';
 import type { SecretObject } from '../api/secret.ts';
 import type { WatchEvent } from '../api/watch-event.ts';
@@ -61,6 +61,8 @@ export interface HeartbeatAnswer {
   readonly challenge?: string;
   /** how long from its sending the heartbeat counts, in milliseconds; not there: what is fenced gains nothing by it */
   readonly grantedMs?: number;
+  /** another machine claims the name and is refused: a sentence on it */
+  readonly rival?: string;
 }
 
 export interface CaraClient {
@@ -101,7 +103,12 @@ export function createCaraClient(transport: Transport): CaraClient {
       const { headers } = await transport.request({ method: 'POST', path, body: heartbeat }, signal);
       const challenge = headers.get('cara-challenge');
       const granted = headers.get(GRANT_HEADER);
-      return { ...(challenge !== null && { challenge }), ...(granted !== null && { grantedMs: Number(granted) }) };
+      const rival = headers.get(RIVAL_HEADER);
+      return {
+        ...(challenge !== null && { challenge }),
+        ...(granted !== null && { grantedMs: Number(granted) }),
+        ...(rival !== null && { rival: decodeURIComponent(rival) }),
+      };
     },
     resetIdentity: async (name, signal) => {
       const path = `${API}/nodes/${encodeURIComponent(name)}/reset-identity`;

@@ -65,9 +65,13 @@ describe('identity of agents', () => {
       String(failures(copy)[0]?.['detail']),
       /another live machine has the same identity.*caractrl node reset-identity worker-01/u,
     );
+    const told = await first.logged('another machine claims the name of this node');
+    assert.match(String(told['detail']), /is refused: .*identity\.json.*caractrl node reset-identity worker-01/u);
     await copy.kill();
     await until(async () => (await world.condition()).startsWith('Ready False'), { what: 'the dispute to end', timeoutMs: 10_000 });
+    await first.logged('no other machine claims the name of this node any more');
     assert.deepEqual([failures(copy).length, failures(first).length], [1, 0]);
+    assert.equal(first.log().filter(({ msg }) => msg === told['msg']).length, 1);
   });
 
   test('an agent that is killed gets in at once when it is started again, each time', async () => {

@@ -62,6 +62,7 @@ export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
   const outage = new Outage(log, clock, 'heartbeats');
   const backoff = new Backoff({ baseMs: Math.min(1000, intervalMs / 4), capMs: intervalMs / 2 }, random);
   let isDeleted = false;
+  let hasRival = false;
 
   /** @returns how long after its start the next beat is due, in milliseconds */
   function settle(outcome: Exclude<Outcome, 'unknown' | 'refused'>): number {
@@ -89,10 +90,23 @@ export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
     return retryAfterMs === undefined ? backoff.nextMs() : Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS);
   }
 
+  /** @param rival a sentence on another machine that claims the name; undefined: there is none */
+  function tellRival(rival: string | undefined): void {
+    if (rival !== undefined && !hasRival) {
+      log.warn({ node: nodeName, detail: rival }, 'another machine claims the name of this node');
+    } else if (rival === undefined && hasRival) {
+      log.info({ node: nodeName }, 'no other machine claims the name of this node any more');
+    }
+    hasRival = rival !== undefined;
+  }
+
   /** @returns what the server asks instead of taking it in */
   async function send(answer: string | undefined, signal: AbortSignal): Promise<string | undefined> {
     const sentAtMs = bootClock.bootMs(); // before it is: the server counts from when it comes in
-    const { challenge, grantedMs } = await client.sendHeartbeat(nodeName, body(answer), signal);
+    const { challenge, grantedMs, rival } = await client.sendHeartbeat(nodeName, body(answer), signal);
+    if (challenge === undefined) {
+      tellRival(rival);
+    }
     if (challenge === undefined && grantedMs !== undefined) {
       onGranted?.({ sentAtMs, timeoutMs: grantedMs });
     }
