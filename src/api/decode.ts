@@ -146,7 +146,8 @@ function expectationOf(schema: SchemaNode, schemaPath: string): string | undefin
 function wordsOfType(type: string, node: SchemaNode): string | undefined {
   const bound = (keyword: string, before: string, after = ''): string =>
     typeof node[keyword] === 'number' ? `${before}${node[keyword]}${after}` : '';
-  const minimum = bound('minimum', ' of ', ' or more');
+  const range =
+    typeof node['maximum'] === 'number' ? `${bound('minimum', ' from ')}${bound('maximum', ' to ')}` : bound('minimum', ' of ', ' or more');
   switch (type) {
     case 'object':
       return 'a map of fields';
@@ -155,9 +156,9 @@ function wordsOfType(type: string, node: SchemaNode): string | undefined {
     case 'string':
       return `text${bound('maxLength', ' of at most ', ' characters')}`;
     case 'integer':
-      return `a whole number${minimum}`;
+      return `a whole number${range}`;
     case 'number':
-      return `a number${minimum}`;
+      return `a number${range}`;
     case 'boolean':
       return 'true or false';
     default:

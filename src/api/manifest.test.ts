@@ -223,3 +223,11 @@ test('decodeManifest() answers any JSON with a manifest or an Invalid error that
     { numRuns: 300 },
   );
 });
+
+test('decodeProjectManifest() names both ends of what a number may be', () => {
+  const spec = (retries: number) => ({ services: [{ name: 'a', image: 'a', healthCheck: { test: ['CMD', 'ok'], retries } }] });
+  for (const retries of [0, 1001]) {
+    const [[, detail] = []] = errorsOf(() => decodeProjectManifest({ ...HEAD, spec: spec(retries) }));
+    assert.match(detail ?? '', /^must be a whole number from 1 to 1000: /u);
+  }
+});

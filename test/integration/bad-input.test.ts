@@ -41,6 +41,7 @@ describe('bad input', () => {
   for (const [what, body, pointer] of [
     ['negative capacity', { capacity: { cpu: '-4' } }, '/capacity/cpu'],
     ['negative capacity as a number', { capacity: { memory: -1 } }, '/capacity/memory'],
+    ['a port that is none', { network: { agentPort: 70_000 } }, '/network/agentPort'],
     ['state: "Banana"', { state: 'Banana' }, '/state'],
     ['300 conditions', { conditions: Array.from({ length: 300 }, (_, index) => ({ type: `Odd${index}`, status: 'True' })) }, '/conditions'],
     ['a time that is none', { network: { throughput: { lastTestTime: 'yesterday' } } }, '/network/throughput/lastTestTime'],
