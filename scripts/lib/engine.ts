@@ -15,7 +15,7 @@ import { isEngineAt } from './engine-http.ts';
 import { type EngineRecord, removeEngine } from './engine-remove.ts';
 import { listOtherEngines, takeNetworkSnapshot } from './engine-network.ts';
 import { addNetns, inNetns } from './netns.ts';
-import { findProcess, isRunning, sendSignal } from './process.ts';
+import { findProcess, stopProcesses } from './process.ts';
 import { lastLines, withSystemPath } from './run.ts';
 import { until } from './wait.ts';
 
@@ -28,6 +28,9 @@ export interface Engine extends AsyncDisposable {
   stop(): Promise<void>;
   /** kill -9 of the engine alone, as a crash: containers go on running until `stop`. */
   kill(): Promise<void>;
+  /** Ends the engine and with it its containers, as `systemctl stop docker` does; `start` starts it again on all that it has kept. */
+  halt(): Promise<void>;
+  start(): Promise<void>;
 }
 
 export interface EngineOptions {
@@ -40,6 +43,7 @@ export interface EngineOptions {
 }
 
 const START_TIMEOUT_MS = 60_000;
+const HALT_GRACE_MS = 20_000; // it gives containers 5 s (--shutdown-timeout)
 const MAX_SOCKET_PATH = 100; // the kernel takes 107 characters (unix(7)); containerd adds a suffix to some
 const LONGEST_BELOW = '/exec/containerd/containerd.sock.ttrpc'.length;
 const COVERED = ['/run/containerd', '/etc/docker']; // a containerd of the system, the engine's key and daemon.json
@@ -69,9 +73,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const logFile = options.logFile ?? path.join(options.dir, 'engine.log');
   try {
     const pid = launch(record, options.dir, logFile);
-    const host = `unix://${record.runDir}/docker.sock`;
-    await waitUntilReady(host, pid, logFile);
-    return engineOf(record, { dir: options.dir, host, pid });
+    await waitUntilReady(hostOf(record), pid, logFile);
+    return engineOf(record, { dir: options.dir, logFile, pid });
   } catch (error) {
     await removeEngine(options.dir);
     throw error;
@@ -159,23 +162,36 @@ export function lastComplaint(log: string): string {
   return /msg="((?:[^"\\]|\\.)*)"/u.exec(complaint)?.[1]?.replaceAll('\\"', '"') ?? lastLines(complaint, 1);
 }
 
-function engineOf(record: EngineRecord, { dir, host, pid }: { dir: string; host: string; pid: number }): Engine {
-  const dockerd = findProcess(pid);
+function hostOf({ runDir }: EngineRecord): string {
+  return `unix://${runDir}/docker.sock`;
+}
+
+function engineOf(record: EngineRecord, { dir, logFile, pid: firstPid }: { dir: string; logFile: string; pid: number }): Engine {
+  let pid = firstPid;
+  let dockerd = findProcess(pid);
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     stopping ??= removeEngine(dir);
     await stopping;
   };
+  const end = async (graceMs: number): Promise<void> => {
+    if (dockerd !== undefined) {
+      await stopProcesses([dockerd], graceMs);
+    }
+  };
   return {
-    host,
-    pid,
+    host: hostOf(record),
+    get pid() {
+      return pid;
+    },
     netns: record.netns,
     stop,
-    kill: async () => {
-      if (dockerd !== undefined) {
-        sendSignal(dockerd, 'SIGKILL');
-        await until(() => !isRunning(dockerd), { what: 'the engine to die', timeoutMs: 10_000 });
-      }
+    kill: async () => await end(0),
+    halt: async () => await end(HALT_GRACE_MS),
+    start: async () => {
+      pid = launch(record, dir, logFile);
+      dockerd = findProcess(pid);
+      await waitUntilReady(hostOf(record), pid, logFile);
     },
     [Symbol.asyncDispose]: stop,
   };

@@ -2,12 +2,13 @@
  * The Docker engines of the end-to-end tests. `npm run test:e2e` starts one for all and runs the tests in its network namespace, where
  * 127.0.0.1 and host ports are what the engine, the programs and the test itself see.
  */
-import { mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { type Engine, startEngine } from '../../scripts/lib/engine.ts';
 import { buildHelloImage } from '../../scripts/lib/hello-image.ts';
+import { runOrThrow } from '../../scripts/lib/run.ts';
 
 /** Both are on the engine of `testEngine()`; they differ in what the greeter says. */
 export const IMAGES = {
@@ -33,6 +34,8 @@ export interface ExtraEngineOptions {
   readonly network?: 'own' | 'shared';
   /** builds the images of IMAGES into it; default 'none' */
   readonly images?: 'hello' | 'none';
+  /** keeps its data on a disk of its own of so many MB, which a test can fill; needs loop devices */
+  readonly diskMegabytes?: number;
 }
 
 /**
@@ -43,12 +46,25 @@ export async function startExtraEngine(options: ExtraEngineOptions = {}): Promis
   extraEngines += 1;
   const prefix = process.env['CARA_TEST_NETNS'] ?? `cara-test-${process.pid}`;
   const netns = options.network === 'own' ? { netns: `${prefix}-${process.pid}-${extraEngines}` } : {};
-  const engine = await startEngine({ dir: mkdtempSync(path.join(tmpdir(), 'e')), ...netns });
+  const dir = mkdtempSync(path.join(tmpdir(), 'e'));
+  if (options.diskMegabytes !== undefined) {
+    await mountDisk(path.join(dir, 'data'), options.diskMegabytes);
+  }
+  const engine = await startEngine({ dir, ...netns });
   if (options.images === 'hello') {
     await buildHelloImage({ engineHost: engine.host, cacheDir: BUSYBOX_CACHE });
     await buildHelloImage({ engineHost: engine.host, cacheDir: BUSYBOX_CACHE, ...IMAGES.v2 });
   }
   return engine;
+}
+
+/** Mounts a new file system of that size; the engine whose folder it is in unmounts it at its end, and with that the loop device goes. */
+async function mountDisk(folder: string, megabytes: number): Promise<void> {
+  const image = `${folder}.img`;
+  mkdirSync(folder, { recursive: true });
+  await runOrThrow('truncate', ['--size', `${megabytes}M`, image], { timeoutMs: 10_000 });
+  await runOrThrow('mkfs.ext4', ['-q', '-m', '0', image], { timeoutMs: 60_000 }); // none reserved for root: what is free is free for all
+  await runOrThrow('mount', ['-o', 'loop', image, folder], { timeoutMs: 10_000 });
 }
 
 export interface EngineContents {
