@@ -13,9 +13,6 @@ import { durationToMs } from './duration.ts';
 import { deriveLossPolicy } from './loss-policy.ts';
 import type { ProjectSpec, Service } from './project.ts';
 
-/** The answer's header that grants a heartbeat's sender so many milliseconds before the server may count it as silent. */
-export const GRANT_HEADER = 'cara-heartbeat-timeout';
-
 /** What the server has granted last. Times are of the agent's clock since boot, which goes on while the machine is suspended. */
 export interface FenceGrant {
   /** when the heartbeat was sent */

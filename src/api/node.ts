@@ -131,9 +131,6 @@ export const NodeSchema = Closed({
   }),
 });
 
-/** In the answer to a heartbeat while another machine claims the node's name and is refused: a sentence on it, percent-encoded. */
-export const RIVAL_HEADER = 'cara-rival';
-
 const IDENTITY = {
   id: Type.String({ minLength: 8, maxLength: 128, description: "Made at the agent's first start, kept in its data folder" }),
   bootId: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'Made anew at each start of the agent' })),

@@ -1,7 +1,7 @@
 /** The API as functions, for agents and for people's tools. Every failure is an ApiError. */
-import { GRANT_HEADER } from '../api/fence.ts';
+import { GRANT_HEADER, RIVAL_HEADER } from '../api/headers.ts';
 import type { ObjectList } from '../api/meta.ts';
-import { RIVAL_HEADER, type Heartbeat, type NodeObject, type Registration } from '../api/node.ts';
+import type { Heartbeat, NodeObject, Registration } from '../api/node.ts';
 import type { ProjectObject, ProjectPhase, StatusReport } from '../api/project.ts';
 import type { SecretObject } from '../api/secret.ts';
 import type { WatchEvent } from '../api/watch-event.ts';

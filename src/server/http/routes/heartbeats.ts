@@ -6,8 +6,8 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { decodeOrThrow } from '../../../api/decode.ts';
-import { GRANT_HEADER } from '../../../api/fence.ts';
-import { Heartbeat, RIVAL_HEADER } from '../../../api/node.ts';
+import { GRANT_HEADER, RIVAL_HEADER } from '../../../api/headers.ts';
+import { Heartbeat } from '../../../api/node.ts';
 import { createReportDecoder } from '../../../api/report.ts';
 import type { ServerMetrics } from '../../../base/metrics.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';

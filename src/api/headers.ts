@@ -1,0 +1,7 @@
+/** Headers of our own, apart from the schemas so that agents and caractrl need not load these. */
+
+/** The answer's header that grants a heartbeat's sender so many milliseconds before the server may count it as silent. */
+export const GRANT_HEADER = 'cara-heartbeat-timeout';
+
+/** In the answer to a heartbeat while another machine claims the node's name and is refused: a sentence on it, percent-encoded. */
+export const RIVAL_HEADER = 'cara-rival';
