@@ -35,4 +35,10 @@ if [ -n "${NO_COLOR:-}" ]; then
   unset FORCE_COLOR
 fi
 
-exec "$node" --disable-warning=ExperimentalWarning "$root/src/$program/main.ts" "$@"
+# The agent's short-lived objects get 2 MiB instead of up to 16: 89 MB resident instead of 110 after a hundred containers (`npm run bench`).
+case $program in
+  agent) heap=--max-semi-space-size=2 ;;
+  *) heap= ;;
+esac
+
+exec "$node" --disable-warning=ExperimentalWarning ${heap:+"$heap"} "$root/src/$program/main.ts" "$@"
