@@ -74,6 +74,11 @@ export class AssignmentFile {
     return this.#projects.get(project);
   }
 
+  /** All of them. */
+  list(): readonly ProjectObject[] {
+    return [...this.#projects.values()];
+  }
+
   put(project: ProjectObject): void {
     this.#projects.set(project.metadata.name, slim(project));
     this.#wakeup.notify();

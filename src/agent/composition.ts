@@ -37,6 +37,7 @@ import type { Identity } from './identity.ts';
 import { createImageKeeping, type ImageKeeping } from './images/image-keeping.ts';
 import { createReconciler } from './reconcile/reconciler.ts';
 import { createAssignmentWatcher, type AssignmentSink } from './session/assignment-watcher.ts';
+import { createDroppedProjects, type DroppedProjects } from './session/dropped-projects.ts';
 import { buildHeartbeat } from './session/heartbeat-body.ts';
 import { createHeartbeater, heartbeatTimeLimitMs } from './session/heartbeater.ts';
 import { createRegistrar } from './session/registrar.ts';
@@ -101,7 +102,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     random: ports.random,
     log: ports.log,
   });
-  const { supervision, reporter, file, fence } = supervise({ ...parts, engine: pulls.engine, images }, client, standing);
+  const { supervision, reporter, file, fence, dropped } = supervise({ ...parts, engine: pulls.engine, images }, client, standing);
   const throughput = config.THROUGHPUT_TEST === 'off' ? undefined : watchLine(parts, pulls.isPulling);
   await resume(identity, file, { supervision, fence });
   const watcher = createAssignmentWatcher({
@@ -109,7 +110,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     client,
     nodeName: config.NODE_NAME,
     clusterId: () => supervision.clusterId(),
-    sink: whileWelcome(standing, toSink({ supervision, fence }, reporter, file)),
+    sink: whileWelcome(standing, toSink({ supervision, fence, dropped }, reporter, file)),
   });
   runLink({ ...parts, client, host, throughput, standing, server, supervision, fence, relist: () => watcher.relist() });
   stopper.spawn('host-sampler', (signal) => host.sampler.run(signal));
@@ -119,6 +120,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     stopper.spawn('throughput', (signal) => throughput.run(signal));
   }
   stopper.spawn('self-fence', (signal) => fence.run(signal));
+  stopper.spawn('dropped-projects', (signal) => dropped.run(signal));
   stopper.spawn('assignment-file', (signal) => file.run(signal));
   stopper.spawn('assignment-watcher', (signal) => watcher.run(signal));
   stopper.spawn('status-reporter', (signal) => reporter.run(signal));
@@ -207,9 +209,23 @@ function supervise(parts: Parts & { readonly images: ImageKeeping }, client: Car
       if (current?.metadata.uid === uid && current.status.assignment > assignment) {
         return; // a newer binding to this node has been told already; its own report follows
       }
-      supervision.remove(project, uid);
-      fence.remove(uid);
-      file.delete(project, uid);
+      clearAway(project, uid);
+    },
+  });
+  const clearAway = (project: string, uid: string): void => {
+    supervision.remove(project, uid);
+    fence.remove(uid);
+    file.delete(project, uid);
+  };
+  const find = (project: string, signal: AbortSignal): Promise<ProjectObject | undefined> => client.projects.find(project, signal);
+  const dropped = createDroppedProjects({
+    ...timed(parts, 'dropped-projects'),
+    nodeName: config.NODE_NAME,
+    find,
+    onStale: (project, uid) => {
+      if (file.find(project)?.metadata.uid !== uid) {
+        clearAway(project, uid); // unless it has come back meanwhile
+      }
     },
   });
   const fence = new SelfFence({
@@ -218,7 +234,7 @@ function supervise(parts: Parts & { readonly images: ImageKeeping }, client: Car
     engineHost: config.DOCKER_HOST,
     nodeName: config.NODE_NAME,
     clusterId: () => supervision.clusterId(),
-    find: (project, signal) => client.projects.find(project, signal),
+    find,
     guard: parts.fenceGuard ?? createGuardProcess({ dataDir: config.DATA_DIR, clock: parts.clock }),
     bootClock: parts.bootClock ?? readBootClock(),
   });
@@ -242,7 +258,7 @@ function supervise(parts: Parts & { readonly images: ImageKeeping }, client: Car
         ...(parts.orphanAfterMs !== undefined && { orphanAfterMs: parts.orphanAfterMs }),
       }),
   });
-  return { supervision, reporter, file, fence };
+  return { supervision, reporter, file, fence, dropped };
 }
 
 /** Those that keep assignments up; the fence is told first, as the reconciler asks it. */
@@ -268,7 +284,7 @@ async function resume(identity: Identity, file: AssignmentFile, { supervision, f
   }
 }
 
-function toSink({ supervision, fence }: Keepers, reporter: StatusReporter, file: AssignmentFile): AssignmentSink {
+function toSink({ supervision, fence, dropped }: Keepers & { readonly dropped: DroppedProjects }, reporter: StatusReporter, file: AssignmentFile): AssignmentSink {
   return {
     replaceAll: (clusterId: string, projects: readonly ProjectObject[]) => {
       fence.assign(projects, 'server');
@@ -276,6 +292,8 @@ function toSink({ supervision, fence }: Keepers, reporter: StatusReporter, file:
         projects.map((project) => ({ project })),
         'server',
       );
+      const uids = new Set(projects.map(({ metadata }) => metadata.uid));
+      dropped.ask(file.list().filter(({ metadata }) => !uids.has(metadata.uid)));
       file.replaceAll(clusterId, projects);
       projects.forEach((project) => reporter.compare(project));
     },
