@@ -284,7 +284,11 @@ async function resume(identity: Identity, file: AssignmentFile, { supervision, f
   }
 }
 
-function toSink({ supervision, fence, dropped }: Keepers & { readonly dropped: DroppedProjects }, reporter: StatusReporter, file: AssignmentFile): AssignmentSink {
+function toSink(
+  { supervision, fence, dropped }: Keepers & { readonly dropped: DroppedProjects },
+  reporter: StatusReporter,
+  file: AssignmentFile,
+): AssignmentSink {
   return {
     replaceAll: (clusterId: string, projects: readonly ProjectObject[]) => {
       fence.assign(projects, 'server');
