@@ -28,6 +28,8 @@ class World implements AsyncDisposable {
   bootId = 'boot-1';
   cluster: string | undefined = 'c1';
   server: ProjectObject | undefined | 'away' = shop();
+  /** what an answer waits for on its way */
+  travel: Promise<void> = Promise.resolve();
   isGuardUp = true;
   fence: SelfFence = this.#create();
   #ended = new AbortController();
@@ -44,11 +46,12 @@ class World implements AsyncDisposable {
       nodeName: 'n1',
       clusterId: () => this.cluster,
       find: async () => {
-        await Promise.resolve();
-        if (this.server === 'away') {
+        const answer = this.server; // as it is when the question comes in
+        await this.travel;
+        if (answer === 'away') {
           throw new ApiError('Unavailable', 'Cannot reach the server as the line is cut');
         }
-        return this.server;
+        return answer;
       },
       guard: { ensure: async () => (this.isGuardUp ? await Promise.resolve() : await Promise.reject(new Error('no guard'))) },
       bootClock: { bootMs: () => this.clock.monotonicMs() + this.suspendedMs, bootId: this.bootId },
@@ -163,8 +166,23 @@ test('a lapse that nobody looked at counts: a suspended machine that is granted 
   await world.open();
   world.server = 'away';
   world.suspendedMs = 3_600_000;
-  assert.match(await world.admit(), /Cannot start/u);
   world.grant();
+  assert.equal(world.fence.stateOf(shop()), 'closed');
+  assert.match(await world.admit(), /Cannot start/u);
+});
+
+test('an answer to a question from before a lapse does not count, though a grant has come since', async () => {
+  await using world = new World();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.travel = promise;
+  world.grant();
+  world.fence.put(shop());
+  await world.clock.settle();
+  world.server = 'away';
+  world.suspendedMs = 3_600_000;
+  world.grant();
+  resolve();
+  await world.clock.settle();
   assert.equal(world.fence.stateOf(shop()), 'closed');
 });
 
