@@ -4,6 +4,7 @@
  * Owns     the lock that says it is there.
  */
 import { writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { readBootClock } from '../../base/boot-clock.ts';
 import { systemClock } from '../../base/clock.ts';
@@ -20,6 +21,7 @@ const [, , dataDir = ''] = process.argv;
 const lock = acquirePidLock(join(dataDir, GUARD_LOCK));
 if ('release' in lock) {
   protectFromOom();
+  flushCompileCache(); // as base/program.ts does
   const log = createLogger('fence-guard', { level: 'info', format: 'json' });
   const ended = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
