@@ -12,6 +12,7 @@ import {
   settle,
   terminate,
   unbind,
+  markExpiring,
 } from '../projects/project-status.ts';
 import { leave, requestMove } from '../projects/project-move.ts';
 import { projectOf } from '../../../test/support/resources.ts';
@@ -103,7 +104,11 @@ test('eventsOfProjectChange() tells deletion, its end, and that time was up', ()
   const asked = terminate(RUNNING, { reason: 'Deleted', message: 'Deletion was asked for' }, at(300));
   const expired = terminate(RUNNING, { reason: 'Expired', message: 'Its time was up at 2026-01-01T08:05:00.000Z' }, at(300));
   assert.deepEqual(told(RUNNING, asked), ['Normal Terminating: Deletion was asked for']);
-  assert.deepEqual(told(RUNNING, expired), ['Warning Expiring: Its time was up at 2026-01-01T08:05:00.000Z']);
+  assert.deepEqual(told(RUNNING, expired), ['Warning Expired: Its time was up at 2026-01-01T08:05:00.000Z']);
+  const cause = { reason: 'EndIsNear', message: 'Its time is up at 2026-01-01T08:05:00.000Z' };
+  const warned = to(RUNNING, markExpiring(RUNNING, cause, at(290)));
+  assert.deepEqual(told(RUNNING, warned), ['Warning Expiring: Its time is up at 2026-01-01T08:05:00.000Z']);
+  assert.deepEqual(told(warned, to(warned, markExpiring(warned, undefined, at(295)))), [], 'extended');
   assert.deepEqual(told(asked, to(asked, { ...asked.status, message: 'stopping web' })), []);
   assert.deepEqual(told(asked, undefined), ['Normal Deleted: Record removed, it was Terminating on worker-01']);
   assert.deepEqual(told(PENDING, undefined), ['Normal Deleted: Record removed, it was Pending']);

@@ -5,6 +5,7 @@
  */
 import { findCondition, type Condition } from '../../api/condition.ts';
 import type { EventType } from '../../api/event.ts';
+import { EXPIRING } from '../../api/expiry.ts';
 import { MOVED } from '../../api/leaving.ts';
 import type { ProjectObject, ProjectStatus } from '../../api/project.ts';
 import { subjectOf, type EventFact } from './event-fact.ts';
@@ -26,6 +27,7 @@ export function eventsOfProjectChange(previous: ProjectObject | undefined, next:
     ...listMoveEvents(before, next),
     ...listPlacementEvents(before, next),
     ...listReachabilityEvents(before, next),
+    ...listLifetimeEvents(before, next),
     ...listPhaseEvents(before, next),
   ];
 }
@@ -75,6 +77,11 @@ function listReachabilityEvents(before: ProjectStatus, project: ProjectObject): 
   return [tell(project, 'Normal', 'NodeReachable', `Node ${status.nodeRef} is back${withSpan(' after ', span)}`)];
 }
 
+function listLifetimeEvents(before: ProjectStatus, project: ProjectObject): readonly EventFact[] {
+  const expiring = findNews(before, project.status, EXPIRING);
+  return expiring?.status === 'True' ? [tell(project, 'Warning', 'Expiring', expiring.message)] : [];
+}
+
 function listPhaseEvents(before: ProjectStatus, project: ProjectObject): readonly EventFact[] {
   const { phase, reason, message = '', nodeRef } = project.status;
   const isNewPhase = phase !== before.phase;
@@ -92,7 +99,7 @@ function listPhaseEvents(before: ProjectStatus, project: ProjectObject): readonl
         return [];
       }
       return reason === 'Expired'
-        ? [tell(project, 'Warning', 'Expiring', message)]
+        ? [tell(project, 'Warning', 'Expired', message)]
         : [tell(project, 'Normal', 'Terminating', message || `Being removed${nodeRef === undefined ? '' : ` from ${nodeRef}`}`)];
     case 'Pending':
     case 'Scheduled':

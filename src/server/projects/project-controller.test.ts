@@ -55,6 +55,48 @@ test('a Project moves to another node when its own is lost for the time, as a ne
   await assert.rejects(world.service.reportStatus('shop', { phase: 'Running', assignment: 1 }), /Cannot take the report/u);
 });
 
+test('when a node has less than it had, the Projects that came last say that they do not fit, stay, and say so no more when there is room', async () => {
+  await using world = startControlLoops();
+  await world.setNode('n1');
+  const request = { requests: { memory: '3Gi' } };
+  const fits = async (name: string): Promise<string | undefined> =>
+    findCondition((await world.project(name))?.status.conditions ?? [], 'FitsNode')?.message;
+  for (const name of ['older', 'younger']) {
+    await world.service.create(manifestOf(name, request));
+    await world.until(name, 'Scheduled');
+    await world.service.reportStatus(name, { phase: 'Running', assignment: 1 });
+    await world.clock.advance(1000);
+  }
+  await world.setNode('n1', { allocatable: { cpu: '4', memory: '4Gi', disk: '100Gi' } });
+  await world.settleUntil(async () => (await fits('younger')) !== undefined);
+  assert.match(
+    (await fits('younger')) ?? '',
+    /^The memory of the node does not suffice \(3Gi asked beside 3Gi of older Projects, 4Gi allocatable\): it stays on n1/u,
+  );
+  assert.equal(await fits('older'), undefined);
+  assert.deepEqual((await world.project('younger'))?.status.phase, 'Running');
+  await world.service.delete('older', { force: true });
+  await world.settleUntil(async () => (await fits('younger')) === undefined);
+});
+
+test('a Project says when 80 % of its time is over, and goes when all of it is', async () => {
+  await using world = startControlLoops();
+  await runShop(world, { spec: { ttl: '10m' } });
+  const isWarned = async (): Promise<boolean> =>
+    findCondition((await world.project('shop'))?.status.conditions ?? [], 'Expiring') !== undefined;
+  await world.clock.advance(8 * MINUTE_MS - 1000);
+  assert.equal(await isWarned(), false);
+  await world.clock.advance(1000);
+  await world.settleUntil(isWarned);
+  await world.service.patch('shop', { spec: { ttl: '20m' } });
+  await world.settleUntil(async () => !(await isWarned()));
+  await world.clock.advance(12 * MINUTE_MS - 1000);
+  assert.equal((await world.project('shop'))?.status.phase, 'Scheduled');
+  await world.clock.advance(1000);
+  await world.until('shop', 'Terminating');
+  await assert.rejects(world.service.patch('shop', { spec: { ttl: '1h' } }), /as it is being deleted/u);
+});
+
 const FENCED = { spec: { onNodeLost: { action: 'Reschedule', after: '1m', fence: true } } } as const satisfies ProjectOptions;
 
 test('a fenced Project moves only when what its node was granted last is over, though the node was long unwell before', async () => {

@@ -2,7 +2,7 @@
  * Project controller: what time and nodes do to Projects: expiry, loss of a node, termination that no agent confirms, moves that find
  * no place.
  *
- * Owns     the conditions NodeReachable and FitsNode, the phases Failed/NodeLost and Terminating/Expired, and giving up a lost node
+ * Owns     the conditions NodeReachable, FitsNode and Expiring, the phases Failed/NodeLost and Terminating/Expired, and giving up a lost node
  *          (back to Pending). In memory: since when this process has seen what (loss-tracker.ts), and when to look at which Project again.
  * Never    chooses a node. Never acts on how long something lasted before this process saw it.
  * Callers  main.ts spawns `run`; the mirrors' changes and its own deadlines wake it.
@@ -115,6 +115,7 @@ async function reconcileProject(deps: ProjectControllerDeps, watch: ProjectWatch
       fenceLeftMs: nodeRef === undefined ? 0 : fences.leftMs(nodeRef, fenceHoldMs(project), nowMs),
       inTransitionForMs: watch.inTransitionForMs(name, nowMs),
       hasRefuge: () => hasRefuge(nodes, project),
+      sumOlder: () => watch.sumOlder(project),
       nowMs: clock.wallMs(),
       timeouts: deps,
     });

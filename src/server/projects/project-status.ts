@@ -5,6 +5,7 @@
  * Callers  project-service.ts, project-controller.ts and its judges, scheduler/scheduler.ts. Moving is in project-move.ts.
  */
 import { type Condition, findCondition, withCondition } from '../../api/condition.ts';
+import { EXPIRING } from '../../api/expiry.ts';
 import { MOVED, hasMoved, isLeaving } from '../../api/leaving.ts';
 import type { ProjectObject, ProjectPhase, ProjectStatus } from '../../api/project.ts';
 import { withTermsOfBinding, withTermsOfEdit } from './fence-terms.ts';
@@ -88,7 +89,7 @@ export function terminate(project: ProjectObject, cause: Cause, now: string): Pr
   return {
     ...project,
     metadata: { ...metadata, deletedAt: now, updatedAt: now },
-    status: settle(enter(withoutMove(status), 'Terminating', cause), metadata.generation, now),
+    status: settle(enter(withoutWarning(withoutMove(status)), 'Terminating', cause), metadata.generation, now),
   };
 }
 
@@ -117,6 +118,15 @@ export function markFit({ metadata, status }: ProjectObject, misfit: Cause | und
       ? without(status.conditions, 'FitsNode')
       : withCondition(status.conditions, { type: 'FitsNode', status: 'False', ...misfit }, now);
   return settle({ ...status, conditions }, metadata.generation, now);
+}
+
+/** Says that its time is nearly up (undefined: that it is not). */
+export function markExpiring({ metadata, status }: ProjectObject, cause: Cause | undefined, now: string): ProjectStatus {
+  const conditions =
+    cause === undefined
+      ? without(status.conditions, EXPIRING)
+      : withCondition(status.conditions, { type: EXPIRING, status: 'True', ...cause }, now);
+  return conditions === status.conditions ? status : settle({ ...status, conditions }, metadata.generation, now);
 }
 
 export function isTerminating({ status }: ProjectObject): boolean {
@@ -173,6 +183,10 @@ function deriveReady(status: ProjectStatus, generation: number): Pick<Condition,
   const fallback = DEFAULT_CAUSES[phase];
   const message = (status.message ?? fallback.message).slice(0, MAX_CONDITION_MESSAGE);
   return { status: 'False', reason: status.reason ?? fallback.reason, message };
+}
+
+function withoutWarning(status: ProjectStatus): ProjectStatus {
+  return { ...status, conditions: without(status.conditions, EXPIRING) };
 }
 
 function without(conditions: readonly Condition[], ...types: readonly string[]): readonly Condition[] {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ProjectOptions, boundOf, nodeOf, projectOf } from '../../../test/support/resources.ts';
 import { findCondition } from '../../api/condition.ts';
+import { deriveExpiry } from '../../api/expiry.ts';
 import type { ProjectObject } from '../../api/project.ts';
-import { deriveExpiryMs } from './expiry.ts';
 import { type Sighting, type Verdict, judgeProject } from './project-verdict.ts';
 import { markLost, markUnreachable, settle, terminate } from './project-status.ts';
 
@@ -19,6 +19,7 @@ function judge(project: ProjectObject, sighting: Partial<Sighting> = {}): Verdic
     inTransitionForMs: 0,
     fenceLeftMs: 0,
     hasRefuge: () => true,
+    sumOlder: () => ({ cpuMillis: 0, memoryBytes: 0, diskBytes: 0 }),
     nowMs: START_MS,
     timeouts: { nodeHeartbeatTimeoutMs: 90_000, terminationTimeoutMs: 600_000 },
     ...sighting,
@@ -46,16 +47,32 @@ test('judgeProject() expires a Project by expireAt or ttl, not before', () => {
   for (const spec of [{ ttl: '2h' }, { expireAt: '2026-01-01T03:00:00+01:00' }]) {
     const project = settled('shop', { spec });
     const expiryMs = START_MS + 7_200_000;
-    assert.equal(deriveExpiryMs(project), expiryMs);
+    assert.equal(deriveExpiry(project)?.atMs, expiryMs);
     const before = judge(project, { nowMs: expiryMs - 1 });
-    assert.equal(kept(before), project);
+    assert.equal(kept(before).status.phase, 'Running');
     assert.equal(before.kind === 'keep' && before.lookAgainMs, 1);
     const after = kept(judge(project, { nowMs: expiryMs }));
     assert.equal(after.status.phase, 'Terminating');
     assert.equal(after.status.reason, 'Expired');
     assert.equal(after.metadata.deletedAt, '2026-01-01T02:00:00.000Z');
   }
-  assert.equal(deriveExpiryMs(settled('shop')), undefined);
+  assert.equal(deriveExpiry(settled('shop')), undefined);
+});
+
+test('judgeProject() warns at 80 % of the lifetime, at once, and no more when the end is put off', () => {
+  const project = settled('shop', { spec: { ttl: '100s' } });
+  const early = judge(project, { nowMs: START_MS + 79_000 });
+  assert.equal(kept(early), project);
+  assert.equal(early.kind === 'keep' && early.lookAgainMs, 1000);
+  const warned = kept(judge(project, { nowMs: START_MS + 80_000 }));
+  const expiring = findCondition(warned.status.conditions, 'Expiring');
+  assert.equal(expiring?.status, 'True');
+  assert.equal(expiring?.message, 'Its time is up at 2026-01-01T00:01:40.000Z; to give it more: caractrl extend shop DURATION');
+  assert.equal(kept(judge(warned, { nowMs: START_MS + 90_000 })), warned, 'and is written once');
+  const extended = { ...warned, spec: { ...warned.spec, ttl: '200s' } };
+  assert.equal(findCondition(kept(judge(extended, { nowMs: START_MS + 90_000 })).status.conditions, 'Expiring'), undefined);
+  const ended = kept(judge(warned, { nowMs: START_MS + 100_000 }));
+  assert.equal(findCondition(ended.status.conditions, 'Expiring'), undefined);
 });
 
 test('judgeProject() looks at a far expiry now and then, as the wall clock may jump', () => {

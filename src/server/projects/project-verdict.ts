@@ -1,15 +1,14 @@
 /** Project verdict: what the project controller is to do about one Project, of everything that time and nodes can do to it; pure. */
 import { isDeepStrictEqual } from 'node:util';
 import { findCondition } from '../../api/condition.ts';
+import { deriveExpiry, type Expiry } from '../../api/expiry.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject, ProjectStatus } from '../../api/project.ts';
-import { RESOURCES, readAllocatable } from '../../api/resource-amounts.ts';
-import { deriveDemand } from '../scheduler/demand.ts';
-import { matchesSelector } from '../scheduler/filters.ts';
-import { deriveExpiryMs } from './expiry.ts';
+import type { Amounts } from '../../api/resource-amounts.ts';
+import { findMisfit } from './node-fit.ts';
 import { type Loss, describeLoss, judgeNodeLoss } from './node-loss.ts';
 import { MOVE_WISH_MS, isBetweenNodes, lapseMove } from './project-move.ts';
-import { type Cause, isTerminating, markFit, markReachable, markUnreachable, terminate } from './project-status.ts';
+import { isTerminating, markExpiring, markFit, markReachable, markUnreachable, terminate } from './project-status.ts';
 import { judgeTermination } from './termination.ts';
 
 export interface Sighting {
@@ -23,6 +22,8 @@ export interface Sighting {
   /** as LossContext */
   readonly fenceLeftMs: number;
   readonly hasRefuge: () => boolean;
+  /** what the older Projects on its node request */
+  readonly sumOlder: () => Amounts;
   /** wall clock */
   readonly nowMs: number;
   readonly timeouts: Timeouts;
@@ -46,14 +47,28 @@ export function judgeProject(sighting: Sighting): Verdict {
   if (isTerminating(project)) {
     return judgeTerminating(sighting);
   }
-  const expiryMs = deriveExpiryMs(project);
-  if (expiryMs !== undefined && expiryMs <= nowMs) {
-    const cause = { reason: 'Expired', message: `Its time was up at ${new Date(expiryMs).toISOString()}` };
+  const expiry = deriveExpiry(project);
+  if (expiry !== undefined && expiry.atMs <= nowMs) {
+    const cause = { reason: 'Expired', message: `Its time was up at ${toText(expiry.atMs)}` };
     return { kind: 'keep', project: terminate(project, cause, toText(nowMs)), lookAgainMs: Infinity };
   }
   const { status, lookAgainMs } = judgePlace(sighting);
-  const untilExpiryMs = expiryMs === undefined ? Infinity : Math.min(expiryMs - nowMs, MAX_EXPIRY_WAIT_MS);
-  return keep(sighting, status, Math.min(lookAgainMs, untilExpiryMs));
+  const warned = judgeLifetime({ ...project, status }, expiry, nowMs);
+  return keep(sighting, warned.status, Math.min(lookAgainMs, warned.lookAgainMs));
+}
+
+/** Warns of an end that is near; one that was put off is not any more. */
+function judgeLifetime(project: ProjectObject, expiry: Expiry | undefined, nowMs: number): Judgement {
+  if (expiry === undefined) {
+    return { status: markExpiring(project, undefined, toText(nowMs)), lookAgainMs: Infinity };
+  }
+  const { atMs, warnAtMs } = expiry;
+  const message = `Its time is up at ${toText(atMs)}; to give it more: caractrl extend ${project.metadata.name} DURATION`;
+  const isNear = nowMs >= warnAtMs;
+  return {
+    status: markExpiring(project, isNear ? { reason: 'EndIsNear', message } : undefined, toText(nowMs)),
+    lookAgainMs: Math.min((isNear ? atMs : warnAtMs) - nowMs, MAX_EXPIRY_WAIT_MS),
+  };
 }
 
 function judgeTerminating(sighting: Sighting): Verdict {
@@ -71,7 +86,12 @@ function judgeTerminating(sighting: Sighting): Verdict {
   return keep(sighting, status, verdict.lookAgainMs);
 }
 
-function judgePlace(sighting: Sighting): { readonly status: ProjectStatus; readonly lookAgainMs: number } {
+interface Judgement {
+  readonly status: ProjectStatus;
+  readonly lookAgainMs: number;
+}
+
+function judgePlace(sighting: Sighting): Judgement {
   const { project, node, loss, fenceLeftMs, hasRefuge, nowMs, timeouts } = sighting;
   if (project.status.nodeRef === undefined) {
     return judgeMove(sighting);
@@ -81,38 +101,17 @@ function judgePlace(sighting: Sighting): { readonly status: ProjectStatus; reado
     return judgeNodeLoss(project, { node, loss, fenceLeftMs, hasRefuge, now, heartbeatTimeoutMs: timeouts.nodeHeartbeatTimeoutMs });
   }
   const reachable = { ...project, status: clearLoss(project, nowMs) };
-  const status = node === undefined ? reachable.status : markFit(reachable, findMisfit(project, node), toText(nowMs));
+  const status = node === undefined ? reachable.status : markFit(reachable, findMisfit(project, node, sighting.sumOlder()), toText(nowMs));
   return { status, lookAgainMs: Infinity };
 }
 
-function judgeMove({ project, inTransitionForMs }: Sighting): { readonly status: ProjectStatus; readonly lookAgainMs: number } {
+function judgeMove({ project, inTransitionForMs }: Sighting): Judgement {
   const leftMs = isBetweenNodes(project) ? MOVE_WISH_MS - inTransitionForMs : Infinity;
   return leftMs <= 0 ? { status: lapseMove(project), lookAgainMs: Infinity } : { status: project.status, lookAgainMs: leftMs };
 }
 
 function clearLoss(project: ProjectObject, nowMs: number): ProjectStatus {
   return findCondition(project.status.conditions, 'NodeReachable') === undefined ? project.status : markReachable(project, toText(nowMs));
-}
-
-/** Why the scheduler would not choose this node any more for reasons of the Project itself: its spec, or the node, has changed since. */
-function findMisfit({ metadata, spec }: ProjectObject, node: NodeObject): Cause | undefined {
-  const demand = deriveDemand(spec);
-  const stays = `it stays on ${node.metadata.name}; caractrl move ${metadata.name} has it placed anew`;
-  if (!matchesSelector(node, demand.nodeSelector)) {
-    return { reason: 'SelectorMismatch', message: `The labels of the node do not match nodeSelector: ${stays}` };
-  }
-  const allocatable = readAllocatable(node.status);
-  for (const { name, unit } of RESOURCES) {
-    const available = allocatable[unit];
-    if (available !== undefined && demand.amounts[unit] > available) {
-      const given = String(node.status.allocatable?.[name]);
-      return {
-        reason: 'InsufficientResources',
-        message: `The ${name} of the node does not suffice (${demand.written[name]} asked, ${given} allocatable): ${stays}`,
-      };
-    }
-  }
-  return undefined;
 }
 
 function keep({ project, nowMs }: Sighting, status: ProjectStatus, lookAgainMs: number): Verdict {

@@ -2,19 +2,22 @@
  * Project watch: which Projects the project controller must look at, and since when it has seen what.
  *
  * Owns     the Projects to look at now, a deadline per Project at which to look though nothing changed, which Projects are on which
- *          node, since when each has been Terminating or between two nodes, and the loss tracker. In memory, made anew at each start.
+ *          node, since when each has been Terminating or between two nodes, the loss tracker and the load. In memory, made anew at each start.
  * Never    reads a clock: every time is monotonic and the caller's.
  * Callers  project-controller.ts
  */
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
+import type { Amounts } from '../../api/resource-amounts.ts';
 import { LossTracker } from './loss-tracker.ts';
+import { NodeLoad } from './node-load.ts';
 import type { Loss } from './node-loss.ts';
 import { isBetweenNodes } from './project-move.ts';
 import { isTerminating } from './project-status.ts';
 
 export class ProjectWatch {
   readonly #losses = new LossTracker();
+  readonly #load = new NodeLoad();
   readonly #dirty = new Set<string>();
   /** Project -> monotonic ms */
   readonly #deadlineByProject = new Map<string, number>();
@@ -27,6 +30,7 @@ export class ProjectWatch {
   noteNode(name: string, node: NodeObject | undefined, nowMs: number): void {
     const projects = this.#projectsByNode.get(name);
     this.#losses.observe(name, node, nowMs);
+    this.#load.noteNode(name, node);
     if (projects === undefined) {
       this.#losses.forgetMissing(name); // nobody is there to miss it
     }
@@ -38,6 +42,9 @@ export class ProjectWatch {
   /** Takes in how a Project is now (undefined: it is gone). */
   noteProject(name: string, project: ProjectObject | undefined, nowMs: number): void {
     this.#place(name, project?.status.nodeRef);
+    for (const other of this.#load.noteProject(name, project)) {
+      this.#dirty.add(other);
+    }
     if (project === undefined) {
       this.#dirty.delete(name);
       this.#deadlineByProject.delete(name);
@@ -55,6 +62,11 @@ export class ProjectWatch {
 
   findLoss(node: string, nowMs: number): Loss | undefined {
     return this.#losses.find(node, nowMs);
+  }
+
+  /** What the Projects on its node that are older than it request, where all together request too much; else nothing. */
+  sumOlder(project: ProjectObject): Amounts {
+    return this.#load.sumOlder(project);
   }
 
   /** How long it has been Terminating, or between two nodes; 0 when it is neither. */
