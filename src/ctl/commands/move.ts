@@ -1,10 +1,10 @@
 /** caractrl move: one Project to another node, and waits until it runs there. */
 import { formatDuration } from '../../api/duration.ts';
 import { defineCommand, duration, flag, text, type CommandContext } from '../command.ts';
-import { CtlError, UsageError } from '../ctl-error.ts';
+import { CtlError } from '../ctl-error.ts';
 import type { MoveStage } from '../move-progress.ts';
 import { renderDocument } from '../output/document.ts';
-import { readType } from '../resource-type.ts';
+import { readProjectName } from '../project-name.ts';
 import { waitUntilMoved } from '../wait-moved.ts';
 import { waitUntilRunning } from '../wait-running.ts';
 
@@ -27,26 +27,9 @@ export const moveCommand = defineCommand({
     { command: 'caractrl move shop', does: 'stop it where it is, then start it where the scheduler puts it' },
     { command: 'caractrl move shop --to worker-02', does: 'to a node of your choice' },
   ],
-  run: (context, args, options) => move(context, readProjectName(args), options),
+  run: (context, args, options) =>
+    move(context, readProjectName(args, { verb: 'move', participle: 'moved', usage: 'caractrl move PROJECT' }), options),
 });
-
-/** PROJECT, or project/PROJECT, or project PROJECT. @throws {UsageError} */
-function readProjectName(args: readonly string[]): string {
-  const [type, name] =
-    args.length === 1 && args[0]?.includes('/') === true ? args[0].split('/', 2) : args.length === 2 ? args : ['project', args[0]];
-  if (name === undefined || name === '' || args.length > 2) {
-    throw new UsageError(
-      args.length > 2 ? 'Cannot move several Projects at once' : 'Cannot tell which Project to move as no name is given',
-      {
-        hint: 'caractrl move PROJECT',
-      },
-    );
-  }
-  if (readType(type ?? '') !== 'project') {
-    throw new UsageError(`Cannot move ${args.join(' ')} as only Projects can be moved`);
-  }
-  return name;
-}
 
 async function move(context: CommandContext, name: string, { to, wait, timeout }: MoveOptions): Promise<number> {
   const { io, output = 'table', connect, clock, signal } = context;
