@@ -288,6 +288,17 @@ test('assign() without a Project leaves it running for three minutes, and only t
   assert.deepEqual([world.model.containers.size, world.model.networks.size, world.model.volumes.size], [0, 0, 0]);
 });
 
+test('assign() removes an orphan after the time that the reconciler is given', async () => {
+  const world = await runningWorld();
+  await world.crash();
+  await using next = newWorld({ model: world.model, clock: world.clock, orphanAfterMs: 5000 });
+  next.assign([]);
+  await next.clock.advance(4000);
+  assert.equal(next.model.containers.size, 2);
+  await next.clock.advance(20_000);
+  assert.equal(next.model.containers.size, 0);
+});
+
 test('assign() never removes what another cluster or nobody labelled, nor a Managed volume', async () => {
   await using world = newWorld();
   const { model } = world;
