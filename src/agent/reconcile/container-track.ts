@@ -23,32 +23,39 @@ export interface ContainerTrack {
   readonly lastEnd: { readonly exitCode: number; readonly isOomKilled: boolean } | undefined;
 }
 
+/** Who starts a container again that has ended: where it is the agent, the engine's count stays 0, and each new run is counted. */
+export type Restarter = 'engine' | 'agent';
+
 export function trackContainer(
   previous: ContainerTrack | undefined,
   { state, restartCount }: ContainerDetail,
   nowMs: number,
+  restarter: Restarter = 'engine',
 ): ContainerTrack {
   const hasEnded = state.status === 'exited' || state.status === 'restarting';
   const lastEnd = hasEnded ? { exitCode: state.exitCode, isOomKilled: state.isOomKilled } : previous?.lastEnd;
   const isSameRun = previous?.upSinceMs !== undefined && previous.startedAt === state.startedAt;
   const upSinceMs = state.status === 'running' ? (isSameRun ? previous.upSinceMs : nowMs) : undefined;
+  const isNewRun = previous?.startedAt !== undefined && state.startedAt !== undefined && previous.startedAt !== state.startedAt;
+  const startsByAgent = restarter === 'agent' && isNewRun ? 1 : 0;
   return {
     restartCount,
     startedAt: state.startedAt,
     upSinceMs,
-    restartsInRow: countInRow(previous, { restartCount, status: state.status, upSinceMs, nowMs }),
+    restartsInRow: countInRow(previous, { restartCount, startsByAgent, status: state.status, upSinceMs, nowMs }),
     lastEnd,
   };
 }
 
 interface Look {
   readonly restartCount: number;
+  readonly startsByAgent: number;
   readonly status: string;
   readonly upSinceMs: number | undefined;
   readonly nowMs: number;
 }
 
-function countInRow(previous: ContainerTrack | undefined, { restartCount, status, upSinceMs, nowMs }: Look): number {
+function countInRow(previous: ContainerTrack | undefined, { restartCount, startsByAgent, status, upSinceMs, nowMs }: Look): number {
   if (previous === undefined) {
     return status === 'restarting' ? restartCount : 0; // seen first in between two restarts: the count is the best guess
   }
@@ -57,7 +64,7 @@ function countInRow(previous: ContainerTrack | undefined, { restartCount, status
   }
   const wasStable = previous.upSinceMs !== undefined && nowMs - previous.upSinceMs >= STABLE_MS && upSinceMs !== previous.upSinceMs;
   // A start by hand or by the agent sets the engine's count back to 0.
-  return (wasStable ? 0 : previous.restartsInRow) + Math.max(0, restartCount - previous.restartCount);
+  return (wasStable ? 0 : previous.restartsInRow) + Math.max(startsByAgent, restartCount - previous.restartCount);
 }
 
 /** Tells whether it keeps crashing: many restarts in a row, and not up for long enough since. */

@@ -121,3 +121,18 @@ test('containers of a fenced Project are not the engine`s to restart, also when 
   await world.until(() => isRunning(world, 'cara_shop_db'));
   assert.ok(gate.noted.at(-1)?.length === 2, 'the gate knows of both');
 });
+
+test('a service of a fenced Project that keeps crashing is called a crash loop, until it stays up', async () => {
+  const gate = new Gate();
+  await using world = await runningWorld(gate, [DB, WEB]);
+  for (let crash = 1; crash <= 4; crash += 1) {
+    await world.until(() => isRunning(world, 'cara_shop_db'));
+    await world.clock.advance(500);
+    world.model.exit('cara_shop_db', 7);
+    await world.clock.settle();
+  }
+  await world.until(() => world.latest()?.reason === 'CrashLoop');
+  assert.equal(world.latest()?.phase, 'Failed');
+  assert.match(world.service('db')?.message ?? '', /ended with code 7; the agent has restarted it \d times in a row/u);
+  await world.untilPhase('Running');
+});

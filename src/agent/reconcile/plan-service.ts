@@ -175,6 +175,9 @@ function start(view: ServiceView, container: OurContainer, site: Site): Doing {
   }
   const step: Step = { kind: 'startContainer', service: name, containerId: container.id, ...(isFirst && { inputs }) };
   const doing = act(site, step, view.life === 'down' ? 'Restarting' : 'Starting');
+  if (view.life === 'down' && doing.failure === undefined && isCrashLooping(view.track)) {
+    return failing('Restarting', { reason: 'CrashLoop', message: describeLoop(view) });
+  }
   return view.life === 'down' && doing.message === undefined ? { ...doing, message: describeEnd(view) } : doing;
 }
 
@@ -274,7 +277,8 @@ function describeEnd({ container, track }: ServiceView): string {
 }
 
 function describeLoop(view: ServiceView): string {
-  return `${describeEnd(view)}; the engine has restarted it ${view.track?.restartsInRow ?? 0} times in a row`;
+  const restarter = view.service.container.restart?.name === 'no' ? 'agent' : 'engine'; // of a fenced Project
+  return `${describeEnd(view)}; the ${restarter} has restarted it ${view.track?.restartsInRow ?? 0} times in a row`;
 }
 
 function describeHealth({ state }: OurContainer): string {

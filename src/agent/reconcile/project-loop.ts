@@ -7,6 +7,7 @@
  * Callers  reconciler.ts.
  * Source   Kubernetes' controllers: level-triggered, one item at a time.
  */
+import { deriveFenceTerms } from '../../api/fence.ts';
 import { isLeaving } from '../../api/leaving.ts';
 import type { ProjectObject, StatusReport } from '../../api/project.ts';
 import { Backoff } from '../../base/backoff.ts';
@@ -168,9 +169,10 @@ export class ProjectLoop {
     const nowMs = clock.monotonicMs();
     this.#observed = observed;
     this.#noteContainers(observed);
+    const restarter = this.#order.project !== undefined && deriveFenceTerms(this.#order.project.spec) !== undefined ? 'agent' : 'engine';
     this.#options.onContainers?.(observed.containers);
     this.#tracks = new Map(
-      observed.containers.map((container) => [container.id, trackContainer(this.#tracks.get(container.id), container, nowMs)]),
+      observed.containers.map((container) => [container.id, trackContainer(this.#tracks.get(container.id), container, nowMs, restarter)]),
     );
     const plan = planProject({
       target,
