@@ -2,14 +2,20 @@
  * A process for store-crash.test.ts: several callers write into one SQLite store as fast as they can and print each acknowledgement, until
  * the process is killed. Arguments: path of the database, round, callers.
  */
-import { writeSync } from 'node:fs';
 import { systemClock } from '../../src/base/clock.ts';
 import { createSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import { draft, silentLog } from './store-backends.ts';
 
 const [path = '', round = '', callers = ''] = process.argv.slice(2);
 const store = await createSqliteStore({ path, clock: systemClock, log: silentLog, logSize: 200 });
-writeSync(1, 'ready\n');
+await print('ready');
+
+/** Waits until the reader's end has it: a synchronous write fails where the reader lags (EAGAIN). */
+async function print(line: string): Promise<void> {
+  await new Promise((resolve) => {
+    process.stdout.write(`${line}\n`, resolve);
+  });
+}
 
 /** Each commit makes an object and raises the caller's own counter: both are there or neither is. */
 async function runCaller(caller: number): Promise<never> {
@@ -20,7 +26,7 @@ async function runCaller(caller: number): Promise<never> {
       { op: 'create', object: made },
       step === 1 ? { op: 'create', object: counter } : { op: 'update', object: counter },
     ]);
-    writeSync(1, `${caller} ${step} ${results[0]?.metadata.resourceVersion} ${results[1]?.metadata.resourceVersion}\n`);
+    await print(`${caller} ${step} ${results[0]?.metadata.resourceVersion} ${results[1]?.metadata.resourceVersion}`);
   }
 }
 
