@@ -16,7 +16,8 @@ import { runProgram, StartError, type RunningProgram } from '../base/program.ts'
 import { systemRandom } from '../base/random.ts';
 import { Stopper } from '../base/stopper.ts';
 import { VERSION } from '../base/version.ts';
-import { startParts, type AgentPorts } from './composition.ts';
+import { startParts } from './composition.ts';
+import type { AgentPorts } from './compose/ports.ts';
 import { agentSettings } from './config.ts';
 import { createDockerEngine } from './docker/docker-client.ts';
 import type { Engine } from './docker/engine.ts';

@@ -1,0 +1,75 @@
+/** Registration and heartbeats, put together. Callers: ../composition.ts. */
+import { VERSION } from '../../base/version.ts';
+import type { CaraClient } from '../../client/cara-client.ts';
+import type { ThroughputMonitor } from '../host/throughput.ts';
+import type { AgentServer } from '../http/agent-server.ts';
+import { buildHeartbeat } from '../session/heartbeat-body.ts';
+import { createHeartbeater, heartbeatTimeLimitMs } from '../session/heartbeater.ts';
+import { createRegistrar } from '../session/registrar.ts';
+import type { SelfFence } from '../session/self-fence.ts';
+import { runSession, type StandingCell } from '../session/session.ts';
+import type { Supervision } from '../session/supervision.ts';
+import type { Machine } from './machine.ts';
+import { connect, timed, type Parts } from './ports.ts';
+
+interface Link extends Parts {
+  readonly client: CaraClient;
+  readonly host: Machine;
+  /** undefined: not to be measured */
+  readonly throughput: ThroughputMonitor | undefined;
+  readonly standing: StandingCell;
+  readonly server: AgentServer;
+  readonly supervision: Supervision;
+  readonly fence: SelfFence;
+  readonly relist: () => void;
+}
+
+/** Registration and heartbeats. */
+export function runLink(parts: Link): void {
+  const { config, identity, host, standing, server, stopper, clock, log } = parts;
+  const { hostname, ...hostInfo } = host.info;
+  const info = { ...hostInfo, agentVersion: VERSION };
+  const heartbeater = createHeartbeater({
+    ...timed(parts, 'heartbeater'),
+    client: connect(parts, heartbeatTimeLimitMs(config.HEARTBEAT_INTERVAL)),
+    nodeName: config.NODE_NAME,
+    intervalMs: config.HEARTBEAT_INTERVAL,
+    body: (answer) =>
+      buildHeartbeat({
+        engine: host.engine.state(),
+        host: host.sampler.latest(),
+        network: host.network.latest(),
+        throughput: parts.throughput?.latest(),
+        agentPort: server.port,
+        info,
+        identity: { id: identity.id, bootId: identity.bootId, ...(answer !== undefined && { answer }) },
+        clock: host.clockMeter.condition(),
+      }),
+    onAccepted: (isReturn) => {
+      registrar.confirm();
+      standing.current = 'registered';
+      parts.throughput?.serverAnswered();
+      if (isReturn) {
+        parts.relist();
+      }
+    },
+    onDeleted: () => (standing.current = 'deleted'),
+    onGranted: (grant) => parts.fence.granted(grant),
+    ...(parts.bootClock !== undefined && { bootClock: parts.bootClock }),
+    changed: host.changed,
+  });
+  const registrar = createRegistrar({
+    ...timed(parts, 'registrar'),
+    client: parts.client,
+    nodeName: config.NODE_NAME,
+    registration: () => ({ hostname, info, identity: { id: identity.id, bootId: identity.bootId } }),
+    onRefused: () => (standing.current = 'refused'),
+    hasJoined: () => identity.clusterId() !== undefined,
+    onCluster: async (clusterId) => {
+      await identity.rememberCluster(clusterId);
+      parts.supervision.adopt(clusterId);
+    },
+  });
+  const session = { registrar, heartbeater, onRegistered: parts.relist, standing, firstSample: host.firstSample, clock, log };
+  stopper.spawn('session', (signal) => runSession(session, signal));
+}

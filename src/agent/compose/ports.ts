@@ -1,0 +1,60 @@
+/** What the agent is put together from: its ports, and what each part of it takes. Callers: ../composition.ts and its parts beside this file. */
+import type { BootClock } from '../../base/boot-clock.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import type { Stopper } from '../../base/stopper.ts';
+import { VERSION } from '../../base/version.ts';
+import { createCaraClient, type CaraClient } from '../../client/cara-client.ts';
+import { httpFetch } from '../../client/http-fetch.ts';
+import { createTransport, type FetchFunction, type Transport } from '../../client/transport.ts';
+import type { AgentConfig } from '../config.ts';
+import type { Engine } from '../docker/engine.ts';
+import type { FenceGuard } from '../fence/guard-process.ts';
+import type { HostProbe } from '../host/host-probe.ts';
+import type { FindAddress } from '../host/network-monitor.ts';
+import type { Identity } from '../identity.ts';
+
+export interface AgentPorts {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** without it, the one that DOCKER_HOST names; ended with the agent */
+  readonly engine?: Engine;
+  /** the network to the server */
+  readonly fetch?: FetchFunction;
+  readonly hostProbe?: HostProbe;
+  readonly findAddress?: FindAddress;
+  readonly bootClock?: BootClock;
+  /** without it, a process of its own */
+  readonly fenceGuard?: FenceGuard;
+  /** how long something of ours stands unassigned before it is removed, in milliseconds; default 3 min */
+  readonly orphanAfterMs?: number;
+}
+
+export interface Parts extends AgentPorts {
+  readonly engine: Engine;
+  readonly identity: Identity;
+  readonly stopper: Stopper;
+}
+
+/** The API, as this agent calls it. */
+export function connect(parts: AgentPorts, timeoutMs?: number): CaraClient {
+  return createCaraClient(openTransport(parts, timeoutMs));
+}
+
+export function openTransport({ config, clock, fetch }: AgentPorts, timeoutMs?: number): Transport {
+  return createTransport({
+    serverUrl: config.SERVER_URL,
+    userAgent: `cara-agent/${VERSION}`,
+    clock,
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    fetch: fetch ?? httpFetch,
+  });
+}
+
+/** What every part with a loop takes. */
+export function timed({ clock, random, log }: AgentPorts, component: string) {
+  return { clock, random, log: log.child({ component }) };
+}

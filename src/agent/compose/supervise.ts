@@ -1,0 +1,159 @@
+/** What keeps assignments up and tells of them, put together. Callers: ../composition.ts. */
+import { join } from 'node:path';
+import { ApiError } from '../../api/errors.ts';
+import type { ProjectObject } from '../../api/project.ts';
+import { readBootClock } from '../../base/boot-clock.ts';
+import type { CaraClient } from '../../client/cara-client.ts';
+import { AssignmentFile } from '../assignment-file.ts';
+import { createGuardProcess, FENCE_FILE } from '../fence/guard-process.ts';
+import type { Identity } from '../identity.ts';
+import type { ImageKeeping } from '../images/image-keeping.ts';
+import { createReconciler } from '../reconcile/reconciler.ts';
+import type { AssignmentSink } from '../session/assignment-watcher.ts';
+import { createDroppedProjects, type DroppedProjects } from '../session/dropped-projects.ts';
+import { createSecretReader } from '../session/secret-reader.ts';
+import { SelfFence } from '../session/self-fence.ts';
+import type { StandingCell } from '../session/session.ts';
+import { createStatusReporter, type StatusReporter } from '../session/status-reporter.ts';
+import { createSupervision, type Supervision } from '../session/supervision.ts';
+import { timed, type Parts } from './ports.ts';
+
+/** What runs here, and what is said of it. */
+export function supervise(parts: Parts & { readonly images: ImageKeeping }, client: CaraClient, standing: StandingCell) {
+  const { config, engine, stopper, images } = parts;
+  const file = new AssignmentFile({
+    ...timed(parts, 'assignment-file'),
+    path: join(config.DATA_DIR, 'assignments.json'),
+    nodeName: config.NODE_NAME,
+  });
+  const reporter = createStatusReporter({
+    ...timed(parts, 'status-reporter'),
+    client: {
+      reportStatus: async (project, report, signal) => {
+        if (standing.current === 'refused') {
+          throw new ApiError('Unavailable', 'Cannot report on Projects while another machine holds the name of this node');
+        }
+        await client.reportStatus(project, report, signal);
+      },
+    },
+    onStale: (project, uid, assignment) => {
+      const current = file.find(project);
+      if (current?.metadata.uid === uid && current.status.assignment > assignment) {
+        return; // a newer binding to this node has been told already; its own report follows
+      }
+      clearAway(project, uid);
+    },
+  });
+  const clearAway = (project: string, uid: string): void => {
+    supervision.remove(project, uid);
+    fence.remove(uid);
+    file.delete(project, uid);
+  };
+  const find = (project: string, signal: AbortSignal): Promise<ProjectObject | undefined> => client.projects.find(project, signal);
+  const dropped = createDroppedProjects({
+    ...timed(parts, 'dropped-projects'),
+    nodeName: config.NODE_NAME,
+    find,
+    onStale: (project, uid) => {
+      if (file.find(project)?.metadata.uid !== uid) {
+        clearAway(project, uid); // unless it has come back meanwhile
+      }
+    },
+  });
+  const fence = new SelfFence({
+    ...timed(parts, 'self-fence'),
+    path: join(config.DATA_DIR, FENCE_FILE),
+    engineHost: config.DOCKER_HOST,
+    nodeName: config.NODE_NAME,
+    clusterId: () => supervision.clusterId(),
+    find,
+    guard: parts.fenceGuard ?? createGuardProcess({ dataDir: config.DATA_DIR, clock: parts.clock }),
+    bootClock: parts.bootClock ?? readBootClock(),
+  });
+  const supervision: Supervision = createSupervision({
+    log: parts.log.child({ component: 'supervision' }),
+    spawn: (name, loop) => stopper.spawn(name, loop),
+    createReconciler: (clusterId) =>
+      createReconciler({
+        clock: parts.clock,
+        random: parts.random,
+        log: parts.log, // its parts name themselves
+        engine,
+        clusterId,
+        report: (report) => reporter.report(report),
+        secrets: createSecretReader(client, config.NODE_NAME),
+        images: images.puller,
+        onContainers: (containers) => images.ledger.noteUse(containers),
+        fence,
+        allowedHostPaths: config.ALLOWED_HOST_PATHS ?? [],
+        privileges: { isAllowed: config.ALLOW_PRIVILEGED, node: config.NODE_NAME },
+        ...(parts.orphanAfterMs !== undefined && { orphanAfterMs: parts.orphanAfterMs }),
+      }),
+  });
+  return { supervision, reporter, file, fence, dropped };
+}
+
+/** Those that keep assignments up; the fence is told first, as the reconciler asks it. */
+interface Keepers {
+  readonly supervision: Supervision;
+  readonly fence: SelfFence;
+}
+
+/** Keeps up what was assigned when the agent last ran, before anyone has been asked. */
+export async function resume(identity: Identity, file: AssignmentFile, { supervision, fence }: Keepers): Promise<void> {
+  const clusterId = identity.clusterId();
+  if (clusterId === undefined) {
+    return;
+  }
+  supervision.adopt(clusterId);
+  const projects = await file.read(clusterId);
+  if (projects !== undefined) {
+    fence.assign(projects, 'file');
+    supervision.assign(
+      projects.map((project) => ({ project })),
+      'file',
+    );
+  }
+}
+
+export function toSink(
+  { supervision, fence, dropped }: Keepers & { readonly dropped: DroppedProjects },
+  reporter: StatusReporter,
+  file: AssignmentFile,
+): AssignmentSink {
+  return {
+    replaceAll: (clusterId: string, projects: readonly ProjectObject[]) => {
+      fence.assign(projects, 'server');
+      supervision.assign(
+        projects.map((project) => ({ project })),
+        'server',
+      );
+      const uids = new Set(projects.map(({ metadata }) => metadata.uid));
+      dropped.ask(file.list().filter(({ metadata }) => !uids.has(metadata.uid)));
+      file.replaceAll(clusterId, projects);
+      projects.forEach((project) => reporter.compare(project));
+    },
+    put: (project) => {
+      fence.put(project);
+      supervision.upsert({ project });
+      file.put(project);
+      reporter.compare(project);
+    },
+    remove: (project, uid) => {
+      reporter.forget(uid);
+      supervision.remove(project, uid);
+      fence.remove(uid);
+      file.delete(project, uid);
+    },
+  };
+}
+
+/** While another machine holds the name, what is assigned to it is that one's; each registration is followed by a fresh list. */
+export function whileWelcome(standing: StandingCell, sink: AssignmentSink): AssignmentSink {
+  const isWelcome = (): boolean => standing.current !== 'refused';
+  return {
+    replaceAll: (clusterId, projects) => (isWelcome() ? sink.replaceAll(clusterId, projects) : undefined),
+    put: (project) => (isWelcome() ? sink.put(project) : undefined),
+    remove: (project, uid) => (isWelcome() ? sink.remove(project, uid) : undefined),
+  };
+}
