@@ -7,6 +7,7 @@
  * Callers  routes/resource-routes.ts.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { toProblem } from '../../api/errors.ts';
 import type { WatchEvent, WatchFailure } from '../../api/watch-event.ts';
@@ -55,7 +56,10 @@ export async function sendWatch<Item extends StoredObject>(
   });
   const lines = readLines(deps.store, watch, ended.signal);
   const first = await lines.next();
-  reply.raw.setTimeout(STUCK_MS);
+  const { socket } = request.raw;
+  if (socket instanceof Socket) {
+    socket.setTimeout(STUCK_MS); // in the simulation there is none, and no timer may be set
+  }
   reply.header('content-type', 'application/x-ndjson').header('x-accel-buffering', 'no');
   const stream = first.done === true ? [] : tell(deps, watch.kind, { first: first.value, lines, requestId: request.id });
   return reply.send(Readable.from(stream, { objectMode: false, highWaterMark: 1 }));
