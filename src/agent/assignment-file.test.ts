@@ -6,12 +6,20 @@ import { pino } from 'pino';
 import { makeProject } from '../../test/support/projects.ts';
 import { makeScratch } from '../../test/support/scratch.ts';
 import { VirtualClock } from '../../test/support/virtual-clock.ts';
+import { systemDisk } from '../base/disk.ts';
 import { systemRandom } from '../base/random.ts';
 import { AssignmentFile } from './assignment-file.ts';
 
 const log = pino({ level: 'silent' });
 const open = (folder: string, nodeName = 'worker-01'): AssignmentFile =>
-  new AssignmentFile({ path: join(folder, 'assignments.json'), nodeName, clock: new VirtualClock(), random: systemRandom, log });
+  new AssignmentFile({
+    disk: systemDisk,
+    path: join(folder, 'assignments.json'),
+    nodeName,
+    clock: new VirtualClock(),
+    random: systemRandom,
+    log,
+  });
 
 /** Runs the writer until it has written what it was told. */
 async function flush(file: AssignmentFile): Promise<void> {

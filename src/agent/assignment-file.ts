@@ -6,12 +6,11 @@
  * Never    blocks who changes it: a loop writes, and only when something that matters changed (steady state writes nothing).
  * Callers  session/assignment-watcher.ts changes it; main.ts reads it at start.
  */
-import { readFile, rename } from 'node:fs/promises';
 import { isLeaving } from '../api/leaving.ts';
 import type { ProjectObject } from '../api/project.ts';
-import { writeFileAtomically } from '../base/atomic-file.ts';
 import { Backoff } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
+import type { Disk } from '../base/disk.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { Wakeup } from '../base/wakeup.ts';
@@ -19,6 +18,7 @@ import { Outage } from './session/outage.ts';
 
 export interface AssignmentFileOptions {
   readonly path: string;
+  readonly disk: Disk;
   readonly nodeName: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -127,7 +127,7 @@ export class AssignmentFile {
       node: this.#options.nodeName,
       projects: [...this.#projects.values()],
     };
-    await writeFileAtomically(this.#options.path, `${JSON.stringify(content)}\n`);
+    await this.#options.disk.writeText(this.#options.path, `${JSON.stringify(content)}\n`);
     this.#written = fingerprint;
   }
 
@@ -147,14 +147,14 @@ export class AssignmentFile {
   }
 
   async #readContent(): Promise<Content | undefined> {
-    const { path, log } = this.#options;
-    let text: string;
+    const { path, disk, log } = this.#options;
+    let text: string | undefined;
     try {
-      text = await readFile(path, 'utf8');
+      text = await disk.readText(path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-        log.warn({ path, detail: String(error) }, 'assignment file cannot be read: nothing is cleared away until the server answers');
-      }
+      log.warn({ path, detail: String(error) }, 'assignment file cannot be read: nothing is cleared away until the server answers');
+    }
+    if (text === undefined) {
       return undefined;
     }
     const content = parse(text);
@@ -165,10 +165,12 @@ export class AssignmentFile {
   }
 
   async #setAside(): Promise<void> {
-    const { path, clock, log } = this.#options;
+    const { path, disk, clock, log } = this.#options;
     const aside = `${path}.corrupt-${new Date(clock.wallMs()).toISOString().replaceAll(/[:.]/gu, '')}`;
     log.warn({ path, aside }, 'assignment file is corrupt and set aside: nothing is cleared away until the server answers');
-    await rename(path, aside).catch((error: unknown) => log.warn({ path, detail: String(error) }, 'assignment file cannot be set aside'));
+    await disk
+      .rename(path, aside)
+      .catch((error: unknown) => log.warn({ path, detail: String(error) }, 'assignment file cannot be set aside'));
   }
 }
 

@@ -23,7 +23,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
   const standing: StandingCell = { current: 'joining' };
   const host = watchHost(ports);
   const parts = { ...ports, fetch: host.clockMeter.wrap(ports.fetch ?? httpFetch) };
-  const server = await startAgentServer({
+  const server = await (ports.listen ?? startAgentServer)({
     host: config.AGENT_HOST ?? defaultAgentHost(await host.overlay.readAtStart(stopper.signal)),
     port: config.AGENT_PORT,
     routes: [
@@ -41,6 +41,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
   const images = await createImageKeeping({
     engine: pulls.engine,
     dataDir: config.DATA_DIR,
+    disk: ports.disk,
     assigned: () => file.all(),
     isUnderPressure: host.isDiskLow,
     readFreeBytes: host.readFreeBytes,

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { makeScratch } from '../../test/support/scratch.ts';
 import { StartError } from '../base/program.ts';
+import { systemDisk } from '../base/disk.ts';
 import { systemRandom } from '../base/random.ts';
 import { loadIdentity } from './identity.ts';
 
 it('loadIdentity() makes an identity once, for its owner alone, with another bootId at each start', async () => {
   using scratch = makeScratch();
-  const first = await loadIdentity(scratch.path, systemRandom);
-  const second = await loadIdentity(scratch.path, systemRandom);
+  const first = await loadIdentity(systemDisk, scratch.path, systemRandom);
+  const second = await loadIdentity(systemDisk, scratch.path, systemRandom);
   assert.equal(second.id, first.id);
   assert.notEqual(second.bootId, first.bootId);
   assert.equal(statSync(join(scratch.path, 'identity.json')).mode & 0o777, 0o600);
@@ -18,11 +19,11 @@ it('loadIdentity() makes an identity once, for its owner alone, with another boo
 
 it('loadIdentity() remembers the cluster that was joined last', async () => {
   using scratch = makeScratch();
-  const first = await loadIdentity(scratch.path, systemRandom);
+  const first = await loadIdentity(systemDisk, scratch.path, systemRandom);
   assert.equal(first.clusterId(), undefined);
   await first.rememberCluster('c1');
   assert.equal(first.clusterId(), 'c1');
-  const second = await loadIdentity(scratch.path, systemRandom);
+  const second = await loadIdentity(systemDisk, scratch.path, systemRandom);
   assert.equal(second.clusterId(), 'c1');
   assert.equal(second.id, first.id);
 });
@@ -33,7 +34,7 @@ for (const content of ['', 'garbage', '{}', '{"id":"short"}', '{"id":"12345678",
     const path = join(scratch.path, 'identity.json');
     writeFileSync(path, content);
     await assert.rejects(
-      loadIdentity(scratch.path, systemRandom),
+      loadIdentity(systemDisk, scratch.path, systemRandom),
       (error) =>
         error instanceof StartError && error.message.includes(path) && /restore it from a backup, or remove it/u.test(error.message),
     );

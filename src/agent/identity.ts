@@ -6,9 +6,8 @@
  * Never    makes a new identity where an old one cannot be read: the server would take the machine for another one.
  * Callers  main.ts loads it; session/registrar.ts sends it and remembers the cluster.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileAtomically } from '../base/atomic-file.ts';
+import type { Disk } from '../base/disk.ts';
 import { explainFileError } from '../base/file-error.ts';
 import { StartError } from '../base/program.ts';
 import type { Random } from '../base/random.ts';
@@ -29,30 +28,30 @@ interface Stored {
 }
 
 /** Reads the identity, or makes it at the first start. @throws {StartError} when the folder or the file cannot be used */
-export async function loadIdentity(dataDir: string, random: Random): Promise<Identity> {
+export async function loadIdentity(disk: Disk, dataDir: string, random: Random): Promise<Identity> {
   const path = join(dataDir, 'identity.json');
-  let stored = (await read(path)) ?? (await write(path, { id: random.uuid() }));
+  let stored = (await read(disk, path)) ?? (await write(disk, path, { id: random.uuid() }));
   return {
     id: stored.id,
     bootId: random.uuid(),
     clusterId: () => stored.clusterId,
     rememberCluster: async (clusterId) => {
       if (stored.clusterId !== clusterId) {
-        stored = await write(path, { ...stored, clusterId });
+        stored = await write(disk, path, { ...stored, clusterId });
       }
     },
   };
 }
 
-async function read(path: string): Promise<Stored | undefined> {
-  let content: string;
+async function read(disk: Disk, path: string): Promise<Stored | undefined> {
+  let content: string | undefined;
   try {
-    content = await readFile(path, 'utf8');
+    content = await disk.readText(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      return undefined;
-    }
     throw unusable(path, error);
+  }
+  if (content === undefined) {
+    return undefined;
   }
   const stored = parse(content);
   if (stored === undefined) {
@@ -75,9 +74,9 @@ function parse(content: string): Stored | undefined {
   return undefined;
 }
 
-async function write(path: string, stored: Stored): Promise<Stored> {
+async function write(disk: Disk, path: string, stored: Stored): Promise<Stored> {
   try {
-    await writeFileAtomically(path, `${JSON.stringify(stored)}\n`);
+    await disk.writeText(path, `${JSON.stringify(stored)}\n`);
   } catch (error) {
     throw unusable(path, error);
   }

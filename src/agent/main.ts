@@ -6,12 +6,10 @@
  * Callers  bin/cara-agent; tests and the simulation call `startAgent`.
  */
 import os from 'node:os';
-import { join } from 'node:path';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { redactConfig } from '../base/config.ts';
 import { createLogger } from '../base/log.ts';
-import { makeDataDir } from '../base/data-dir.ts';
-import { acquirePidLock } from '../base/pid-lock.ts';
+import { systemDisk, type Disk } from '../base/disk.ts';
 import { runProgram, StartError, type RunningProgram } from '../base/program.ts';
 import { systemRandom } from '../base/random.ts';
 import { Stopper } from '../base/stopper.ts';
@@ -36,7 +34,8 @@ export interface RunningAgent extends RunningProgram {
 export async function startAgent(ports: AgentPorts): Promise<RunningAgent> {
   const { config, log } = ports;
   const engine = ports.engine ?? openEngine(config.DOCKER_HOST, ports.clock); // before anything is written: it may be refused
-  const lock = await takeDataDir(config.DATA_DIR);
+  const disk = ports.disk ?? systemDisk;
+  const lock = await takeDataDir(disk, config.DATA_DIR);
   const { promise: failed, resolve: onFailed } = Promise.withResolvers<unknown>();
   const stopper = new Stopper((loop, error) => {
     const fields = error instanceof StartError ? { detail: error.message } : { err: error };
@@ -44,8 +43,8 @@ export async function startAgent(ports: AgentPorts): Promise<RunningAgent> {
     onFailed(error);
   });
   try {
-    const identity = await loadIdentity(config.DATA_DIR, ports.random);
-    const { server, standing } = await startParts({ ...ports, engine, identity, stopper });
+    const identity = await loadIdentity(disk, config.DATA_DIR, ports.random);
+    const { server, standing } = await startParts({ ...ports, disk, engine, identity, stopper });
     log.info({ url: server.url }, 'agent listening');
     log.info({ node: config.NODE_NAME, serverUrl: config.SERVER_URL, version: VERSION }, 'agent started');
     return {
@@ -67,11 +66,10 @@ export async function startAgent(ports: AgentPorts): Promise<RunningAgent> {
   }
 }
 
-async function takeDataDir(dataDir: string): Promise<{ readonly release: () => void }> {
-  let lock: ReturnType<typeof acquirePidLock>;
+async function takeDataDir(disk: Disk, dataDir: string): Promise<{ readonly release: () => void }> {
+  let lock: Awaited<ReturnType<Disk['takeFolder']>>;
   try {
-    await makeDataDir(dataDir);
-    lock = acquirePidLock(join(dataDir, AGENT_LOCK));
+    lock = await disk.takeFolder(dataDir, AGENT_LOCK);
   } catch (error) {
     throw unusable(dataDir, error);
   }

@@ -11,6 +11,7 @@ import { pino } from 'pino';
 import { createDockerEngine } from '../../src/agent/docker/docker-client.ts';
 import { createImageKeeping } from '../../src/agent/images/image-keeping.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { systemDisk } from '../../src/base/disk.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { makeProject } from '../support/projects.ts';
 import { makeScratch } from '../support/scratch.ts';
@@ -196,6 +197,7 @@ test('images that the agent pulled go when no Project needs them, and no others'
     engine,
     clock,
     dataDir: scratch.path,
+    disk: systemDisk,
     assigned: () => [makeProject({ services: [{ name: 'web', image: `${registry.host}/team/app:3` }] })],
     isUnderPressure: () => false,
     readFreeBytes: async () => await Promise.resolve(0),

@@ -14,6 +14,7 @@ import { SelfFence } from '../../src/agent/session/self-fence.ts';
 import { ApiError, hasReason } from '../../src/api/errors.ts';
 import { isLeaving } from '../../src/api/leaving.ts';
 import type { ProjectObject, StatusReport } from '../../src/api/project.ts';
+import { systemDisk } from '../../src/base/disk.ts';
 import type { Random } from '../../src/base/random.ts';
 import { type ControlLoops, manifestOf, NODE_TIMEOUT_MS, startControlLoops } from './control-loops.ts';
 import { ModelEngine } from './model-engine.ts';
@@ -187,6 +188,7 @@ export class Machine {
     const reports = new Map<string, StatusReport>();
     const fence = new SelfFence({
       path: this.#options.path,
+      disk: systemDisk,
       engineHost: 'unix:///engine',
       nodeName: this.name,
       clusterId: () => CLUSTER,
@@ -317,7 +319,7 @@ export class Machine {
     const ended = new AbortController();
     const running = runFenceGuard(
       {
-        read: () => readFenceFile(this.#options.path),
+        read: () => readFenceFile(systemDisk, this.#options.path),
         openEngine: () => ({
           listContainers: async (options, signal) =>
             (await this.model.engine.listContainers(options, signal)).filter(({ state }) => state === 'running'),

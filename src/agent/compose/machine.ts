@@ -43,6 +43,7 @@ export function watchHost(parts: Parts) {
     ...timed(parts, 'overlay-network'),
     socketPath: config.TAILSCALE_SOCKET,
     serverUrl: config.SERVER_URL,
+    ...(parts.fetchTailscaleStatus !== undefined && { fetchStatus: parts.fetchTailscaleStatus }),
   });
   const network = createNetworkMonitor({
     ...timed(parts, 'network-monitor'),

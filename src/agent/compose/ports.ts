@@ -1,6 +1,7 @@
 /** What the agent is put together from: its ports, and what each part of it takes. Callers: ../composition.ts and its parts beside this file. */
 import type { BootClock } from '../../base/boot-clock.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { Disk } from '../../base/disk.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Stopper } from '../../base/stopper.ts';
@@ -13,6 +14,8 @@ import type { Engine } from '../docker/engine.ts';
 import type { FenceGuard } from '../fence/guard-process.ts';
 import type { HostProbe } from '../host/host-probe.ts';
 import type { FindAddress } from '../host/network-monitor.ts';
+import type { FetchTailscaleStatus } from '../host/overlay-network.ts';
+import type { startAgentServer } from '../http/agent-server.ts';
 import type { Identity } from '../identity.ts';
 
 export interface AgentPorts {
@@ -24,7 +27,14 @@ export interface AgentPorts {
   readonly engine?: Engine;
   /** the network to the server */
   readonly fetch?: FetchFunction;
+  /** of the agent's own HTTP server; without it, a real one on AGENT_PORT */
+  readonly listen?: typeof startAgentServer;
+  /** where the agent's files are kept */
+  readonly disk?: Disk;
   readonly hostProbe?: HostProbe;
+  readonly fetchTailscaleStatus?: FetchTailscaleStatus;
+  /** the machine's routes, as CIDR blocks */
+  readonly readRoutes?: () => Promise<readonly string[]>;
   readonly findAddress?: FindAddress;
   readonly bootClock?: BootClock;
   /** without it, a process of its own */
@@ -35,6 +45,7 @@ export interface AgentPorts {
 
 export interface Parts extends AgentPorts {
   readonly engine: Engine;
+  readonly disk: Disk;
   readonly identity: Identity;
   readonly stopper: Stopper;
 }

@@ -24,6 +24,7 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, clie
   const file = new AssignmentFile({
     ...timed(parts, 'assignment-file'),
     path: join(config.DATA_DIR, 'assignments.json'),
+    disk: parts.disk,
     nodeName: config.NODE_NAME,
   });
   const reporter = createStatusReporter({
@@ -63,6 +64,7 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, clie
   const fence = new SelfFence({
     ...timed(parts, 'self-fence'),
     path: join(config.DATA_DIR, FENCE_FILE),
+    disk: parts.disk,
     engineHost: config.DOCKER_HOST,
     nodeName: config.NODE_NAME,
     clusterId: () => supervision.clusterId(),
@@ -87,6 +89,7 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, clie
         fence,
         allowedHostPaths: config.ALLOWED_HOST_PATHS ?? [],
         privileges: { isAllowed: config.ALLOW_PRIVILEGED, node: config.NODE_NAME },
+        ...(parts.readRoutes !== undefined && { readRoutes: parts.readRoutes }),
         ...(parts.orphanAfterMs !== undefined && { orphanAfterMs: parts.orphanAfterMs }),
       }),
   });

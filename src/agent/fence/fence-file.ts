@@ -7,8 +7,8 @@
  * Callers  session/self-fence.ts writes, guard.ts reads.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import type { FenceGrant } from '../../api/fence.ts';
+import type { Disk } from '../../base/disk.ts';
 
 export interface FenceRecord {
   /** all times are of this boot */
@@ -32,32 +32,18 @@ export interface FenceEntry {
 }
 
 const FORMAT = 1; // of another format is another file name: an older guard must not misread a newer agent's
-const BLOCK = 4096;
 const LEAST_SIZE = 65_536; // bytes, some 150 Projects: a file that has its blocks can be written on a full disk
 
 /** @throws what the file system says; the content of before then stands */
-export function writeFenceFile(path: string, record: FenceRecord): void {
+export function writeFenceFile(disk: Disk, path: string, record: FenceRecord): void {
   const json = JSON.stringify({ format: FORMAT, ...record });
-  const line = Buffer.from(`${digestOf(json)} ${json}\n`);
-  const bytes = Buffer.alloc(Math.ceil(line.length / BLOCK) * BLOCK, ' ');
-  line.copy(bytes);
-  const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
-  try {
-    const { size } = fstatSync(file);
-    const leastSize = Math.max(LEAST_SIZE, bytes.length);
-    if (size < leastSize) {
-      writeAll(file, Buffer.alloc(leastSize - size, ' '), size); // fails for want of space before anything is lost
-    }
-    writeAll(file, bytes, 0);
-  } finally {
-    closeSync(file);
-  }
+  disk.overwriteNow(path, `${digestOf(json)} ${json}\n`, LEAST_SIZE);
 }
 
 /** @returns undefined when there is none, or it is damaged */
-export function readFenceFile(path: string): FenceRecord | undefined {
+export function readFenceFile(disk: Disk, path: string): FenceRecord | undefined {
   try {
-    const [line = ''] = readFileSync(path, 'utf8').split('\n', 1);
+    const [line = ''] = (disk.readTextNow(path) ?? '').split('\n', 1);
     const json = line.slice(line.indexOf(' ') + 1);
     if (line !== `${digestOf(json)} ${json}`) {
       return undefined;
@@ -66,12 +52,6 @@ export function readFenceFile(path: string): FenceRecord | undefined {
     return format === FORMAT ? record : undefined;
   } catch {
     return undefined;
-  }
-}
-
-function writeAll(file: number, bytes: Buffer, position: number): void {
-  if (writeSync(file, bytes, 0, bytes.length, position) < bytes.length) {
-    throw new Error('Cannot write the fence file as there is no space left on the device');
   }
 }
 

@@ -8,6 +8,7 @@ import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { readBootClock } from '../../base/boot-clock.ts';
 import { systemClock } from '../../base/clock.ts';
+import { systemDisk } from '../../base/disk.ts';
 import { createLogger } from '../../base/log.ts';
 import { acquirePidLock, findPidLockHolder } from '../../base/pid-lock.ts';
 import { createDockerEngine } from '../docker/docker-client.ts';
@@ -34,7 +35,7 @@ if ('release' in lock) {
     return engine;
   };
   const options = {
-    read: () => readFenceFile(join(dataDir, FENCE_FILE)),
+    read: () => readFenceFile(systemDisk, join(dataDir, FENCE_FILE)),
     openEngine,
     killProcesses,
     isAgentAlive: () => findPidLockHolder(join(dataDir, AGENT_LOCK)) !== undefined,

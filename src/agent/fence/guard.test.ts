@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { systemDisk } from '../../base/disk.ts';
 import { until } from '../../../scripts/lib/wait.ts';
 import { makeScratch } from '../../../test/support/scratch.ts';
 import { silentLog } from '../../../test/support/store-backends.ts';
@@ -178,15 +179,15 @@ test('killProcesses() kills those whose control group names the container, and n
 test('readFenceFile() finds what writeFenceFile() wrote, also after longer content, and nothing in what is damaged', () => {
   using scratch = makeScratch();
   const path = join(scratch.path, 'fence.json');
-  assert.equal(readFenceFile(path), undefined);
+  assert.equal(readFenceFile(systemDisk, path), undefined);
   const long = { bootId: 'b', engineHost: 'h', entries: Array.from({ length: 400 }, (_, index) => entryOf(`u${index}`, index)) };
   const short = { bootId: 'b', engineHost: 'h', entries: [entryOf('u1', null)] };
   for (const record of [short, long, short]) {
-    writeFenceFile(path, record);
-    assert.deepEqual(readFenceFile(path), record);
+    writeFenceFile(systemDisk, path, record);
+    assert.deepEqual(readFenceFile(systemDisk, path), record);
   }
   writeFileSync(path, 'torn', { flag: 'r+' });
-  assert.equal(readFenceFile(path), undefined);
+  assert.equal(readFenceFile(systemDisk, path), undefined);
   rmSync(path);
-  assert.equal(readFenceFile(path), undefined);
+  assert.equal(readFenceFile(systemDisk, path), undefined);
 });

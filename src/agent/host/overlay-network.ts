@@ -38,11 +38,16 @@ export interface OverlayNetwork {
 /** The addresses of a host name. */
 export type LookUp = (hostname: string) => Promise<readonly string[]>;
 
+/** The status of Tailscale's daemon, parsed. */
+export type FetchTailscaleStatus = typeof fetchTailscaleStatus;
+
 export interface OverlayNetworkOptions {
   readonly socketPath: string;
   readonly serverUrl: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** default: over its socket */
+  readonly fetchStatus?: FetchTailscaleStatus;
   /** default: what the system's resolver says */
   readonly lookUp?: LookUp;
 }
@@ -71,7 +76,7 @@ export function createOverlayNetwork(options: OverlayNetworkOptions): OverlayNet
     try {
       using deadline = withDeadline(clock, TIME_LIMIT_MS, signal);
       const [answer, server] = await Promise.all([
-        abortable(fetchTailscaleStatus(options.socketPath, deadline.signal), deadline.signal),
+        abortable((options.fetchStatus ?? fetchTailscaleStatus)(options.socketPath, deadline.signal), deadline.signal),
         findServerPlace(options, deadline.signal),
       ]);
       const status = decodeTailscaleStatus(answer);

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
+import { systemDisk } from '../../base/disk.ts';
 import { ModelEngine } from '../../../test/support/model-engine.ts';
 import { makeProject } from '../../../test/support/projects.ts';
 import { makeScratch } from '../../../test/support/scratch.ts';
@@ -24,7 +25,7 @@ class Site {
   isUnderPressure = false;
 
   constructor(path = '/nowhere/images.json') {
-    this.ledger = new ImageLedger({ path, clock: this.clock, random, log });
+    this.ledger = new ImageLedger({ disk: systemDisk, path, clock: this.clock, random, log });
   }
 
   /** As the agent would: pulled, and noted. */

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { ProjectObject } from '../../api/project.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { Disk } from '../../base/disk.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Stopper } from '../../base/stopper.ts';
@@ -13,6 +14,7 @@ import { createImagePuller, type ImagePuller } from './image-puller.ts';
 export interface ImageKeepingOptions {
   readonly engine: Engine;
   readonly dataDir: string;
+  readonly disk: Disk;
   /** Undefined while it is not known. */
   readonly assigned: () => readonly ProjectObject[] | undefined;
   readonly isUnderPressure: () => boolean;

@@ -6,10 +6,9 @@
  * Never    blocks who changes it: a loop writes, and only what changed.
  * Callers  image-puller.ts and reconcile/project-loop.ts note, image-cleaner.ts reads and forgets; composition.ts makes it.
  */
-import { readFile } from 'node:fs/promises';
-import { writeFileAtomically } from '../../base/atomic-file.ts';
 import { Backoff } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { Disk } from '../../base/disk.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { Wakeup } from '../../base/wakeup.ts';
@@ -32,6 +31,7 @@ export interface UsedImage {
 
 export interface ImageLedgerOptions {
   readonly path: string;
+  readonly disk: Disk;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -59,9 +59,12 @@ export class ImageLedger {
 
   /** Takes in what an earlier run has noted. */
   async read(): Promise<void> {
-    const { path, log } = this.#options;
+    const { path, disk, log } = this.#options;
     try {
-      const text = await readFile(path, 'utf8');
+      const text = await disk.readText(path);
+      if (text === undefined) {
+        return;
+      }
       const content = JSON.parse(text) as Content;
       if (content.format !== 1) {
         throw new Error(`its format is ${String(content.format)}`);
@@ -72,9 +75,7 @@ export class ImageLedger {
       used.forEach(([uid, services]) => this.#used.set(uid, services));
       this.#written = this.#content();
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-        log.warn({ path, detail: String(error) }, 'image ledger cannot be read: images pulled before are never cleaned up');
-      }
+      log.warn({ path, detail: String(error) }, 'image ledger cannot be read: images pulled before are never cleaned up');
     }
   }
 
@@ -150,7 +151,7 @@ export class ImageLedger {
   async #flush(): Promise<void> {
     const content = this.#content();
     if (content !== this.#written) {
-      await writeFileAtomically(this.#options.path, content);
+      await this.#options.disk.writeText(this.#options.path, content);
       this.#written = content;
     }
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { systemDisk } from '../../base/disk.ts';
 import { boundOf } from '../../../test/support/resources.ts';
 import { makeScratch } from '../../../test/support/scratch.ts';
 import { silentLog } from '../../../test/support/store-backends.ts';
@@ -42,6 +43,7 @@ class World implements AsyncDisposable {
   #create(): SelfFence {
     return new SelfFence({
       path: this.path,
+      disk: systemDisk,
       engineHost: 'unix:///engine',
       nodeName: 'n1',
       clusterId: () => this.cluster,
@@ -223,7 +225,7 @@ test('after a reboot, and where the file is damaged or gone, nothing fenced may 
 test('the file has each container before it is admitted, each grant, and each shorter after at once', async () => {
   await using world = new World();
   await world.open();
-  const entry = () => readFenceFile(world.path)?.entries[0];
+  const entry = () => readFenceFile(systemDisk, world.path)?.entries[0];
   assert.deepEqual(entry()?.containers, ['c-1']);
   await world.clock.advance(5000);
   world.grant(60_000);
@@ -233,7 +235,7 @@ test('the file has each container before it is admitted, each grant, and each sh
   world.fence.note(shop('30s'), ['c-1', 'c-2']);
   assert.deepEqual(entry()?.containers, ['c-1', 'c-2']);
   world.fence.remove(shop().metadata.uid);
-  assert.deepEqual(readFenceFile(world.path)?.entries, []);
+  assert.deepEqual(readFenceFile(systemDisk, world.path)?.entries, []);
 });
 
 test('admit() refuses where no guard runs', async () => {
@@ -249,9 +251,9 @@ test('a grant of another control plane does not renew what this one had, which g
   world.cluster = 'c2';
   await world.clock.advance(30_000);
   world.grant();
-  assert.equal(readFenceFile(world.path)?.entries[0]?.grant?.sentAtMs, 0);
+  assert.equal(readFenceFile(systemDisk, world.path)?.entries[0]?.grant?.sentAtMs, 0);
   world.fence.assign([], 'server');
-  assert.equal(readFenceFile(world.path)?.entries.length, 1);
+  assert.equal(readFenceFile(systemDisk, world.path)?.entries.length, 1);
   await world.clock.advance(300_000);
-  assert.equal(readFenceFile(world.path)?.entries.length, 0);
+  assert.equal(readFenceFile(systemDisk, world.path)?.entries.length, 0);
 });

@@ -18,6 +18,7 @@ import type { ProjectObject } from '../../api/project.ts';
 import { isLeaving } from '../../api/leaving.ts';
 import type { BootClock } from '../../base/boot-clock.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
+import type { Disk } from '../../base/disk.ts';
 import type { Logger } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import { readFenceFile, writeFenceFile, type FenceEntry } from '../fence/fence-file.ts';
@@ -34,6 +35,7 @@ const CONTAINERS_KEPT = 64; // ids of a Project that are kept though not all of 
 
 export interface SelfFenceOptions {
   readonly path: string;
+  readonly disk: Disk;
   readonly engineHost: string;
   readonly nodeName: string;
   /** the control plane that this node has joined */
@@ -73,7 +75,7 @@ export class SelfFence implements FenceGate {
 
   constructor(options: SelfFenceOptions) {
     this.#options = options;
-    const before = readFenceFile(options.path);
+    const before = readFenceFile(options.disk, options.path);
     const isSameBoot = before !== undefined && before.bootId === options.bootClock.bootId;
     for (const entry of before?.entries ?? []) {
       this.#fenced.set(entry.uid, newFenced(isSameBoot ? entry : { ...entry, grant: null }));
@@ -354,9 +356,9 @@ export class SelfFence implements FenceGate {
   }
 
   #write(): void {
-    const { path, engineHost, bootClock } = this.#options;
+    const { path, disk, engineHost, bootClock } = this.#options;
     const entries = [...this.#fenced.values()].map(({ entry }) => entry);
-    writeFenceFile(path, { bootId: bootClock.bootId ?? '', engineHost, entries });
+    writeFenceFile(disk, path, { bootId: bootClock.bootId ?? '', engineHost, entries });
   }
 }
 
