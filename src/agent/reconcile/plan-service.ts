@@ -1,5 +1,6 @@
 /** Plans one service: the next step towards what the spec asks for, and what is true of it now: pure. */
 import type { ServiceState, ServiceStatus } from '../../api/project.ts';
+import { judgeHealth } from '../health/verdict.ts';
 import type { Agenda } from './agenda.ts';
 import { isCrashLooping, stableAtMs } from './container-track.ts';
 import { dependencyFailure, type Dependency } from './dependencies.ts';
@@ -12,7 +13,6 @@ import type { Step } from './steps.ts';
 
 const RECHECK_MS = 1000; // for what ends without an event that we could trust, such as a removal
 const MAX_MESSAGE = 4096; // as in the schema of ServiceStatus
-const MAX_PROBE_OUTPUT = 300;
 
 /** What the services of a Project share. */
 export interface Site {
@@ -281,11 +281,9 @@ function describeLoop(view: ServiceView): string {
   return `${describeEnd(view)}; the ${restarter} has restarted it ${view.track?.restartsInRow ?? 0} times in a row`;
 }
 
-function describeHealth({ state }: OurContainer): string {
-  const probe = state.health?.log.at(-1);
-  const output = probe?.output.trim().slice(0, MAX_PROBE_OUTPUT) ?? '';
-  const code = probe === undefined ? '' : `, last with code ${probe.exitCode}`;
-  return `Its health check fails${code}${output === '' ? '' : `: ${output}`}`;
+function describeHealth(container: OurContainer): string {
+  const { lastResult } = judgeHealth(container);
+  return `Its health check fails${lastResult === undefined ? '' : `, last with ${lastResult}`}`;
 }
 
 function toStatus(view: ServiceView, { state, message, failure }: Doing, site: Site): ServiceStatus {

@@ -1,6 +1,7 @@
 /** Service view: one service's container, judged against what is asked for: pure. */
 import type { ContainerDetail } from '../docker/docker-types.ts';
 import type { ContainerOwner } from '../docker/names.ts';
+import { judgeHealth } from '../health/verdict.ts';
 import { isCrashLooping, stableAtMs, type ContainerTrack } from './container-track.ts';
 import type { Dependency } from './dependencies.ts';
 import type { DesiredProject, DesiredService } from './desired.ts';
@@ -90,7 +91,7 @@ function judgeState(
   service: DesiredService,
   { track, nowMs }: { track: ContainerTrack | undefined; nowMs: number },
 ): Exclude<Life, 'missing' | 'outdated'> {
-  const { status, health } = container.state;
+  const { status } = container.state;
   switch (status) {
     case 'created':
     case 'paused':
@@ -102,12 +103,17 @@ function judgeState(
       if (isCrashLooping(track) && stableAtMs(track, nowMs) !== undefined) {
         return 'crash-looping';
       }
-      return health === undefined || health.status === 'healthy' ? 'running' : health.status;
+      return judgeRunning(container);
     case 'exited':
       return judgeEnd(service, container);
     default:
       return status satisfies never;
   }
+}
+
+function judgeRunning(container: OurContainer): 'running' | 'starting' | 'unhealthy' {
+  const { kind } = judgeHealth(container);
+  return kind === 'unchecked' || kind === 'healthy' ? 'running' : kind;
 }
 
 function judgeEnd({ restartPolicy }: DesiredService, { state }: OurContainer): 'down' | 'completed' | 'ended' {
@@ -161,7 +167,7 @@ export function judgeDependency({ condition }: Dependency, { service, container,
     case 'Started':
       return ['starting', 'running', 'unhealthy', 'completed', 'ended'].includes(life) ? 'met' : 'unmet';
     case 'Healthy':
-      if (life === 'running' && container?.state.health === undefined) {
+      if (life === 'running' && container !== undefined && judgeHealth(container).kind === 'unchecked') {
         return { impossible: `waits for "${service.name}" to be healthy, which has no health check: give it one, or depend on Started` };
       }
       if (life === 'completed') {
