@@ -163,9 +163,11 @@ async function measure(scenario: Scenario): Promise<readonly Figure[]> {
     const deadlines = await beatLast(server, scenario, timeoutMs);
     const turns = monitorEventLoopDelay({ resolution: 1 });
     turns.enable();
+    const cpu = process.cpuUsage();
     const lastReadMs = await readUntilNotReady(server, `node-${nodes - 1}`, timeoutMs);
     const { toldAtMs, relists } = await seen;
     turns.disable();
+    const { user, system } = process.cpuUsage(cpu);
     const lateMs = [...deadlines].map(([node, deadlineMs]) => (toldAtMs[node] ?? Infinity) - deadlineMs).toSorted((a, b) => a - b);
     const prefix = `detection_${backend}_${name}`;
     return [
@@ -174,6 +176,7 @@ async function measure(scenario: Scenario): Promise<readonly Figure[]> {
       tell(`${prefix}_earliest`, lateMs[0] ?? Number.NaN, 'ms'),
       tell(`${prefix}_last_read`, lastReadMs - (deadlines.get(`node-${nodes - 1}`) ?? Number.NaN), 'ms', PROMISED_MS), // who asks, instead of watching
       tell(`${prefix}_longest_turn`, turns.max / 1e6, 'ms'), // nothing else is answered meanwhile
+      tell(`${prefix}_cpu`, (user + system) / 1000, 'ms'), // of the server's process: what the slowest waits for on an idle machine, about
       ...(nodes > 1 ? [tell(`${prefix}_relists`, relists, 'lists')] : []),
     ];
   } finally {

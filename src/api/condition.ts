@@ -40,7 +40,12 @@ export const ReportedCondition = Closed({
 
 /** The condition of `type`, if it is there. */
 export function findCondition(conditions: readonly Condition[], type: string): Condition | undefined {
-  return conditions.find((condition) => condition.type === type);
+  for (const condition of conditions) {
+    if (condition.type === type) {
+      return condition;
+    }
+  }
+  return undefined;
 }
 
 /**

@@ -3,7 +3,7 @@
  *
  * Two times, never mixed: monotonic milliseconds for deadlines and ages, wall time for people.
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 
 export interface Clock {
   /** Monotonic milliseconds since an arbitrary start; counts time suspended where the OS does. Never goes backwards. */
@@ -18,8 +18,12 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   sleep: async (ms, signal) => {
+    if (ms <= 0) {
+      await turn(undefined, { signal }); // what waits is let in first; a timer would take 1 ms at least
+      return;
+    }
     // setTimeout takes 31 bits; a longer wait wakes early, and every loop of ours looks at the clock when it wakes.
-    await delay(Math.min(Math.max(0, ms), 2 ** 31 - 1), undefined, { signal });
+    await delay(Math.min(ms, 2 ** 31 - 1), undefined, { signal });
   },
 };
 

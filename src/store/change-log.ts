@@ -19,6 +19,9 @@ export const DEFAULT_LOG_SIZE = 10_000;
 /** ms; a watcher that saw nothing for one whole period gets a bookmark at its end: so after 15 to 30 s of quiet. */
 const BOOKMARK_PERIOD_MS = 15_000;
 
+/** Changes given at once: a turn of a watcher costs as much as some ten of them, and each that is stuck holds so many at most. */
+const BATCH_LIMIT = 32;
+
 /** What a backend still has of the past when it opens. */
 export interface History {
   /** the newest version */
@@ -61,11 +64,27 @@ export class ChangeLog {
     }
   }
 
-  /**
-   * As `Store.watch`: the changes after `since`; then a bookmark as soon as all that was there at the first call has been given; then
-   * what comes, and a bookmark now and then when nothing does. The first item never has to be waited for.
-   */
+  /** As `Store.watch`: what `watchBatches` gives, one by one. */
   async *watch<Item extends StoredObject>(kind: string, since: number, signal: AbortSignal): AsyncGenerator<WatchItem<Item>, void, void> {
+    for await (const batch of this.watchBatches<Item>(kind, since, signal)) {
+      for (const item of batch) {
+        if (signal.aborted || this.#isClosed) {
+          return;
+        }
+        yield item;
+      }
+    }
+  }
+
+  /**
+   * As `Store.watchBatches`: the changes after `since`; then a bookmark as soon as all that was there at the first call has been given;
+   * then what comes, and a bookmark now and then when nothing does. The first batch never has to be waited for.
+   */
+  async *watchBatches<Item extends StoredObject>(
+    kind: string,
+    since: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly WatchItem<Item>[], void, void> {
     const log = this.#kind(kind);
     const target = this.#version;
     if (signal.aborted || this.#isClosed) {
@@ -74,25 +93,19 @@ export class ChangeLog {
     if (!(since >= log.floor && since <= target)) {
       throw expired(kind, since, `the log has ${log.floor} to ${target}`);
     }
-    let position = log.positionAfter(since);
-    let hasCaughtUp = false;
+    const place = new Place<Item>(log, log.positionAfter(since), target);
     const watcher = new Watcher();
     const leave = this.#enter(log, watcher, signal);
     try {
       while (!signal.aborted && !this.#isClosed) {
-        if (position < log.firstPosition) {
+        if (place.isLost) {
           throw expired(kind, since, `this watcher was too slow, the log begins at ${log.floor}`);
         }
-        const change = log.at(position);
-        if (!hasCaughtUp && (change === undefined || change.version > target)) {
-          hasCaughtUp = true;
-          yield { type: 'BOOKMARK', version: target };
-        } else if (change !== undefined) {
-          position += 1;
-          watcher.noteDelivery();
-          yield change as Change<Item>;
+        const batch = place.take(watcher);
+        if (batch.length > 0) {
+          yield batch;
         } else if (watcher.takeBookmark()) {
-          yield { type: 'BOOKMARK', version: this.#version };
+          yield [{ type: 'BOOKMARK', version: this.#version }];
         } else {
           await watcher.sleep();
         }
@@ -213,6 +226,45 @@ class KindLog {
     for (const watcher of this.watchers) {
       watcher.wake();
     }
+  }
+}
+
+/** How far one watch has come. */
+class Place<Item extends StoredObject> {
+  readonly #log: KindLog;
+  readonly #target: number;
+  #position: number;
+  #hasCaughtUp = false;
+
+  /** @param target the newest version when the watch began: a bookmark tells when it is reached */
+  constructor(log: KindLog, position: number, target: number) {
+    this.#log = log;
+    this.#position = position;
+    this.#target = target;
+  }
+
+  /** Whether the log has dropped what comes next. */
+  get isLost(): boolean {
+    return this.#position < this.#log.firstPosition;
+  }
+
+  /** What has come since the last call, at most BATCH_LIMIT items. */
+  take(watcher: Watcher): readonly WatchItem<Item>[] {
+    const items: WatchItem<Item>[] = [];
+    while (items.length < BATCH_LIMIT) {
+      const change = this.#log.at(this.#position);
+      if (!this.#hasCaughtUp && (change === undefined || change.version > this.#target)) {
+        this.#hasCaughtUp = true;
+        items.push({ type: 'BOOKMARK', version: this.#target });
+      } else if (change === undefined) {
+        break;
+      } else {
+        this.#position += 1;
+        watcher.noteDelivery();
+        items.push(change as Change<Item>);
+      }
+    }
+    return items;
   }
 }
 

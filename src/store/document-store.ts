@@ -77,7 +77,7 @@ class DocumentStore implements Store {
 
   async commit(writes: readonly Write[]): Promise<readonly (StoredObject | undefined)[]> {
     this.#requireOpen('write');
-    const own = writes.map(frozenCopyOf); // now, not at the flush: the caller may go on with its draft
+    const own = writes.map((write) => this.#ownCopy(write)); // now, not at the flush: the caller may go on with its draft
     return await new Promise((resolve, reject) => {
       this.#queue.push({ writes: own, resolve, reject });
       if (this.#queue.length === 1) {
@@ -88,6 +88,10 @@ class DocumentStore implements Store {
 
   watch<Item extends StoredObject>(kind: string, since: number, signal: AbortSignal): AsyncIterable<WatchItem<Item>> {
     return this.#parts.changeLog.watch<Item>(kind, since, signal);
+  }
+
+  watchBatches<Item extends StoredObject>(kind: string, since: number, signal: AbortSignal): AsyncIterable<readonly WatchItem<Item>[]> {
+    return this.#parts.changeLog.watchBatches<Item>(kind, since, signal);
   }
 
   async version(): Promise<number> {
@@ -115,6 +119,15 @@ class DocumentStore implements Store {
       this.#parts.changeLog.close();
       this.#parts.journal.close();
     }
+  }
+
+  /** Most of an update is the very object that was read. */
+  #ownCopy(write: Write): Write {
+    if (write.op !== 'update') {
+      return frozenCopyOf(write);
+    }
+    const { kind, metadata } = write.object;
+    return { ...write, object: frozenCopyOf(write.object, this.#parts.documents.get(kind, metadata.name)) };
   }
 
   #flush(): void {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { pino } from 'pino';
 import { draft, type Thing } from '../../test/support/store-backends.ts';
 import { VirtualClock } from '../../test/support/virtual-clock.ts';
+import { wrapped } from '../../test/support/wrapped-store.ts';
 import { ApiError } from '../api/errors.ts';
 import { createMemoryStore } from './memory-store.ts';
 import { createMirror } from './mirror.ts';
@@ -64,10 +65,10 @@ describe('createMirror()', () => {
     let gate: Promise<void> | undefined;
     const slow = (store: Store): Store => ({
       ...wrapped(store),
-      watch: async function* (kind, since, signal) {
-        for await (const item of store.watch(kind, since, signal)) {
+      watchBatches: async function* (kind, since, signal) {
+        for await (const batch of store.watchBatches(kind, since, signal)) {
           await gate;
-          yield item as never;
+          yield batch as never;
         }
       },
     });
@@ -121,15 +122,3 @@ describe('createMirror()', () => {
     await running;
   });
 });
-
-function wrapped(store: Store): Store {
-  return {
-    get: (kind, name) => store.get(kind, name),
-    list: (kind, page) => store.list(kind, page),
-    commit: (writes) => store.commit(writes),
-    watch: (kind, since, signal) => store.watch(kind, since, signal),
-    version: () => store.version(),
-    ping: () => store.ping(),
-    close: () => store.close(),
-  };
-}

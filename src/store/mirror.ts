@@ -82,10 +82,12 @@ export function createMirror<Item extends StoredObject>(deps: {
 
   const follow = async (signal: AbortSignal): Promise<void> => {
     await takeList();
-    for await (const item of store.watch<Item>(kind, version, signal)) {
-      version = item.version;
-      if (item.type !== 'BOOKMARK') {
-        take(item);
+    for await (const batch of store.watchBatches<Item>(kind, version, signal)) {
+      for (const item of batch) {
+        version = item.version;
+        if (item.type !== 'BOOKMARK') {
+          take(item);
+        }
       }
     }
   };

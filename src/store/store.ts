@@ -73,6 +73,12 @@ export interface Store {
   commit(writes: readonly Write[]): Promise<readonly (StoredObject | undefined)[]>;
   /** @throws {ApiError} Expired when `since` is older than the log or newer than the store; ends when `signal` aborts */
   watch<Item extends StoredObject = StoredObject>(kind: string, since: number, signal: AbortSignal): AsyncIterable<WatchItem<Item>>;
+  /** As `watch`, all that is there at once, at most some hundreds: for whoever follows a busy kind. No batch is empty. */
+  watchBatches<Item extends StoredObject = StoredObject>(
+    kind: string,
+    since: number,
+    signal: AbortSignal,
+  ): AsyncIterable<readonly WatchItem<Item>[]>;
   /** The newest version. */
   version(): Promise<number>;
   /** Resolves when the store answers. @throws {ApiError} Unavailable */

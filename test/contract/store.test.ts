@@ -45,6 +45,32 @@ for (const { name: backendName, isLasting, create } of BACKENDS) {
       assert.equal(await fixture.store.version(), 1);
     });
 
+    it('watchBatches() gives what watch() gives, as it comes, in batches that are never empty', async () => {
+      await using fixture = await open();
+      const { store } = fixture;
+      const create = (name: string): Write => ({ op: 'create', object: draft(name) });
+      await store.commit(Array.from({ length: 100 }, (_, index) => create(`before-${index}`)));
+      const stop = new AbortController();
+      const batches: (readonly WatchItem[])[] = [];
+      const singly: WatchItem[] = [];
+      const both = Promise.all([
+        (async () => {
+          for await (const batch of store.watchBatches('Thing', 0, stop.signal)) {
+            batches.push(batch);
+          }
+        })(),
+        collect(store, 0, stop.signal, singly),
+      ]);
+      await fixture.clock.settle();
+      await store.commit([create('after'), { op: 'delete', kind: 'Thing', name: 'before-1' }]);
+      await fixture.clock.settle();
+      stop.abort();
+      await both;
+      assert.deepEqual(batches.flat(), singly);
+      assert.equal(singly.length, 103);
+      assert.ok(batches.length < 20 && batches.every((batch) => batch.length > 0));
+    });
+
     it('commit() overrides a resourceVersion that the draft brings along', async () => {
       await using fixture = await open();
       const object = { ...draft('a'), metadata: { ...draft('a').metadata, resourceVersion: '99' } };

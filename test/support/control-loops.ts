@@ -20,6 +20,7 @@ import type { Store, Write } from '../../src/store/store.ts';
 import { type NodeOptions, type ProjectOptions, nodeOf, projectOf } from './resources.ts';
 import { silentLog } from './store-backends.ts';
 import { VirtualClock } from './virtual-clock.ts';
+import { wrapped } from './wrapped-store.ts';
 
 export const NODE_TIMEOUT_MS = 90_000;
 export const TERMINATION_TIMEOUT_MS = 600_000;
@@ -111,12 +112,7 @@ export function startControlLoops(options: LoopOptions = {}): ControlLoops {
 export function intercepted(clock: VirtualClock, before: (writes: readonly Write[], store: Store) => Promise<void>): Store {
   const store = createMemoryStore({ clock });
   return {
-    get: (kind, name) => store.get(kind, name),
-    list: (kind, page) => store.list(kind, page),
-    watch: (kind, since, signal) => store.watch(kind, since, signal),
-    version: () => store.version(),
-    ping: () => store.ping(),
-    close: () => store.close(),
+    ...wrapped(store),
     commit: async (writes) => {
       await before(writes, store);
       return store.commit(writes);

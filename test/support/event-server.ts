@@ -15,6 +15,7 @@ import { createEventRecorder } from '../../src/server/events/event-recorder.ts';
 import { createEventService } from '../../src/server/events/event-service.ts';
 import { createEventSource } from '../../src/server/events/event-source.ts';
 import { replyWithNoRoute, replyWithProblem } from '../../src/server/http/problem-reply.ts';
+import { SharedLines } from '../../src/server/http/shared-lines.ts';
 import { toFastifyPath } from '../../src/server/http/route.ts';
 import { eventRoutes } from '../../src/server/http/routes/events.ts';
 import { startNodes } from '../../src/server/nodes/start-nodes.ts';
@@ -56,7 +57,7 @@ export async function startEventServer(options: Options = {}) {
   await projects.ready();
 
   const app = fastify();
-  const routes = eventRoutes({ ...base, events: createEventService(base), stopSignal: stopper.signal });
+  const routes = eventRoutes({ ...base, events: createEventService(base), lines: new SharedLines(), stopSignal: stopper.signal });
   app.setErrorHandler((error, request, reply) => replyWithProblem(error, request, reply, silentLog));
   app.setNotFoundHandler((request, reply) => replyWithNoRoute(routes, request, reply));
   for (const route of routes) {

@@ -19,7 +19,7 @@ export function eventsOfNodeChange(previous: NodeObject | undefined, next: NodeO
       ...(previous.status.info === undefined && next.status.info !== undefined ? [registered(next)] : []),
       ...listStateEvents(previous, next),
       ...listCordonEvents(previous, next),
-      ...TOLD_CONDITIONS.flatMap((type) => listConditionEvents(previous, next, type)),
+      ...(hasTold(previous) || hasTold(next) ? TOLD_CONDITIONS.flatMap((type) => listConditionEvents(previous, next, type)) : []),
     ];
   }
   return [...(previous === undefined ? [] : [deleted(previous)]), ...(next === undefined ? [] : [created(next)])];
@@ -104,6 +104,11 @@ function listConditionEvents(previous: NodeObject, next: NodeObject, type: strin
   const span = spanBetween(before?.lastTransitionTime, after?.lastTransitionTime);
   const how = after === undefined || after.message === '' ? '' : `: ${after.message}`;
   return [tell(next, 'Normal', `${type}Cleared`, `Over${withSpan(' after ', span)}${how}`)];
+}
+
+/** Whether any condition that is told of is True: where none was and none is, there is nothing to tell. */
+function hasTold({ status }: NodeObject): boolean {
+  return status.conditions.some((condition) => isTrue(condition) && (TOLD_CONDITIONS as readonly string[]).includes(condition.type));
 }
 
 function find({ status }: NodeObject, type: string): Condition | undefined {

@@ -23,6 +23,7 @@ import { parseJsonBody } from './json-body.ts';
 import { describeApi } from './openapi.ts';
 import { replyToBrokenRequest, replyWithNoRoute, replyWithProblem } from './problem-reply.ts';
 import { checkMediaType, toFastifyPath, type Route } from './route.ts';
+import { SharedLines } from './shared-lines.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { describeHeartbeat, registerHeartbeat } from './routes/heartbeats.ts';
@@ -57,7 +58,8 @@ const BODY_LIMIT_BYTES = 1024 * 1024; // contract
 /** ms; for the whole of a request to arrive, so that slow senders do not hold connections. */
 const REQUEST_TIMEOUT_MS = 60_000;
 
-export function createApp(deps: AppDeps): FastifyInstance {
+export function createApp(parts: AppDeps): FastifyInstance {
+  const deps = { ...parts, lines: new SharedLines() };
   const log = deps.log.child({ component: 'http' });
   const app = fastify({
     bodyLimit: BODY_LIMIT_BYTES,

@@ -13,11 +13,12 @@ import { toProblem } from '../../api/errors.ts';
 import type { WatchEvent, WatchFailure } from '../../api/watch-event.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ServerMetrics } from '../../base/metrics.ts';
-import type { Change, Store, StoredObject } from '../../store/store.ts';
+import type { Change, Store, StoredObject, WatchItem } from '../../store/store.ts';
 import { isClientFault, toApiError } from './problem-reply.ts';
+import type { SharedLines } from './shared-lines.ts';
 
-/** Objects per write while the first list goes out. */
-const CHUNK_SIZE = 100;
+/** Characters per write, about: each costs as much as writing down some ten lines; whoever takes nothing more holds one of them. */
+const CHUNK_LENGTH = 16_384;
 
 /** ms; four bookmarks: whose connection takes nothing for so long is gone, or as good as gone. */
 const STUCK_MS = 120_000;
@@ -26,6 +27,7 @@ export interface WatchDeps {
   readonly store: Store;
   readonly log: Logger;
   readonly metrics: ServerMetrics;
+  readonly lines: SharedLines;
   /** aborts when the server stops */
   readonly stopSignal: AbortSignal;
 }
@@ -54,7 +56,7 @@ export async function sendWatch<Item extends StoredObject>(
     deps.stopSignal.removeEventListener('abort', end);
     end(); // wakes a generator that waits for a change, so that it can return
   });
-  const lines = readLines(deps.store, watch, ended.signal);
+  const lines = readLines(deps, watch, ended.signal);
   const first = await lines.next();
   const { socket } = request.raw;
   if (socket instanceof Socket) {
@@ -87,46 +89,62 @@ async function* tell({ metrics, log }: WatchDeps, kind: string, { first, lines, 
   }
 }
 
-async function* readLines<Item extends StoredObject>(store: Store, watch: WatchRequest<Item>, signal: AbortSignal): AsyncGenerator<string> {
+async function* readLines<Item extends StoredObject>(
+  { store, lines }: WatchDeps,
+  watch: WatchRequest<Item>,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
   let since = watch.since;
   if (since === undefined) {
     const listing = await store.list<Item>(watch.kind);
     since = listing.version;
-    yield* toChunks(listing.items.filter(watch.isSelected).map((item) => toLine({ type: 'ADDED', object: watch.present(item) })));
+    yield* toChunks(listing.items.filter(watch.isSelected), (item) => toLine({ type: 'ADDED', object: watch.present(item) }));
   }
-  for await (const item of store.watch<Item>(watch.kind, since, signal)) {
-    const event = item.type === 'BOOKMARK' ? toBookmark(watch.kind, item.version) : toEvent(item, watch);
-    if (event !== undefined) {
-      yield toLine(event);
+  const toText = (item: WatchItem<Item>): string => {
+    if (item.type === 'BOOKMARK') {
+      return toBookmark(watch.kind, item.version);
     }
+    const type = typeInView(item, watch.isSelected);
+    return type === undefined ? '' : lines.find(item.version, type, () => toLine({ type, object: watch.present(item.object) }));
+  };
+  for await (const batch of store.watchBatches<Item>(watch.kind, since, signal)) {
+    yield* toChunks(batch, toText);
   }
 }
 
-/** The change as the filtered view sees it; undefined when it sees nothing of it. */
-export function toEvent<Item extends StoredObject>(
-  change: Change<Item>,
-  { isSelected, present }: Pick<WatchRequest<Item>, 'isSelected' | 'present'>,
-): WatchEvent<StoredObject> | undefined {
-  const { type, object, previous } = change;
+/** What the change is to a filtered view; undefined when it sees nothing of it. */
+export function typeInView<Item extends StoredObject>(
+  { type, object, previous }: Change<Item>,
+  isSelected: (item: Item) => boolean,
+): Change['type'] | undefined {
   const isIn = type !== 'DELETED' && isSelected(object);
   // where the log no longer has the state before, it may have been in: a DELETED of what the client does not know does no harm
-  const wasIn = type !== 'ADDED' && (previous === undefined ? true : isSelected(previous));
-  if (!isIn && !wasIn) {
-    return undefined;
+  const wasIn = type !== 'ADDED' && (previous === undefined || isSelected(previous));
+  if (!isIn) {
+    return wasIn ? 'DELETED' : undefined;
   }
-  return { type: !isIn ? 'DELETED' : wasIn ? 'MODIFIED' : 'ADDED', object: present(object) };
+  return wasIn ? 'MODIFIED' : 'ADDED';
 }
 
-function toBookmark(kind: string, version: number): WatchEvent<never> {
-  return { type: 'BOOKMARK', object: { kind, metadata: { resourceVersion: String(version) } } };
+function toBookmark(kind: string, version: number): string {
+  return toLine({ type: 'BOOKMARK', object: { kind, metadata: { resourceVersion: String(version) } } });
 }
 
 function toLine(event: WatchEvent<StoredObject> | WatchFailure): string {
   return `${JSON.stringify(event)}\n`;
 }
 
-function* toChunks(lines: readonly string[]): Generator<string> {
-  for (let index = 0; index < lines.length; index += CHUNK_SIZE) {
-    yield lines.slice(index, index + CHUNK_SIZE).join('');
+/** The items' texts in pieces of about CHUNK_LENGTH, each made when the last one has been taken. */
+function* toChunks<Item>(items: readonly Item[], toText: (item: Item) => string): Generator<string> {
+  let chunk = '';
+  for (const item of items) {
+    chunk += toText(item);
+    if (chunk.length >= CHUNK_LENGTH) {
+      yield chunk;
+      chunk = '';
+    }
+  }
+  if (chunk !== '') {
+    yield chunk;
   }
 }

@@ -7,6 +7,7 @@ import { systemRandom } from '../../base/random.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import { createMemoryStore } from '../../store/memory-store.ts';
 import type { Draft, Store } from '../../store/store.ts';
+import { wrapped } from '../../../test/support/wrapped-store.ts';
 import { nodeOf } from '../../../test/support/resources.ts';
 import { silentLog } from '../../../test/support/store-backends.ts';
 import { VirtualClock } from '../../../test/support/virtual-clock.ts';
@@ -15,19 +16,6 @@ import { NodeRegistry } from './node-registry.ts';
 
 const NAMES = ['a', 'b', 'c'];
 const decode = (text: string): Heartbeat => JSON.parse(text) as Heartbeat;
-
-/** The store's methods, which do not mind whose they are. */
-function bound(store: Store): Store {
-  return {
-    get: (kind, name) => store.get(kind, name),
-    list: (kind, page) => store.list(kind, page),
-    commit: (writes) => store.commit(writes),
-    watch: (kind, since, signal) => store.watch(kind, since, signal),
-    version: () => store.version(),
-    ping: () => store.ping(),
-    close: () => store.close(),
-  };
-}
 
 /** A lifecycle over three silent nodes; `commit` stands before the store's own. */
 async function startLifecycle(commit: (store: Store, ...args: Parameters<Store['commit']>) => ReturnType<Store['commit']>) {
@@ -40,7 +28,7 @@ async function startLifecycle(commit: (store: Store, ...args: Parameters<Store['
   stored.forEach((node) => registry.observe(node as NodeObject));
   const metrics = createMetrics();
   const lifecycle = createNodeLifecycle({
-    store: { ...bound(store), commit: (writes) => commit(store, writes) },
+    store: { ...wrapped(store), commit: (writes) => commit(store, writes) },
     registry,
     wakeup,
     clock,

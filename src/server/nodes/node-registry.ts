@@ -16,6 +16,7 @@ import { LeaseTable } from './lease-table.ts';
 import { NameHolders } from './name-holders.ts';
 import type { Party, Rivalry } from './node-identity.ts';
 import { deriveNodeStatus, isDisputed, isHeard, type Dispute, type LeaseState } from './node-state.ts';
+import { TimeTexts } from './time-texts.ts';
 import { Tombstones } from './tombstones.ts';
 
 /** How often the lifecycle loop must call `noticeTime`, in milliseconds. */
@@ -74,6 +75,7 @@ export class NodeRegistry {
   readonly tombstones = new Tombstones();
   readonly holders: NameHolders;
   readonly fences: FenceLedger;
+  readonly #times = new TimeTexts();
   #noticedAtMs: number;
 
   constructor(options: NodeRegistryOptions) {
@@ -286,7 +288,7 @@ export class NodeRegistry {
   presence(name: string): Presence {
     const entry = this.#entries.get(name);
     const heardAtMs = entry?.heardAtMs ?? entry?.heardBeforeMs;
-    const lastHeartbeat = heardAtMs === undefined ? entry?.node.status.lastHeartbeat : new Date(heardAtMs).toISOString();
+    const lastHeartbeat = heardAtMs === undefined ? entry?.node.status.lastHeartbeat : this.#times.write(heardAtMs);
     const lease = this.#leases.has(name) ? 'Live' : lastHeartbeat === undefined ? 'Never' : 'Expired';
     return { lease, lastHeartbeat, report: entry?.pending, dispute: this.holders.findDispute(name) };
   }
@@ -297,7 +299,7 @@ export class NodeRegistry {
     const { name } = metadata;
     const presence = this.presence(name);
     const silentSinceMs = presence.lease === 'Expired' && isHeard(previous) ? this.#entries.get(name)?.silentSinceMs : undefined;
-    const now = new Date(silentSinceMs ?? this.#clock.wallMs()).toISOString();
+    const now = this.#times.write(silentSinceMs ?? this.#clock.wallMs());
     return deriveNodeStatus({ name, spec, previous, ...presence, leaseMs: this.#options.heartbeatTimeoutMs, now });
   }
 
@@ -311,7 +313,7 @@ export class NodeRegistry {
     const isUnwritten = isSame && entry.silentSinceMs !== undefined && isHeard(node.status) && !this.#leases.has(node.metadata.name);
     const status = isUnwritten ? this.deriveStatus(node) : node.status;
     const heardAtMs = isSame ? (entry.heardAtMs ?? entry.heardBeforeMs) : undefined;
-    const lastHeartbeat = heardAtMs === undefined ? status.lastHeartbeat : new Date(heardAtMs).toISOString();
+    const lastHeartbeat = heardAtMs === undefined ? status.lastHeartbeat : this.#times.write(heardAtMs);
     if (lastHeartbeat === undefined) {
       return node;
     }

@@ -5,7 +5,7 @@
  * Never    chooses: the scheduler has its own view, which counts what it is about to place too.
  * Callers  project-watch.ts
  */
-import type { NodeObject } from '../../api/node.ts';
+import type { NodeObject, ResourceAmounts } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { placeOf, RESOURCES, readAllocatable, sumRequests, type Allocatable, type Amounts } from '../../api/resource-amounts.ts';
 import { compareProjectAge } from '../scheduler/pending-queue.ts';
@@ -26,13 +26,18 @@ export class NodeLoad {
   readonly #projectsByNode = new Map<string, Set<string>>();
   /** node -> sum of their requests */
   readonly #sumByNode = new Map<string, Amounts>();
-  readonly #allocatable = new Map<string, Allocatable>();
+  /** node -> what it has to give, as read, and what it was read from */
+  readonly #allocatable = new Map<string, { readonly from: ResourceAmounts | undefined; readonly amounts: Allocatable }>();
 
   noteNode(name: string, node: NodeObject | undefined): void {
     if (node === undefined) {
       this.#allocatable.delete(name);
-    } else {
-      this.#allocatable.set(name, readAllocatable(node.status));
+      return;
+    }
+    const from = node.status.allocatable;
+    const known = this.#allocatable.get(name);
+    if (known === undefined || known.from !== from) {
+      this.#allocatable.set(name, { from, amounts: readAllocatable(node.status) }); // most changes are of state and conditions
     }
   }
 
@@ -97,7 +102,7 @@ export class NodeLoad {
 
   #isOver(node: string): boolean {
     const sum = this.#sumByNode.get(node) ?? NOTHING;
-    const allocatable = this.#allocatable.get(node) ?? UNKNOWN;
+    const allocatable = this.#allocatable.get(node)?.amounts ?? UNKNOWN;
     return RESOURCES.some(({ unit }) => sum[unit] > (allocatable[unit] ?? Infinity));
   }
 }

@@ -14,7 +14,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { migrate, newerVersion } from '../migrate.ts';
 import { MIGRATIONS } from './migrations.ts';
-import { explainSqlite } from './sqlite-errors.ts';
+import { damagedDatabase, explainSqlite } from './sqlite-errors.ts';
 import { createSqliteMigrationTarget } from './sqlite-migration-target.ts';
 
 /** `PRAGMA application_id` of our databases: "CARA". */
@@ -22,6 +22,9 @@ const APPLICATION_ID = 0x43415241;
 
 /** ms; how long to wait for a predecessor that is just closing the file. */
 const BUSY_TIMEOUT_MS = 500;
+
+/** Two or three documents fit, where of the default 4096 one fills most of a page: 100,000 updates of 2.3 KB take 0.85 s, else 1.5 s. */
+const PAGE_BYTES = 8192;
 
 export interface OpenDatabaseOptions {
   /** a file, or `:memory:` */
@@ -40,6 +43,7 @@ export async function openDatabase({ path, clock, log }: OpenDatabaseOptions): P
     }
     database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableDoubleQuotedStringLiterals: false });
     database.exec('PRAGMA locking_mode = EXCLUSIVE');
+    database.exec(`PRAGMA page_size = ${PAGE_BYTES}`); // of a new file; one that has pages keeps theirs
     requireOurs(database, path);
     if (isFile && (statSync(path).mode & 0o077) !== 0) {
       chmodSync(path, 0o600); // it holds secrets; SQLite gives its -wal the same mode
@@ -127,9 +131,8 @@ function configure(database: DatabaseSync): void {
   database.exec('PRAGMA synchronous = FULL'); // in WAL mode NORMAL may lose the last commits in a power cut
   database.exec('PRAGMA foreign_keys = ON');
   database.exec('PRAGMA cache_size = -8000'); // KiB; only writes use it, reads are served from memory
-  // pages, 16 MiB: with the default of 1000 a flood of writes (a fleet that falls silent) checkpoints in every other commit: 60 us a write
-  // against 38, batches of 500
-  database.exec('PRAGMA wal_autocheckpoint = 4000');
+  // pages, 16 MiB: with the default of 1000 a flood of writes (a fleet that falls silent) checkpoints in every other commit
+  database.exec('PRAGMA wal_autocheckpoint = 2000');
   database.exec('PRAGMA journal_size_limit = 67108864'); // bytes; gives a WAL back that one great burst has grown
 }
 
@@ -140,10 +143,7 @@ function requireWhole(database: DatabaseSync, path: string): void {
     const found = String(problem)
       .replaceAll(/\*\*\*.*\*\*\*\n/gu, '')
       .replaceAll('\n', ', ');
-    throw new ApiError(
-      'Invalid',
-      `Cannot open database ${path} as it is damaged, restore a backup or save what is left with "sqlite3 FILE .recover": ${found}`,
-    );
+    throw damagedDatabase(path, found);
   }
 }
 

@@ -30,6 +30,14 @@ export function explainSqlite(action: string, error: unknown, whenUnusable: Reas
   return new ApiError(reason, `Cannot ${action} as ${CAUSES[code] ?? 'SQLite refused it'}: ${error.message}`, { cause: error });
 }
 
+/** The refusal of a file of which a part is not as it must be. @param found what is wrong with it */
+export function damagedDatabase(path: string, found: string): ApiError {
+  return new ApiError(
+    'Invalid',
+    `Cannot open database ${path} as it is damaged, restore a backup or save what is left with "sqlite3 FILE .recover": ${found}`,
+  );
+}
+
 function isSqliteError(error: unknown): error is Error & { readonly errcode: number } {
   return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number';
 }

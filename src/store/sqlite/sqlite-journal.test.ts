@@ -33,6 +33,7 @@ function draft(name: string, text: string): Draft {
 }
 
 function fill(database: DatabaseSync): void {
+  database.exec('VACUUM'); // migrations leave free pages
   const pages = Number(database.prepare('PRAGMA page_count').get()?.['page_count']);
   database.exec(`PRAGMA max_page_count = ${pages + 2}`); // SQLITE_FULL, as when the disk is
 }
@@ -51,7 +52,7 @@ it('a full disk makes the whole group Unavailable, nothing half done, and the st
   const { database, store, lines } = await openFixture();
   await store.commit([{ op: 'create', object: draft('before', '') }]);
   fill(database);
-  const large = 'x'.repeat(20_000);
+  const large = 'x'.repeat(60_000);
   const group = await Promise.allSettled([
     store.commit([{ op: 'create', object: draft('small', '') }]),
     store.commit([{ op: 'create', object: draft('large', large) }]),
@@ -87,7 +88,7 @@ it('ping() fails while the last write was refused, and finds out by itself when 
   await store.ping();
   fill(database);
   await store.ping(); // nobody has been refused
-  await assert.rejects(store.commit([{ op: 'create', object: draft('large', 'x'.repeat(20_000)) }]), isUnavailable);
+  await assert.rejects(store.commit([{ op: 'create', object: draft('large', 'x'.repeat(60_000)) }]), isUnavailable);
   await assert.rejects(store.ping(), isUnavailable);
   await assert.rejects(store.ping(), isUnavailable);
   database.exec('PRAGMA max_page_count = 1000000');
@@ -147,7 +148,7 @@ it('loadDatabase() gives back the changes with what was before them, sharing the
   await store.commit([{ op: 'create', object: draft('b', '') }]);
   await store.commit([{ op: 'delete', kind: 'Thing', name: 'b' }]);
   const documents = new Documents();
-  const history = loadDatabase(database, documents);
+  const history = loadDatabase(database, documents, ':memory:');
   assert.deepEqual([history.version, history.floor], [4, 0]);
   assert.deepEqual(
     history.changes.map(({ type, previous }) => [type, previous?.metadata.resourceVersion]),
@@ -159,5 +160,25 @@ it('loadDatabase() gives back the changes with what was before them, sharing the
     ],
   );
   assert.equal(history.changes[1]?.object, documents.get('Thing', 'a'));
+  await store.close();
+});
+
+it('a document is written once: a change has its own only when another has come after it, and while the log has it', async () => {
+  const { database, store } = await openFixture();
+  const count = (): readonly unknown[] =>
+    ['objects', 'changes', 'superseded'].map((table) => database.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.['n']);
+  await store.commit([{ op: 'create', object: draft('a', '1') }]);
+  assert.deepEqual(count(), [1, 1, 0]);
+  await store.commit([{ op: 'update', object: draft('a', '2') }]);
+  assert.deepEqual(count(), [1, 2, 1]);
+  await store.commit([{ op: 'delete', kind: 'Thing', name: 'a' }]);
+  assert.deepEqual(count(), [0, 3, 3]);
+  await store.commit([{ op: 'create', object: draft('kept', '') }]);
+  // past the log and past one round of compaction
+  await store.commit(Array.from({ length: 1_200 }, (_, index) => ({ op: 'create' as const, object: draft(`n${index}`, '') })));
+  await store.commit([{ op: 'update', object: draft('kept', 'again') }]);
+  const [objects, changes, superseded] = count();
+  assert.deepEqual([objects, superseded], [1_201, 0], 'what the log no longer has is not kept for it');
+  assert.ok(Number(changes) < 1_200);
   await store.close();
 });

@@ -1,7 +1,8 @@
 /**
  * SQLite journal: writes changes down and reads the state back at start.
  *
- * Owns     the rows of `objects` and `changes`, and how many changes are kept.
+ * Owns     the rows of `objects`, `changes` and `superseded`, and how many changes are kept. A document is written once: a change has one
+ *          of its own only when another has come after it, and while the log has it.
  * Never    judges: what it is given has been decided in memory, against exactly what is in the file.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
@@ -10,7 +11,7 @@ import type { Journal } from '../document-store.ts';
 import type { Documents, StoredDocument } from '../documents.ts';
 import { deepFreeze } from '../frozen.ts';
 import type { Change, StoredObject } from '../store.ts';
-import { explainSqlite } from './sqlite-errors.ts';
+import { damagedDatabase, explainSqlite } from './sqlite-errors.ts';
 import { inTransaction } from './transaction.ts';
 
 /** Changes are dropped this many at a time, within a commit's own transaction: some 1 ms once in a thousand changes, and no fsync more. */
@@ -25,6 +26,9 @@ const UPSERT = `
 INSERT INTO objects (kind, name, uid, version, document) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (kind, name) DO UPDATE SET uid = excluded.uid, version = excluded.version, document = excluded.document`;
 
+/** Keeps the state that is about to be replaced, for the change that wrote it, while the log still has that change. */
+const SUPERSEDE = 'INSERT INTO superseded (version, document) SELECT version, document FROM objects WHERE kind = ? AND name = ?';
+
 /** @param options.logSize changes to keep, at least 1 */
 export function createSqliteJournal(options: {
   readonly database: DatabaseSync;
@@ -34,28 +38,37 @@ export function createSqliteJournal(options: {
   const { database, path, logSize } = options;
   const upsert = database.prepare(UPSERT);
   const remove = database.prepare('DELETE FROM objects WHERE kind = ? AND name = ?');
-  const record = database.prepare('INSERT INTO changes (version, kind, name, type, document) VALUES (?, ?, ?, ?, ?)');
-  const compact = database.prepare('DELETE FROM changes WHERE version <= ?');
+  const record = database.prepare('INSERT INTO changes (version, kind, name, type) VALUES (?, ?, ?, ?)');
+  const supersede = database.prepare(SUPERSEDE);
+  const keep = database.prepare('INSERT INTO superseded (version, document) VALUES (?, ?)');
+  const compactChanges = database.prepare('DELETE FROM changes WHERE version <= ?');
+  const compactDocuments = database.prepare('DELETE FROM superseded WHERE version <= ?');
   const newest = database.prepare('SELECT max(version) FROM changes');
-  const forget = database.prepare('DELETE FROM changes WHERE version = ?');
+  const forget = database.prepare('DELETE FROM superseded WHERE version = ?');
   let floor = readFloor(database);
 
-  const writeAll = (changes: readonly Change[]): number => {
-    for (const { type, version, object } of changes) {
-      const { kind, metadata } = object;
-      const json = JSON.stringify(object);
-      if (type === 'DELETED') {
-        remove.run(kind, metadata.name);
-      } else {
-        upsert.run(kind, metadata.name, metadata.uid, version, json);
-      }
-      record.run(version, kind, metadata.name, type, json);
+  const writeOne = ({ type, version, object, previous }: Change): void => {
+    const { kind, metadata } = object;
+    if (previous !== undefined && Number(previous.metadata.resourceVersion) > floor) {
+      supersede.run(kind, metadata.name);
     }
+    if (type === 'DELETED') {
+      remove.run(kind, metadata.name);
+      keep.run(version, JSON.stringify(object));
+    } else {
+      upsert.run(kind, metadata.name, metadata.uid, version, JSON.stringify(object));
+    }
+    record.run(version, kind, metadata.name, type);
+  };
+
+  const writeAll = (changes: readonly Change[]): number => {
+    changes.forEach(writeOne);
     const wanted = (changes.at(-1)?.version ?? 0) - logSize;
     if (wanted - floor < COMPACTION_BATCH) {
       return floor;
     }
-    compact.run(wanted);
+    compactChanges.run(wanted);
+    compactDocuments.run(wanted);
     return wanted;
   };
 
@@ -77,7 +90,7 @@ export function createSqliteJournal(options: {
     probe: () => {
       try {
         inTransaction(database, () => {
-          record.run(PROBE_VERSION, 'probe', 'probe', 'ADDED', PROBE_DOCUMENT);
+          keep.run(PROBE_VERSION, PROBE_DOCUMENT);
           forget.run(PROBE_VERSION);
         });
       } catch (error) {
@@ -88,9 +101,14 @@ export function createSqliteJournal(options: {
   };
 }
 
+/** The document is null where it is the object's present one. */
+const SELECT_CHANGES = `
+SELECT changes.version, kind, name, type, document FROM changes LEFT JOIN superseded ON superseded.version = changes.version
+ORDER BY changes.version`;
+
 /** Fills `documents` with what the file has. @returns the changes that it still has */
-export function loadDatabase(database: DatabaseSync, documents: Documents): History {
-  const changes = readRows(database, 'SELECT version, kind, name, type, document FROM changes ORDER BY version');
+export function loadDatabase(database: DatabaseSync, documents: Documents, path: string): History {
+  const changes = readRows(database, SELECT_CHANGES);
   const floor = readFloor(database);
   const version = Number(changes.at(-1)?.[0] ?? 0);
   documents.load(iterateDocuments(database), version);
@@ -102,8 +120,10 @@ export function loadDatabase(database: DatabaseSync, documents: Documents): Hist
       const [kind, name, type] = [String(row[1]), String(row[2]), row[3] as Change['type']];
       const key = `${kind}\0${name}`;
       const previous = latest.get(key);
-      const isCurrent = type !== 'DELETED' && documents.findVersion(kind, name) === row[0];
-      const object = (isCurrent ? documents.get(kind, name) : undefined) ?? deepFreeze(JSON.parse(String(row[4])) as StoredObject);
+      const object = typeof row[4] === 'string' ? deepFreeze(JSON.parse(row[4]) as StoredObject) : documents.get(kind, name);
+      if (object === undefined || object.metadata.resourceVersion !== String(row[0])) {
+        throw damagedDatabase(path, `the document of version ${String(row[0])} is missing`);
+      }
       latest.set(key, object);
       return { type, version: Number(row[0]), object, ...(type !== 'ADDED' && previous !== undefined && { previous }) };
     }),

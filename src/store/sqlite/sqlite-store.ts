@@ -24,7 +24,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<St
   const startedMs = clock.monotonicMs();
   const database = await openDatabase({ path, clock, log });
   const documents = new Documents();
-  const history = loadDatabase(database, documents);
+  const history = loadDatabase(database, documents, path);
   log.info({ path, resourceVersion: history.version, durationMs: Math.round(clock.monotonicMs() - startedMs) }, 'database opened');
   return createDocumentStore({
     documents,
