@@ -49,7 +49,8 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     random: ports.random,
     log: ports.log,
   });
-  const { supervision, reporter, file, fence, dropped } = supervise({ ...parts, engine: pulls.engine, images }, client, standing);
+  const kept = supervise({ ...parts, engine: pulls.engine, images }, client, standing);
+  const { supervision, reporter, file, fence, dropped, volumeReporter, volumeDeleter } = kept;
   const throughput = config.THROUGHPUT_TEST === 'off' ? undefined : watchLine(parts, pulls.isPulling);
   await resume(identity, file, { supervision, fence });
   const watcher = createAssignmentWatcher({
@@ -59,7 +60,12 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     clusterId: () => supervision.clusterId(),
     sink: whileWelcome(standing, toSink({ supervision, fence, dropped }, reporter, file)),
   });
-  runLink({ ...parts, client, host, throughput, standing, server, supervision, fence, relist: () => watcher.relist() });
+  const relist = (): void => {
+    watcher.relist();
+    volumeReporter.tellAgain();
+    volumeDeleter.lookAnew();
+  };
+  runLink({ ...parts, client, host, throughput, standing, server, supervision, fence, relist });
   stopper.spawn('host-sampler', (signal) => host.sampler.run(signal));
   stopper.spawn('engine-monitor', (signal) => host.engine.run(signal));
   stopper.spawn('network-monitor', (signal) => host.network.run(signal));
@@ -71,6 +77,8 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
   stopper.spawn('assignment-file', (signal) => file.run(signal));
   stopper.spawn('assignment-watcher', (signal) => watcher.run(signal));
   stopper.spawn('status-reporter', (signal) => reporter.run(signal));
+  stopper.spawn('volume-reporter', (signal) => volumeReporter.run(signal));
+  stopper.spawn('volume-deleter', (signal) => volumeDeleter.run(signal));
   images.start(stopper);
   return { server, standing };
 }

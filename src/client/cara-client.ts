@@ -9,6 +9,7 @@ import { hasReason } from '../api/errors.ts';
 import { createEventClient, type EventClient } from './event-client.ts';
 import { createMoveClient, type MoveClient } from './move-client.ts';
 import { createSecretClient, type SecretClient } from './secret-client.ts';
+import { createVolumeClient, type VolumeClient } from './volume-client.ts';
 import type { ApiAnswer, ApiRequest, Transport } from './transport.ts';
 import { watchPath } from './watch-path.ts';
 
@@ -72,6 +73,7 @@ export interface CaraClient {
   readonly events: EventClient;
   readonly moves: MoveClient;
   readonly secrets: SecretClient;
+  readonly volumes: VolumeClient;
   version(signal: AbortSignal): Promise<ServerVersion>;
   registerNode(name: string, registration: Registration, signal: AbortSignal): Promise<NodeObject>;
   /** @throws {ApiError} NodeDeleted (410), NotFound (404); NameTaken, DuplicateIdentity (409) while another machine holds the name */
@@ -93,6 +95,7 @@ export function createCaraClient(transport: Transport): CaraClient {
     events: createEventClient(transport),
     moves: createMoveClient(transport),
     secrets: createSecretClient(transport, createResourceClient<SecretObject>(transport, 'secrets')),
+    volumes: createVolumeClient(transport),
     version: async (signal) => (await transport.request({ method: 'GET', path: `${API}/version` }, signal)).body as ServerVersion,
     registerNode: async (name, registration, signal) => {
       const path = `${API}/nodes/${encodeURIComponent(name)}/register`;

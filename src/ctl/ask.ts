@@ -1,4 +1,4 @@
-/** Asks a person on the terminal. Callers: commands/drain.ts. */
+/** Asks a person on the terminal. Callers: commands/drain.ts, delete-volumes.ts. */
 import { UsageError } from './ctl-error.ts';
 import type { Io } from './io.ts';
 
@@ -12,14 +12,34 @@ export async function confirm(
   options: { readonly question: string; readonly instead: string },
   signal: AbortSignal,
 ): Promise<boolean> {
-  checkMayAsk(io, options.instead);
-  io.stderr.write(`${options.question} (y/N) `);
+  return /^\s*y(?:es)?\s*$/iu.test(await ask(io, { ...options, question: `${options.question} (y/N)` }, signal));
+}
+
+/**
+ * Tells whether the answer is one of `accepted`, to the letter.
+ * @throws {UsageError} as `confirm`
+ */
+export async function confirmName(
+  io: Io,
+  options: { readonly question: string; readonly accepted: readonly string[]; readonly instead: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  return options.accepted.includes((await ask(io, options, signal)).trim());
+}
+
+async function ask(
+  io: Io,
+  { question, instead }: { readonly question: string; readonly instead: string },
+  signal: AbortSignal,
+): Promise<string> {
+  checkMayAsk(io, instead);
+  io.stderr.write(`${question} `);
   const answer = new TextDecoder().decode(await io.readStdin(0, signal)); // a terminal gives a line at a time: the first ends it
   if (answer === '') {
     io.stderr.write('\n');
-    throw cannotAsk(options.instead);
+    throw cannotAsk(instead);
   }
-  return /^\s*y(?:es)?\s*$/iu.test(answer);
+  return answer;
 }
 
 /** @throws {UsageError} where there is no terminal to ask on */

@@ -28,13 +28,19 @@ export function typeOf(kind: 'Node' | 'Project' | 'Secret'): ResourceType {
   return ({ Node: 'node', Project: 'project', Secret: 'secret' } as const)[kind];
 }
 
+/** What looks like a type and is reached in another way -> that way. */
+const HINTS = [
+  [/^events?$/u, 'caractrl events'],
+  [/^vol(?:umes?)?(?:$|,)/u, 'caractrl get volumes, or caractrl delete volume NODE/NAME'],
+] as const;
+
 /** @throws {UsageError} naming the types there are */
 export function readType(word: string): ResourceType {
   const lower = word.toLowerCase();
   const found = RESOURCE_TYPES.find((type) => WORDS[type].aliases.includes(lower));
   if (found === undefined) {
     throw new UsageError(`Unknown resource type ${JSON.stringify(word)}: known are ${RESOURCE_TYPES.map(pluralOf).join(', ')}`, {
-      hint: /^events?$/u.test(lower) ? 'caractrl events' : 'name it as in: caractrl get nodes',
+      hint: HINTS.find(([pattern]) => pattern.test(lower))?.[1] ?? 'name it as in: caractrl get nodes',
     });
   }
   return found;

@@ -35,6 +35,7 @@ import { createProjectService } from './projects/project-service.ts';
 import { createScheduler } from './scheduler/scheduler.ts';
 import { createRotateTask, DROP_FLAG, ROTATE_COMMAND } from './secrets/rotate-command.ts';
 import { startSecrets } from './secrets/start-secrets.ts';
+import { startVolumes } from './volumes/start-volumes.ts';
 
 export interface ServerPorts {
   readonly config: ServerConfig;
@@ -111,6 +112,8 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
   stopper.spawn('project-mirror', (signal) => projects.run(signal));
   await projects.ready();
 
+  const volumes = startVolumes({ ...base, nodes, projects, stopper });
+
   const views = { ...base, nodes, projects };
   const scheduler = createScheduler(views);
   const controller = createProjectController({
@@ -136,6 +139,7 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
     moves: createMoveService({ ...base, cordon: (node) => service.patch(node, { spec: { unschedulable: true } }) }),
     events: createEventService(base),
     ...secretParts,
+    volumes,
     clusterId,
     stopSignal: stopper.signal,
     measure,

@@ -16,6 +16,8 @@ import { SelfFence } from '../session/self-fence.ts';
 import type { StandingCell } from '../session/session.ts';
 import { createStatusReporter, type StatusReporter } from '../session/status-reporter.ts';
 import { createSupervision, type Supervision } from '../session/supervision.ts';
+import { createVolumeDeleter } from '../volumes/volume-deleter.ts';
+import { createVolumeReporter } from '../volumes/volume-reporter.ts';
 import { timed, type Parts } from './ports.ts';
 
 /** What runs here, and what is said of it. */
@@ -72,6 +74,7 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, clie
     guard: parts.fenceGuard ?? createGuardProcess({ dataDir: config.DATA_DIR, clock: parts.clock }),
     bootClock: parts.bootClock ?? readBootClock(),
   });
+  const volumeReporter = createVolumeReporter({ ...timed(parts, 'volume-reporter'), client: client.volumes, nodeName: config.NODE_NAME });
   const supervision: Supervision = createSupervision({
     log: parts.log.child({ component: 'supervision' }),
     spawn: (name, loop) => stopper.spawn(name, loop),
@@ -86,6 +89,7 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, clie
         secrets: createSecretReader(client, config.NODE_NAME),
         images: images.puller,
         onContainers: (containers) => images.ledger.noteUse(containers),
+        onVolumes: (volumes) => volumeReporter.note(volumes),
         fence,
         allowedHostPaths: config.ALLOWED_HOST_PATHS ?? [],
         privileges: { isAllowed: config.ALLOW_PRIVILEGED, node: config.NODE_NAME },
@@ -93,7 +97,14 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, clie
         ...(parts.orphanAfterMs !== undefined && { orphanAfterMs: parts.orphanAfterMs }),
       }),
   });
-  return { supervision, reporter, file, fence, dropped };
+  const volumeDeleter = createVolumeDeleter({
+    ...timed(parts, 'volume-deleter'),
+    client: client.volumes,
+    nodeName: config.NODE_NAME,
+    remover: supervision,
+    isWelcome: () => standing.current !== 'refused',
+  });
+  return { supervision, reporter, file, fence, dropped, volumeReporter, volumeDeleter };
 }
 
 /** Those that keep assignments up; the fence is told first, as the reconciler asks it. */

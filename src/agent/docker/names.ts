@@ -20,6 +20,8 @@ export const LABEL = {
   configHash: 'caravanserai.io/config-hash',
   volume: 'caravanserai.io/volume',
   volumeType: 'caravanserai.io/volume-type',
+  /** When a volume was made: the engine's own word moves with what is written into it (20.10). */
+  madeAt: 'caravanserai.io/made-at',
 } as const;
 
 /** Whose a container, network or volume is. */

@@ -20,6 +20,7 @@ import { configHash } from './config-hash.ts';
 import { orderServices, type Dependency } from './dependencies.ts';
 import type { Failure } from './failure.ts';
 import { derivePull, type ImagePull } from './image-pull.ts';
+import { isWithin } from './path-within.ts';
 import { deriveInputs, type ServiceInputs } from './service-inputs.ts';
 import { deriveNames, deriveOptions, findPrivilegeFailure, type PrivilegePolicy } from './service-options.ts';
 
@@ -219,10 +220,4 @@ function findFailure(
     }
   }
   return undefined;
-}
-
-/** Tells whether `path` is `folder` or lies below it, with every `..` followed. Links are not: who may write there is trusted. */
-function isWithin(folder: string, path: string): boolean {
-  const relative = posix.relative(posix.normalize(folder), posix.normalize(path));
-  return relative === '' || (relative !== '..' && !relative.startsWith('../'));
 }

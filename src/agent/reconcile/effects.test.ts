@@ -17,7 +17,12 @@ const OWNER = { cluster: 'c1', project: 'shop', projectUid: 'u1', assignment: 1 
 const NETWORK = { kind: 'createNetwork', name: 'cara_shop', labels: ownerLabels(OWNER) } as const;
 
 function effectsOf(model: ModelEngine, routes: readonly string[] = []): Effects {
-  const options = { engine: model.engine, networkPools: ['10.210.0.0/24'], readRoutes: async () => await Promise.resolve(routes) };
+  const options = {
+    engine: model.engine,
+    clock: new VirtualClock(),
+    networkPools: ['10.210.0.0/24'],
+    readRoutes: async () => await Promise.resolve(routes),
+  };
   const images = createImagePuller({ engine: model.engine, clock: new VirtualClock(), random: systemRandom });
   return createEffects({ ...options, images, networkTurn: new Turn(), secrets: new SecretCache(NO_SECRETS) }, () => undefined);
 }

@@ -6,12 +6,15 @@
  * Callers  project-loop.ts, through `executeStep`.
  */
 import { ApiError, hasReason } from '../../api/errors.ts';
+import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { PullProgress } from '../docker/docker-types.ts';
 import { hasEngineReason } from '../docker/engine-error.ts';
 import type { Engine } from '../docker/engine.ts';
 import { findContainerOwner, findOwner, findVolumeOwner, LABEL } from '../docker/names.ts';
 import type { ImagePuller } from '../images/image-puller.ts';
 import { StepError } from './failure.ts';
+import { checkHostPaths } from './host-paths.ts';
+import { hostPathsOf } from './path-within.ts';
 import { resolveAuth, type PullSecret } from './image-pull.ts';
 import { hasValues, resolveEnv, resolveFiles } from './resolve-inputs.ts';
 import type { SecretCache } from './secret-cache.ts';
@@ -23,6 +26,11 @@ const SUBNET_TRIES = 16; // the engine knows of overlaps that neither its list n
 
 export interface EffectsOptions {
   readonly engine: Engine;
+  readonly clock: Clock;
+  /** Folders below which HostPath volumes may lie; default none. */
+  readonly allowedHostPaths?: readonly string[];
+  /** Called when a volume was made or removed. */
+  readonly onVolumesChanged?: () => void;
   /** One for the whole agent. */
   readonly images: ImagePuller;
   /** CIDR blocks to take subnets from. */
@@ -48,13 +56,19 @@ export function createEffects(options: EffectsOptions, onPullProgress: (image: s
       await options.images.pull(image, { auth, isForced, onProgress: (progress) => onPullProgress(image, progress) }, signal);
     },
     createNetwork: async (step, signal) => await options.networkTurn.run(async () => await createNetwork(options, step, signal), signal),
-    createVolume: async (step, signal) => await createVolume(engine, step, signal),
+    createVolume: async (step, signal) => {
+      const madeAt = nowRfc3339(options.clock);
+      await createVolume(engine, { ...step, labels: { ...step.labels, [LABEL.madeAt]: madeAt } }, signal);
+      options.onVolumesChanged?.();
+    },
     createContainer: async ({ inputs, ...step }, signal) => {
       const { spec } = step;
+      await checkHostPaths(hostPathsOf(spec), options.allowedHostPaths ?? []);
       const env = inputs && { ...resolveEnv(inputs, secrets.values), ...spec.env };
       await createContainer(engine, { ...step, spec: { ...spec, ...(env !== undefined && { env }) } }, signal);
     },
-    startContainer: async ({ containerId, inputs }, signal) => {
+    startContainer: async ({ containerId, inputs, hostPaths = [] }, signal) => {
+      await checkHostPaths(hostPaths, options.allowedHostPaths ?? []);
       if (inputs !== undefined) {
         await engine.writeFiles(containerId, resolveFiles(inputs, secrets.values), signal);
       }
@@ -73,7 +87,10 @@ export function createEffects(options: EffectsOptions, onPullProgress: (image: s
     removeContainer: async ({ containerId, isStuck }, signal) =>
       await engine.removeContainer(containerId, { force: isStuck, removeAnonymousVolumes: true }, signal),
     removeNetwork: async ({ networkId }, signal) => await engine.removeNetwork(networkId, signal),
-    removeVolume: async (step, signal) => await removeVolume(engine, step, signal),
+    removeVolume: async (step, signal) => {
+      await removeVolume(engine, step, signal);
+      options.onVolumesChanged?.();
+    },
   };
 }
 

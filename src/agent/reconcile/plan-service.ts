@@ -6,6 +6,7 @@ import { isCrashLooping, stableAtMs } from './container-track.ts';
 import { dependencyFailure, type Dependency } from './dependencies.ts';
 import type { DesiredService } from './desired.ts';
 import type { Failure } from './failure.ts';
+import { hostPathsOf } from './path-within.ts';
 import { findInvalid, hasValues } from './resolve-inputs.ts';
 import type { SecretValues } from './secret-cache.ts';
 import { isReady, judgeDependency, type Life, type OurContainer, type ServiceView, type Views } from './service-view.ts';
@@ -173,7 +174,14 @@ function start(view: ServiceView, container: OurContainer, site: Site): Doing {
   if (unread !== undefined) {
     return unread;
   }
-  const step: Step = { kind: 'startContainer', service: name, containerId: container.id, ...(isFirst && { inputs }) };
+  const hostPaths = hostPathsOf(view.service.container);
+  const step: Step = {
+    kind: 'startContainer',
+    service: name,
+    containerId: container.id,
+    ...(isFirst && { inputs }),
+    ...(hostPaths.length > 0 && { hostPaths }),
+  };
   const doing = act(site, step, view.life === 'down' ? 'Restarting' : 'Starting');
   if (view.life === 'down' && doing.failure === undefined && isCrashLooping(view.track)) {
     return failing('Restarting', { reason: 'CrashLoop', message: describeLoop(view) });

@@ -53,7 +53,12 @@ class Driver {
 
   /** @param limit steps to take at most */
   async drive(target: Target, limit = Infinity): Promise<Plan> {
-    const options = { engine: this.model.engine, networkPools: ['10.210.0.0/16'], readRoutes: async () => await Promise.resolve([]) };
+    const options = {
+      engine: this.model.engine,
+      clock: new VirtualClock(),
+      networkPools: ['10.210.0.0/16'],
+      readRoutes: async () => await Promise.resolve([]),
+    };
     const images = createImagePuller({ engine: this.model.engine, clock: new VirtualClock(), random: systemRandom });
     const effects = createEffects({ ...options, images, networkTurn: new Turn(), secrets: this.#secrets }, () => undefined);
     let taken = 0;

@@ -7,7 +7,9 @@
  * Callers  agent/main.ts makes and runs it, agent/session hands it assignments.
  * Source   balena-supervisor (observe, plan, step); Kubernetes' kubelet (a worker a pod, so that none waits for another).
  */
+import { ApiError } from '../../api/errors.ts';
 import { listSecretUses } from '../../api/secret-use.ts';
+import { hasVolume } from '../../api/volume-rules.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
@@ -15,10 +17,11 @@ import { Backoff } from '../../base/backoff.ts';
 import { Stopper } from '../../base/stopper.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import { watchEngine } from '../docker/docker-events.ts';
+import type { VolumeSummary } from '../docker/docker-types.ts';
 import type { Engine } from '../docker/engine.ts';
 import { clusterFilter, LABEL } from '../docker/names.ts';
 import { createImagePuller, type ImagePuller } from '../images/image-puller.ts';
-import type { Assignment, AssignmentSource, ProjectReport, Reconciler } from './assignment.ts';
+import type { Assignment, AssignmentSource, ProjectReport, Reconciler, VolumeIdentity, VolumeRemoval } from './assignment.ts';
 import { Turn } from './effects.ts';
 import { NO_FENCE, type FenceGate } from './fence-gate.ts';
 import { readHostRoutes } from './host-routes.ts';
@@ -29,6 +32,7 @@ import type { PrivilegePolicy } from './service-options.ts';
 import { SecretCache, type SecretSource } from './secret-cache.ts';
 import { DEFAULT_NETWORK_POOLS } from './subnet-pool.ts';
 import { sweepEngine } from './sweep.ts';
+import { removeMeant } from './volume-removal.ts';
 
 const SWEEP_INTERVAL_MS = 30_000; // events get lost when the engine restarts; this look is the truth, they only shorten latency
 const SWEEP_BACKOFF = { baseMs: 1000, capMs: 30_000 };
@@ -49,6 +53,8 @@ export interface ReconcilerOptions {
   readonly images?: ImagePuller;
   /** Called with the containers of a Project, each time they are looked at; must return at once. */
   readonly onContainers?: (containers: ObservedProject['containers']) => void;
+  /** Called with all volumes of this cluster, each time they are looked at; must return at once. */
+  readonly onVolumes?: (volumes: readonly VolumeSummary[]) => void;
   /** Which Projects may run; default all. */
   readonly fence?: FenceGate;
   /** Folders below which HostPath volumes may lie; default none. */
@@ -129,6 +135,25 @@ class EngineReconciler implements Reconciler {
     } // else a later Project has the name: its loop clears the earlier one away first
   }
 
+  async removeVolume(meant: VolumeIdentity, signal: AbortSignal): Promise<VolumeRemoval> {
+    if (!this.#isAuthoritative) {
+      throw new ApiError('Unavailable', 'Cannot remove a volume before the server has told which Projects are here');
+    }
+    const { engine, clusterId: cluster } = this.#options;
+    const isUsed = (): boolean => {
+      const order = this.#members.get(meant.project)?.loop.order;
+      return order?.kind === 'assigned' && hasVolume(order.project, meant.volume);
+    };
+    return await this.#whileStill(meant.project, async () => {
+      if (isUsed()) {
+        return { isGone: false, refused: `Project ${JSON.stringify(meant.project)} on the node uses it` };
+      }
+      const removal = await removeMeant(engine, { meant, cluster }, signal);
+      this.#sweepWakeup.notify();
+      return removal;
+    });
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     const { promise: crashed, reject } = Promise.withResolvers<never>();
     const aborted = new Promise<void>((resolve) => {
@@ -180,6 +205,7 @@ class EngineReconciler implements Reconciler {
       secrets: this.#secrets,
       images: this.#images,
       isAuthoritative: () => this.#isAuthoritative,
+      onVolumesChanged: () => this.#sweepWakeup.notify(),
       onGone: () => this.#members.delete(name),
     });
     return { loop, controller: new AbortController() };
@@ -214,6 +240,29 @@ class EngineReconciler implements Reconciler {
         }
       }
     });
+  }
+
+  /** Runs `act` while no loop of the Project's name does anything. One that is there begins anew afterwards, as after a restart of the agent. */
+  async #whileStill<Result>(name: string, act: () => Promise<Result>): Promise<Result> {
+    const member = this.#members.get(name);
+    const before = this.#ended.get(name);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#ended.set(name, promise); // what is assigned meanwhile waits for it
+    member?.controller.abort(new DOMException('Held up', 'AbortError'));
+    try {
+      await before;
+      return await act();
+    } finally {
+      if (member !== undefined && this.#members.get(name) === member) {
+        const next = this.#createMember(name, member.loop.order);
+        this.#members.set(name, next);
+        this.#start(name, next);
+      }
+      resolve();
+      if (this.#ended.get(name) === promise) {
+        this.#ended.delete(name);
+      }
+    }
   }
 
   /** Lets go of a Project without touching what runs of it: it becomes an orphan. */
@@ -270,7 +319,8 @@ class EngineReconciler implements Reconciler {
       return;
     }
     const { engine, clusterId, clock } = this.#options;
-    const { fingerprints, owners } = await sweepEngine(engine, clusterId, signal);
+    const { fingerprints, owners, volumes } = await sweepEngine(engine, clusterId, signal);
+    this.#options.onVolumes?.(volumes);
     for (const [name, { loop }] of this.#members) {
       if (loop.fingerprint !== (fingerprints.get(name) ?? '')) {
         loop.wake();

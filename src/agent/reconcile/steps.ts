@@ -22,8 +22,14 @@ export type Step =
       readonly spec: ContainerSpec;
       readonly inputs?: ServiceInputs;
     }
-  /** `inputs`: before its first start, for its files. */
-  | { readonly kind: 'startContainer'; readonly service: string; readonly containerId: string; readonly inputs?: ServiceInputs }
+  /** `inputs`: before its first start, for its files. `hostPaths`: what of the host it mounts. */
+  | {
+      readonly kind: 'startContainer';
+      readonly service: string;
+      readonly containerId: string;
+      readonly inputs?: ServiceInputs;
+      readonly hostPaths?: readonly string[];
+    }
   | { readonly kind: 'stopContainer'; readonly service: string; readonly containerId: string; readonly graceMs: number }
   /** `isStuck`: an earlier removal did not end, and only force gets rid of it. */
   | { readonly kind: 'removeContainer'; readonly service: string; readonly containerId: string; readonly isStuck: boolean }

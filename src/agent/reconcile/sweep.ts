@@ -1,5 +1,5 @@
 /** One look at everything of this cluster in the engine: what changed without an event, and what nobody asked for. */
-import type { Labels } from '../docker/docker-types.ts';
+import type { Labels, VolumeSummary } from '../docker/docker-types.ts';
 import type { Engine } from '../docker/engine.ts';
 import { clusterFilter, findContainerOwner, findOwner, findVolumeOwner, LABEL, type Owner } from '../docker/names.ts';
 import { fingerprintOf } from './observe.ts';
@@ -10,6 +10,8 @@ interface Sweep {
   readonly fingerprints: ReadonlyMap<string, string>;
   /** Whose things there are, but for volumes that stay by themselves. */
   readonly owners: readonly OwnerKey[];
+  /** Of this cluster. */
+  readonly volumes: readonly VolumeSummary[];
 }
 
 export async function sweepEngine(engine: Engine, cluster: string, signal: AbortSignal): Promise<Sweep> {
@@ -34,7 +36,7 @@ export async function sweepEngine(engine: Engine, cluster: string, signal: Abort
     };
     return [project, fingerprintOf(lists)] as const;
   });
-  return { fingerprints: new Map(fingerprints), owners: owners.map(({ project, projectUid }) => ({ project, uid: projectUid })) };
+  return { fingerprints: new Map(fingerprints), owners: owners.map(({ project, projectUid }) => ({ project, uid: projectUid })), volumes };
 }
 
 function byProject<Item extends { readonly labels: Labels }>(items: readonly Item[]): Map<string, Item[]> {

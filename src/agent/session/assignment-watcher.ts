@@ -16,10 +16,10 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
+import { readLive } from './live-stream.ts';
 import { Outage } from './outage.ts';
 
 const BACKOFF = { baseMs: 500, capMs: 10_000 }; // the cap is the polling interval
-const SILENCE_MS = 90_000; // the server sends a bookmark about every 30 s: after three missed ones the stream is dead
 
 /** What becomes of what the watcher learns. */
 export interface AssignmentSink {
@@ -88,32 +88,19 @@ export function createAssignmentWatcher(options: AssignmentWatcherOptions): Assi
 
   /** Follows the watch until it ends. @throws {ApiError} also when nothing was heard for too long */
   async function follow(signal: AbortSignal): Promise<void> {
-    const ended = new AbortController();
-    const both = AbortSignal.any([signal, ended.signal]);
-    let heardAtMs = clock.monotonicMs();
-    const read = async (): Promise<void> => {
-      try {
-        for await (const event of client.projects.watch({ ...query, ...(version !== undefined && { since: version }) }, both)) {
-          heardAtMs = clock.monotonicMs();
+    await readLive(
+      {
+        open: (inner) => client.projects.watch({ ...query, ...(version !== undefined && { since: version }) }, inner),
+        onItem: (event) => {
           take(event);
           outage.recovered();
           backoff.reset();
-        }
-      } finally {
-        ended.abort();
-      }
-    };
-    const guard = async (): Promise<void> => {
-      for (let leftMs = SILENCE_MS; leftMs > 0; leftMs = heardAtMs + SILENCE_MS - clock.monotonicMs()) {
-        try {
-          await clock.sleep(leftMs, both);
-        } catch {
-          return; // the stream ended by itself
-        }
-      }
-      ended.abort(new ApiError('Unavailable', `Cannot go on watching assignments as nothing was heard for ${SILENCE_MS / 1000} s`));
-    };
-    await Promise.all([read(), guard()]);
+        },
+        what: 'assignments',
+      },
+      clock,
+      signal,
+    );
   }
 
   /** One turn: a list where one is needed, then the watch until it ends. */

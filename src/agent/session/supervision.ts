@@ -6,7 +6,8 @@
  * Callers  main.ts (adopt), session/assignment-watcher.ts and session/status-reporter.ts (the rest).
  */
 import type { Logger } from '../../base/log.ts';
-import type { Assignment, AssignmentSource, Reconciler } from '../reconcile/assignment.ts';
+import { ApiError } from '../../api/errors.ts';
+import type { Assignment, AssignmentSource, Reconciler, VolumeIdentity, VolumeRemoval } from '../reconcile/assignment.ts';
 
 export interface Supervision {
   /** Starts the reconciler of `clusterId`, ending that of another cluster. */
@@ -16,6 +17,8 @@ export interface Supervision {
   assign(assignments: readonly Assignment[], source: AssignmentSource): void;
   upsert(assignment: Assignment): void;
   remove(project: string, uid: string): void;
+  /** As Reconciler. */
+  removeVolume(meant: VolumeIdentity, signal: AbortSignal): Promise<VolumeRemoval>;
 }
 
 export interface SupervisionOptions {
@@ -66,5 +69,11 @@ export function createSupervision({ createReconciler, spawn, log }: SupervisionO
     assign: (assignments, source) => active?.reconciler.assign(assignments, source),
     upsert: (assignment) => active?.reconciler.upsert(assignment),
     remove: (project, uid) => active?.reconciler.remove(project, uid),
+    removeVolume: async (meant, signal) => {
+      if (active === undefined) {
+        throw new ApiError('Unavailable', 'Cannot remove a volume before the node has joined a cluster');
+      }
+      return await active.reconciler.removeVolume(meant, signal);
+    },
   };
 }

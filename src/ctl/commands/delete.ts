@@ -8,6 +8,7 @@ import { UsageError } from '../ctl-error.ts';
 import { reportFailure } from '../report-failure.ts';
 import { readNamedSelections, type ResourceType } from '../resource-type.ts';
 import { notFound, resourceOf } from '../resource-view.ts';
+import { readVolumeNames } from '../volume-name.ts';
 
 /** What becomes of containers whose Project has no record any more. */
 const REMOVAL = 'the agent there removes them some three minutes after it hears from the server again';
@@ -19,6 +20,7 @@ interface DeleteOptions {
   readonly timeout: number;
   readonly force: boolean;
   readonly ignoreNotFound: boolean;
+  readonly yes: readonly string[];
 }
 
 interface Target {
@@ -28,15 +30,16 @@ interface Target {
 
 export const deleteCommand = defineCommand({
   name: 'delete',
-  summary: 'Remove Nodes, Projects or Secrets; waits until they are gone',
-  args: 'TYPE NAME... | TYPE/NAME... | -f FILE',
+  summary: 'Remove Nodes, Projects, Secrets or volumes; waits until they are gone',
+  args: 'TYPE NAME... | TYPE/NAME... | volume NODE/NAME... | -f FILE',
   options: {
     filename: list('file', 'what the manifests in this file, folder or - describe', 'f'),
     recursive: flag('look into the folders of folders too', { short: 'R' }),
-    wait: flag('wait until Projects are gone from their nodes', { default: true }),
+    wait: flag('wait until Projects and volumes are gone from their nodes', { default: true }),
     timeout: duration('how long to wait at most; 0s: no limit', '15m'),
     force: flag(`drop the record at once; containers that still run are left, and ${REMOVAL}`),
     ignoreNotFound: flag('what is not there is no failure'),
+    yes: list('name', 'of a volume, repeated: delete it and its data without asking'),
   },
   examples: [
     { command: 'caractrl delete project shop', does: 'stop and remove a Project, and wait until it is gone' },
@@ -44,11 +47,20 @@ export const deleteCommand = defineCommand({
     { command: 'caractrl delete node worker-01', does: 'forget a machine; what runs there is not touched' },
     { command: 'caractrl delete -f shop/', does: 'all that a folder describes' },
     { command: 'caractrl delete project shop --force', does: 'where the node never comes back' },
+    { command: 'caractrl delete volume worker-01/cara_shop_data', does: 'a volume and its data for good; asks for the name' },
   ],
   run: runDelete,
 });
 
 async function runDelete(context: CommandContext, args: readonly string[], options: DeleteOptions): Promise<number> {
+  const volumes = options.filename.length === 0 ? readVolumeNames(args, 'delete') : undefined;
+  if (volumes !== undefined) {
+    const { deleteVolumes } = await import('../delete-volumes.ts');
+    return deleteVolumes(context, volumes, options);
+  }
+  if (options.yes.length > 0) {
+    throw new UsageError('Cannot use --yes with anything but volumes: nothing else is asked for');
+  }
   const targets = await readTargets(context, args, options);
   const going: ProjectObject[] = [];
   let failures = 0;

@@ -9,6 +9,7 @@ import { renderTable } from '../output/table.ts';
 import { kindOf, pluralOf, readSelections, type Selection } from '../resource-type.ts';
 import { notFound, resourceOf, tableOf, type AnyObject } from '../resource-view.ts';
 import { revealSecrets } from '../reveal.ts';
+import { readVolumeNames } from '../volume-name.ts';
 
 // Not imported from api/project.ts: that brings the schemas with it, 30 ms of a command that should take 60.
 const PHASES: readonly ProjectPhase[] = ['Pending', 'Scheduled', 'Running', 'Failed', 'Terminating', 'Terminated'];
@@ -23,12 +24,12 @@ interface GetOptions {
 
 export const getCommand = defineCommand({
   name: 'get',
-  summary: 'List Nodes, Projects or Secrets',
-  args: 'TYPE[,TYPE] [NAME...] | TYPE/NAME...',
+  summary: 'List Nodes, Projects, Secrets or volumes',
+  args: 'TYPE[,TYPE] [NAME...] | TYPE/NAME... | volumes [NODE/NAME...]',
   options: {
     selector: text('selector', 'only those with these labels: zone=ed312,tier!=dev,arch in (arm64,amd64),gpu,!spot', 'l'),
     phase: list('phase', `only Projects in this phase: ${PHASES.join(', ')}`),
-    node: text('name', 'only Projects on this node'),
+    node: text('name', 'only Projects, or volumes, on this node'),
     watch: flag('then show each change, until Ctrl-C', { short: 'w' }),
     reveal: flag('with the values of the Secrets that are named; for -o json and -o yaml'),
   },
@@ -40,11 +41,17 @@ export const getCommand = defineCommand({
     { command: 'caractrl get projects --phase Failed -w', does: 'failed Projects, as they come' },
     { command: 'caractrl get nodes,projects', does: 'both' },
     { command: 'caractrl get secret shop --reveal -o yaml', does: 'a Secret with its values, in base64' },
+    { command: 'caractrl get volumes', does: 'what Projects keep on nodes, also those that were deleted' },
   ],
   run: runGet,
 });
 
 async function runGet(context: CommandContext, args: readonly string[], options: GetOptions): Promise<number> {
+  const volumes = readVolumeNames(args, 'get');
+  if (volumes !== undefined) {
+    const { getVolumes } = await import('../get-volumes.ts');
+    return getVolumes(context, volumes, options);
+  }
   const selections = readSelections(args, 'get');
   const query = readQuery(selections, options);
   if (options.reveal) {

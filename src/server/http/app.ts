@@ -19,6 +19,7 @@ import type { MoveService } from '../projects/move-service.ts';
 import type { ProjectService } from '../projects/project-service.ts';
 import type { SecretService } from '../secrets/secret-service.ts';
 import type { SecretUsers } from '../secrets/secret-users.ts';
+import type { VolumeService } from '../volumes/volume-service.ts';
 import { parseJsonBody } from './json-body.ts';
 import { describeApi } from './openapi.ts';
 import { replyToBrokenRequest, replyWithNoRoute, replyWithProblem } from './problem-reply.ts';
@@ -32,6 +33,7 @@ import { nodeRoutes } from './routes/nodes.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { registerThroughput, throughputRoutes } from './routes/throughput.ts';
 import { secretRoutes } from './routes/secrets.ts';
+import { volumeRoutes } from './routes/volumes.ts';
 
 export interface AppDeps {
   readonly store: Store;
@@ -42,6 +44,7 @@ export interface AppDeps {
   readonly events: EventService;
   readonly secrets: SecretService;
   readonly secretUsers: SecretUsers;
+  readonly volumes: VolumeService;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -81,6 +84,7 @@ export function createApp(parts: AppDeps): FastifyInstance {
     ...eventRoutes(deps),
     ...throughput,
     ...secretRoutes(deps),
+    ...volumeRoutes(deps),
   ];
 
   app.removeAllContentTypeParsers();

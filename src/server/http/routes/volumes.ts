@@ -1,0 +1,145 @@
+/** Routes of Volumes: list, watch, read, the request to delete one, and what agents say. */
+import Type, { type Static } from 'typebox';
+import { createDecoder, decodeOrThrow } from '../../../api/decode.ts';
+import { API_VERSION, Closed } from '../../../api/meta.ts';
+import { createReportDecoder } from '../../../api/report.ts';
+import { isBeingDeleted } from '../../../api/volume-rules.ts';
+import { DeletionGrant, DeletionUpdate, VolumeReport, VolumeSchema, type VolumeObject } from '../../../api/volume.ts';
+import type { Store } from '../../../store/store.ts';
+import type { VolumeService } from '../../volumes/volume-service.ts';
+import { listObjects } from '../list.ts';
+import { defineRoute, type Route, type RouteInput } from '../route.ts';
+import { sendWatch, type WatchDeps } from '../watch-response.ts';
+import { LIST_QUERY } from './resource-routes.ts';
+
+const { limit, watch, resourceVersion } = LIST_QUERY;
+const VolumesQuery = Closed({
+  limit,
+  continue: LIST_QUERY.continue,
+  watch,
+  resourceVersion,
+  nodeRef: Type.Optional(Type.String({ maxLength: 253, description: 'Only those on this node' })),
+  project: Type.Optional(Type.String({ maxLength: 253, description: 'Only those of Projects of this name' })),
+  deleting: Type.Optional(Type.Boolean({ description: 'Only those that are being deleted: what an agent watches' })),
+});
+type VolumesQuery = Static<typeof VolumesQuery>;
+
+const VolumeListSchema = Closed({
+  apiVersion: Type.Literal(API_VERSION),
+  kind: Type.Literal('VolumeList'),
+  metadata: Closed({ resourceVersion: Type.String(), continue: Type.Optional(Type.String()) }),
+  items: Type.Array(VolumeSchema),
+});
+
+export interface VolumeRoutesDeps extends WatchDeps {
+  readonly store: Store;
+  readonly volumes: VolumeService;
+}
+
+const reportDecoder = createReportDecoder(VolumeReport);
+const updateDecoder = createDecoder(DeletionUpdate);
+const ONE = '/api/v1/nodes/{node}/volumes/{name}';
+const NONE = { description: 'There is none of that name' };
+
+export function volumeRoutes(deps: VolumeRoutesDeps): readonly Route[] {
+  const { volumes } = deps;
+  const tag = 'volumes';
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/api/v1/volumes',
+      summary: "List the volumes of the cluster's nodes, also those of Projects that are gone, or watch them",
+      tag,
+      query: VolumesQuery,
+      answers: {
+        200: { description: 'The list, or with watch a stream of changes', schema: VolumeListSchema },
+        410: { description: 'The resourceVersion is too old: list again' },
+      },
+      handle: (input) => listOrWatch(deps, input),
+    }),
+    defineRoute({
+      method: 'GET',
+      path: ONE,
+      summary: 'Read a volume',
+      tag,
+      answers: { 200: { description: 'It', schema: VolumeSchema }, 404: NONE },
+      handle: async ({ params }) => volumes.present(await volumes.get(nodeOf(params), volumeOf(params))),
+    }),
+    defineRoute({
+      method: 'DELETE',
+      path: ONE,
+      summary: 'Ask for the deletion of a volume and all its data; its agent removes it, and then the record goes',
+      tag,
+      answers: {
+        202: { description: 'Asked for; status.deletion tells how it stands', schema: VolumeSchema },
+        404: NONE,
+        409: { description: 'A Project uses it, or its node is NotReady' },
+      },
+      handle: async ({ params, reply }) =>
+        reply.code(202).send(volumes.present(await volumes.requestDeletion(nodeOf(params), volumeOf(params)))),
+    }),
+    ...agentRoutes(deps),
+  ];
+}
+
+function agentRoutes({ volumes }: VolumeRoutesDeps): readonly Route[] {
+  return [
+    defineRoute({
+      method: 'PUT',
+      path: '/api/v1/nodes/{node}/volumes',
+      summary: 'An agent tells which volumes there are on its node; when that changes',
+      tag: 'agents',
+      bodies: { 'application/json': VolumeReport },
+      answers: { 204: { description: 'Taken in' }, 410: { description: 'There is no such node' } },
+      handle: async ({ params, body, reply }) => {
+        await volumes.report(nodeOf(params), decodeOrThrow(reportDecoder, body, 'report of volumes'));
+        return reply.code(204).send();
+      },
+    }),
+    defineRoute({
+      method: 'POST',
+      path: `${ONE}/deletion`,
+      summary: 'An agent is about to delete a volume, or tells how that ended',
+      tag: 'agents',
+      bodies: { 'application/json': DeletionUpdate },
+      answers: {
+        200: { description: 'It may begin', schema: DeletionGrant },
+        204: { description: 'Taken in' },
+        404: NONE,
+        409: { description: 'That request is over: leave the volume alone' },
+      },
+      handle: async ({ params, body, reply }) => {
+        const update = decodeOrThrow(updateDecoder, body, 'word on a deletion');
+        const grant = await volumes.updateDeletion(nodeOf(params), volumeOf(params), update);
+        return grant ?? reply.code(204).send();
+      },
+    }),
+  ];
+}
+
+function listOrWatch(deps: VolumeRoutesDeps, { query, request, reply }: RouteInput<VolumesQuery>): Promise<unknown> {
+  const isSelected = (volume: VolumeObject): boolean =>
+    (query.nodeRef === undefined || volume.status.node === query.nodeRef) &&
+    (query.project === undefined || volume.status.project === query.project) &&
+    (query.deleting === undefined || isBeingDeleted(volume) === query.deleting);
+  const present = (volume: VolumeObject): VolumeObject => deps.volumes.present(volume);
+  if (query.watch === true && request.method !== 'HEAD') {
+    const since = query.resourceVersion === undefined ? undefined : Number(query.resourceVersion);
+    return sendWatch<VolumeObject>(deps, { kind: 'Volume', since, isSelected, present }, { request, reply });
+  }
+  return listObjects<VolumeObject>(deps.store, {
+    kind: 'Volume',
+    isSelected,
+    present,
+    ...(query.limit !== undefined && { limit: query.limit }),
+    ...(query.continue !== undefined && { continue: query.continue }),
+  });
+}
+
+function nodeOf(params: Readonly<Record<string, string>>): string {
+  return params['node'] ?? '';
+}
+
+function volumeOf(params: Readonly<Record<string, string>>): string {
+  return params['name'] ?? '';
+}
