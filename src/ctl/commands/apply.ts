@@ -107,7 +107,8 @@ function withProgress(error: unknown, { done, total }: { readonly done: number; 
 
 /** With the places in the file where the server found mistakes that we did not. */
 function explainRefusal(error: ApiError, manifest: Manifest): CtlError {
-  const details = error.errors.map((fieldError) => manifest.describe(fieldError));
+  // a conflict is no mistake in the file: it tells of the object
+  const details = error.reason === 'Conflict' ? [] : error.errors.map((fieldError) => manifest.describe(fieldError));
   const [only] = details;
   return details.length === 1 && only !== undefined
     ? new CtlError(only, { cause: error })

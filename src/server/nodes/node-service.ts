@@ -12,7 +12,15 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Draft, Store, StoredObject, Write } from '../../store/store.ts';
 import { notFound } from '../objects/not-found.ts';
-import { applyObject, newObject, patchManifest, replaceObject, retryOnConflict, type ManifestMetadata } from '../objects/write-object.ts';
+import {
+  applyObject,
+  checkMayCreate,
+  newObject,
+  patchManifest,
+  replaceObject,
+  retryOnConflict,
+  type ManifestMetadata,
+} from '../objects/write-object.ts';
 import { IDENTITY_KIND, writeOfRelease, writesOfHolder, type IdentityRecord } from './identity-record.ts';
 import type { Party } from './node-identity.ts';
 import { deriveNodeStatus, isSameStatus } from './node-state.ts';
@@ -133,6 +141,7 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
     const before = await store.get<NodeObject>('Node', metadata.name);
     const spec = mergeSpec(before?.spec, manifest.spec);
     if (before === undefined) {
+      checkMayCreate('Node', metadata);
       return { object: await commitNew({ metadata, spec }), isCreated: true, isChanged: true };
     }
     const object = await commitChange(before, applyObject(before, { metadata, spec }, nowRfc3339(clock)));

@@ -122,6 +122,24 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
   return Object.fromEntries(result);
 }
 
+/** Marks the Conflict of a version that the caller's own manifest names: no other attempt mends that. */
+const VERSION_POINTER = '/metadata/resourceVersion';
+
+/** An apply that names a version means an object that is there. @throws {ApiError} Conflict */
+export function checkMayCreate(kind: string, { name, resourceVersion }: ManifestMetadata): void {
+  if (resourceVersion !== undefined) {
+    throw new ApiError(
+      'Conflict',
+      `Cannot apply ${kind.toLowerCase()} ${JSON.stringify(name)} as it does not exist any more: the manifest names resourceVersion ${resourceVersion}; leave resourceVersion out to create it`,
+      {
+        errors: [
+          { pointer: VERSION_POINTER, detail: `must be left out to create it: current value is ${JSON.stringify(resourceVersion)}` },
+        ],
+      },
+    );
+  }
+}
+
 /** @throws {ApiError} Conflict when `given` is there and is not the object's current version */
 export function checkResourceVersion(existing: StoredObject, given: string | undefined): void {
   const current = existing.metadata.resourceVersion;
@@ -129,6 +147,7 @@ export function checkResourceVersion(existing: StoredObject, given: string | und
     throw new ApiError(
       'Conflict',
       `Cannot write ${describe(existing)} as it has changed since it was read: the write names resourceVersion ${given}, current is ${current}; read it again, or leave resourceVersion out`,
+      { errors: [{ pointer: VERSION_POINTER, detail: `must be ${JSON.stringify(current)}: current value is ${JSON.stringify(given)}` }] },
     );
   }
 }
@@ -157,7 +176,7 @@ const MAX_ATTEMPTS = 64;
 
 /**
  * Runs a read-decide-commit until no other write came between read and commit.
- * A version that the caller's manifest names only gets older, so trying that again gives the same Conflict, a little later.
+ * A version that the caller's manifest names only gets older: that Conflict is thrown at once.
  * @param reasons what `attempt` throws when another write came first: AlreadyExists too where it creates what it did not find
  * @throws {ApiError} the last failure after 64 attempts, and everything else `attempt` throws
  */
@@ -166,7 +185,7 @@ export async function retryOnConflict<Result>(attempt: () => Promise<Result>, re
     try {
       return await attempt();
     } catch (error) {
-      if (count >= MAX_ATTEMPTS || !hasReason(error, ...reasons)) {
+      if (count >= MAX_ATTEMPTS || !hasReason(error, ...reasons) || error.errors.some(({ pointer }) => pointer === VERSION_POINTER)) {
         throw error;
       }
     }

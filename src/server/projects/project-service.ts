@@ -14,7 +14,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store, Write } from '../../store/store.ts';
 import { notFound } from '../objects/not-found.ts';
-import { applyObject, newObject, patchManifest, replaceObject, retryOnConflict } from '../objects/write-object.ts';
+import { applyObject, checkMayCreate, newObject, patchManifest, replaceObject, retryOnConflict } from '../objects/write-object.ts';
 import { fillUsedSecrets } from '../secrets/fill-secrets.ts';
 import { type ReportOutcome, deriveReported } from './project-phase.ts';
 import { initialStatus, isLost, isTerminating, markUpdating, terminate } from './project-status.ts';
@@ -105,23 +105,13 @@ async function applyProject(context: Context, manifest: ProjectManifest | Projec
       if (exists) {
         return { ...(await rewrite(context, name, (existing, now) => applyObject(existing, desired, now))), isCreated: false };
       }
-      checkMayCreate(manifest);
+      checkMayCreate('Project', manifest.metadata);
       return { object: await createProject(context, manifest), isCreated: true, isChanged: true };
     } catch (error) {
       if (attempt >= MAX_APPLY_ATTEMPTS || !hasReason(error, exists ? 'NotFound' : 'AlreadyExists')) {
         throw error;
       }
     }
-  }
-}
-
-/** @throws {ApiError} Conflict: who names a version means an object that is there */
-function checkMayCreate({ metadata: { name, resourceVersion } }: ProjectManifest | ProjectApply): void {
-  if (resourceVersion !== undefined) {
-    throw new ApiError(
-      'Conflict',
-      `Cannot apply project ${JSON.stringify(name)} as it does not exist any more: the manifest names resourceVersion ${resourceVersion}; leave resourceVersion out to create it`,
-    );
   }
 }
 

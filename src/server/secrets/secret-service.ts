@@ -22,7 +22,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store } from '../../store/store.ts';
 import { notFound } from '../objects/not-found.ts';
-import { applyObject, checkName, mergePatch, newObject, replaceObject, retryOnConflict } from '../objects/write-object.ts';
+import { applyObject, checkMayCreate, checkName, mergePatch, newObject, replaceObject, retryOnConflict } from '../objects/write-object.ts';
 import type { Sealer } from './sealer.ts';
 import { openValues, placeOf, revealSecret, SECRET_KIND, type SecretSpec, type StoredSecret } from './stored-secret.ts';
 
@@ -101,6 +101,7 @@ export function createSecretService(deps: SecretServiceDeps): SecretService {
     const { metadata } = manifest;
     const before = await store.get<StoredSecret>(SECRET_KIND, metadata.name);
     if (before === undefined) {
+      checkMayCreate('Secret', metadata);
       return { object: await createSecret({ metadata, content: manifest }), isCreated: true, isChanged: true };
     }
     const spec = sealSpec(sealer, manifest, before.metadata, before.spec);

@@ -27,6 +27,12 @@ export function presentSecret({ apiVersion, kind, metadata, spec }: StoredSecret
   return { apiVersion, kind, metadata, type: spec.type, status: { keys, fingerprint: joinFingerprints(keys) } };
 }
 
+/** In the fields that manifests have, with a fingerprint in the place of each value: for telling which have changed. */
+export function compareSecret({ metadata, spec }: StoredSecret): object {
+  const data = Object.fromEntries(Object.entries(spec.values).map(([key, { fingerprint }]) => [key, fingerprint]));
+  return { metadata, type: spec.type, data };
+}
+
 /** With its values, for who may see these. @throws {ApiError} Internal as `Sealer.open` */
 export function revealSecret(sealer: Sealer, secret: StoredSecret): SecretObject {
   const { status, ...rest } = presentSecret(secret);

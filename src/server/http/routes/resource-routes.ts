@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify';
 import Type, { type Static, type TSchema } from 'typebox';
 import { API_VERSION, Closed } from '../../../api/meta.ts';
 import { parseSelector, selects } from '../../../api/selector.ts';
+import { explainingConflict } from '../../objects/explain-conflict.ts';
 import { notFound } from '../../objects/not-found.ts';
 import { checkName } from '../../objects/write-object.ts';
 import type { Store, StoredObject } from '../../../store/store.ts';
@@ -33,7 +34,7 @@ const ListQuery = Closed(LIST_QUERY);
 type ListQuery = Static<typeof ListQuery>;
 
 interface Manifest {
-  readonly metadata: { readonly name: string };
+  readonly metadata: { readonly name: string; readonly resourceVersion?: string };
   readonly status?: unknown;
 }
 
@@ -56,6 +57,8 @@ export interface ResourceKind<Item extends StoredObject, Create extends Manifest
   readonly createFilter: (query: Query) => (item: Item) => boolean;
   /** the item as users see it */
   readonly present: (item: Item) => StoredObject;
+  /** the fields that users write, for telling what has changed between two states; default: as users see it */
+  readonly compared?: (item: Item) => object;
   /** takes the place of the plain read of one */
   readonly readRoute?: Route;
 }
@@ -69,6 +72,7 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
   resource: ResourceKind<Item, Create, Apply, Query>,
 ): readonly Route[] {
   const { kind, plural, service, schemas, present } = resource;
+  const conflicts = { store: deps.store, kind, compared: resource.compared ?? present };
   const collection = `/api/v1/${plural}`;
   const one = `${collection}/{name}`;
   const noun = kind.toLowerCase();
@@ -126,7 +130,8 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
         const manifest = resource.decodeManifest(body);
         checkName(nameOf(params), manifest.metadata.name);
         warnOfStatus(manifest, reply);
-        return present(await service.replace(manifest.metadata.name, manifest));
+        const { name, resourceVersion: named } = manifest.metadata;
+        return present(await explainingConflict(conflicts, { name, named }, () => service.replace(name, manifest)));
       },
     }),
     defineRoute({
@@ -145,12 +150,15 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
         const name = nameOf(params);
         if (mediaType === MERGE_PATCH) {
           warnOfStatus(body, reply);
-          return present(await service.patch(name, body));
+          const named = (body as { readonly metadata?: { readonly resourceVersion?: unknown } | null } | null)?.metadata?.resourceVersion;
+          return present(await explainingConflict(conflicts, { name, named }, () => service.patch(name, body)));
         }
         const manifest = resource.decodeApply(body);
         checkName(name, manifest.metadata.name);
         warnOfStatus(manifest, reply);
-        const { object, isCreated, isChanged } = await service.apply(manifest);
+        const named = manifest.metadata.resourceVersion;
+        const applied = await explainingConflict(conflicts, { name, named }, () => service.apply(manifest));
+        const { object, isCreated, isChanged } = applied;
         reply.code(isCreated ? 201 : 200).header('cara-result', isCreated ? 'created' : isChanged ? 'configured' : 'unchanged');
         return present(object);
       },

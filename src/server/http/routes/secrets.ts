@@ -7,7 +7,7 @@ import { Closed } from '../../../api/meta.ts';
 import { SecretApply, SecretManifest, SecretSchema } from '../../../api/secret.ts';
 import type { SecretService } from '../../secrets/secret-service.ts';
 import type { SecretUsers } from '../../secrets/secret-users.ts';
-import { presentSecret, SECRET_KIND, type StoredSecret } from '../../secrets/stored-secret.ts';
+import { compareSecret, presentSecret, SECRET_KIND, type StoredSecret } from '../../secrets/stored-secret.ts';
 import { defineRoute, type Route } from '../route.ts';
 import { getObject, LIST_QUERY, nameOf, resourceRoutes, type ResourceRoutesDeps } from './resource-routes.ts';
 
@@ -57,6 +57,7 @@ export function secretRoutes(deps: SecretRoutesDeps): readonly Route[] {
       schemas: { item: SecretSchema, manifest: SecretManifest, apply: SecretApply, query: Closed(LIST_QUERY) },
       createFilter: () => () => true,
       present: presentSecret,
+      compared: compareSecret,
       readRoute,
     }),
     defineRoute({
