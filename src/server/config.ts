@@ -20,7 +20,7 @@ export function serverSettings(host: DataDirSources) {
     DATABASE_URL: {
       read: text,
       default: undefined,
-      help: 'sqlite:/path/to/cara.db, or memory: for nothing that lasts; without it, sqlite:DATA_DIR/cara.db.',
+      help: 'sqlite:/path/to/cara.db, postgres://USER:PASSWORD@HOST/DATABASE (15 or newer), or memory: for nothing that lasts; without it, sqlite:DATA_DIR/cara.db.',
       isSecret: true,
     },
     SECRETS_KEY: {

@@ -4,7 +4,7 @@
  * Owns     per kind the last `logSize` changes at least, and the set of its watchers; one timer for all bookmarks, while anyone watches.
  * Never    queues for a watcher: each has a place in the log and nothing else. One that is so slow that its place has fallen out of the
  *          log gets Expired, and lists again.
- * Callers  document-store.ts appends what is durable and hands out `watch`.
+ * Callers  document-store.ts and postgres/postgres-store.ts append what is durable and hand out `watch`.
  * Source   Kubernetes' watch cache (a window of changes a kind, "too old resource version", bookmarks).
  *
  * The log is kept per kind so that a busy kind does not push a quiet one's history out. A change wakes the watchers of its kind only.
@@ -36,7 +36,7 @@ export class ChangeLog {
   readonly #clock: Clock;
   readonly #logSize: number;
   readonly #kinds = new Map<string, KindLog>();
-  readonly #floor: number;
+  #floor: number;
   #version: number;
   #watcherCount = 0;
   #bookmarks: AbortController | undefined;
@@ -60,6 +60,19 @@ export class ChangeLog {
       this.#version = change.version;
     }
     for (const log of touched) {
+      log.wakeAll();
+    }
+  }
+
+  /** Takes in a history in place of the one that was here: whoever watches gets Expired. */
+  reset(history: History): void {
+    this.#floor = history.floor;
+    this.#version = history.version;
+    for (const log of this.#kinds.values()) {
+      log.reset(history.floor);
+    }
+    this.append(history.changes);
+    for (const log of this.#kinds.values()) {
       log.wakeAll();
     }
   }
@@ -205,6 +218,13 @@ class KindLog {
       this.#firstPosition += dropped.length;
       this.#floor = dropped.at(-1)?.version ?? this.#floor;
     }
+  }
+
+  /** Forgets all; each position that was given out is before the first. */
+  reset(floor: number): void {
+    this.#firstPosition += this.#changes.length + 1;
+    this.#changes.length = 0;
+    this.#floor = floor;
   }
 
   /** The position of the first change with a version greater than `version`. */

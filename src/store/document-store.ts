@@ -1,6 +1,6 @@
 /**
  * Document store: the `Store` that memory and SQLite have in common. Judging a commit, publishing and watching are here; a backend only
- * adds a journal, which makes changes durable.
+ * adds a journal, which makes changes durable. (PostgreSQL, whose database others write too, has its own: postgres/postgres-store.ts.)
  *
  * Owns     the queue of commits that wait for the next flush, the documents and the change log.
  * Never    shows a change to a reader or a watcher before the journal has it.
@@ -20,6 +20,7 @@ import type { ChangeLog } from './change-log.ts';
 import type { Documents } from './documents.ts';
 import { frozenCopyOf } from './frozen.ts';
 import type { Change, Listing, Store, StoredObject, WatchItem, Write } from './store.ts';
+import { answerOf, GROUP_LIMIT, type Waiting } from './waiting.ts';
 import { WriteBatch } from './write-batch.ts';
 
 export interface Journal {
@@ -39,15 +40,6 @@ export interface DocumentStoreParts {
   /** Runs `flush` once, now or soon; commits that arrive until then share it. */
   readonly defer: (flush: () => void) => void;
   readonly log: Logger | undefined;
-}
-
-/** Commits in one transaction: bounds how long a flood of them holds up everything else (some 15 ms). */
-const GROUP_LIMIT = 512;
-
-interface Waiting {
-  readonly writes: readonly Write[];
-  readonly resolve: (results: readonly (StoredObject | undefined)[]) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 export function createDocumentStore(parts: DocumentStoreParts): Store {
@@ -92,6 +84,10 @@ class DocumentStore implements Store {
 
   watchBatches<Item extends StoredObject>(kind: string, since: number, signal: AbortSignal): AsyncIterable<readonly WatchItem<Item>[]> {
     return this.#parts.changeLog.watchBatches<Item>(kind, since, signal);
+  }
+
+  async refresh(): Promise<void> {
+    this.#requireOpen('read'); // nobody else writes
   }
 
   async version(): Promise<number> {
@@ -187,15 +183,5 @@ class DocumentStore implements Store {
     if (this.#isClosed) {
       throw new ApiError('Unavailable', `Cannot ${action} as the store is closed`);
     }
-  }
-}
-
-/** Judges one commit. @returns what tells its caller, once the group is durable */
-function answerOf(batch: WriteBatch, { writes, resolve, reject }: Waiting): () => void {
-  try {
-    const results = batch.add(writes);
-    return () => resolve(results);
-  } catch (error) {
-    return () => reject(error);
   }
 }

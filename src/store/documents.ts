@@ -3,7 +3,7 @@
  *
  * Owns     kind -> name -> object, and the version that this state shows.
  * Never    decides whether a write may happen (write-batch.ts) or makes it durable (the journal): it is told what has happened.
- * Callers  document-store.ts; the SQLite store fills it at start.
+ * Callers  document-store.ts, postgres/postgres-store.ts; a backend fills it at start.
  *
  * Why in memory, with SQLite as the durable copy only: the server's controllers hold every object anyway (mirror.ts) and share these very
  * objects, so this costs no second copy; a get is two Map lookups, and a list of 100,000 is a slice instead of 100,000 parses.
@@ -49,8 +49,9 @@ export class Documents {
     return this.#version;
   }
 
-  /** Takes in what the backend had at start. */
+  /** Takes in what the backend has, in place of what was here. */
   load(documents: Iterable<StoredDocument>, version: number): void {
+    this.#tables.clear();
     for (const { kind, name, version: objectVersion, json } of documents) {
       this.#table(kind).byName.set(name, { name, version: objectVersion, content: json });
     }

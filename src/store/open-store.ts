@@ -1,6 +1,5 @@
 /** Picks the backend that DATABASE_URL names. */
 import { resolve } from 'node:path';
-import { ApiError } from '../api/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import { ConfigError } from '../base/config.ts';
 import type { Logger } from '../base/log.ts';
@@ -16,9 +15,9 @@ export interface StoreDeps {
 }
 
 /**
- * Opens the store: `sqlite:/path/to/file`, `sqlite::memory:`, `memory:`.
+ * Opens the store: `sqlite:/path/to/file`, `sqlite::memory:`, `memory:`, `postgres://...`.
  * @throws {ConfigError} when the URL is none of these
- * @throws {ApiError} NotImplemented for PostgreSQL; Invalid, Unavailable as `createSqliteStore`
+ * @throws {ApiError} Invalid, Unavailable as `createSqliteStore` and `createPostgresStore`
  */
 export async function openStore(databaseUrl: string, deps: StoreDeps): Promise<Store> {
   const [, scheme = '', rest = ''] = /^([a-z0-9+.-]+):(.*)$/isu.exec(databaseUrl) ?? [];
@@ -28,12 +27,14 @@ export async function openStore(databaseUrl: string, deps: StoreDeps): Promise<S
     case 'sqlite':
       return await createSqliteStore({ ...deps, path: sqlitePath(rest) });
     case 'postgres':
-    case 'postgresql':
-      throw new ApiError('NotImplemented', 'Cannot use DATABASE_URL as this build has no PostgreSQL yet: use sqlite:/path/to/cara.db');
+    case 'postgresql': {
+      const { createPostgresStore } = await import('./postgres/postgres-store.ts'); // nobody else need load it
+      return await createPostgresStore({ ...deps, url: databaseUrl });
+    }
     default:
       // Only the scheme is shown: the rest may hold a password.
       throw new ConfigError(
-        'Cannot use DATABASE_URL as it must be sqlite:/path/to/cara.db, sqlite::memory: or memory: ' +
+        'Cannot use DATABASE_URL as it must be sqlite:/path/to/cara.db, postgres://USER:PASSWORD@HOST/DATABASE, sqlite::memory: or memory: ' +
           `current value ${scheme === '' ? 'has no scheme' : `begins with ${JSON.stringify(`${scheme}:`)}`}`,
       );
   }

@@ -7,7 +7,8 @@
  * - Atomic: the writes of one `commit` are all there or none is.
  * - Ordered: each change gets a version of its own, greater than all before it; versions never repeat, also over restarts and deletes.
  * - Compare-and-set: a write that names `expectedVersion` happens only while the object is at that version.
- * - Read your writes: a `get` or `list` begun after `commit` returned sees it.
+ * - Read your writes: a `get` or `list` begun after `commit` returned sees it, on the same server; after `refresh`, on any.
+ * - Reads never step back, on one server.
  * - Watch: `watch(kind, since)` gives every change of that kind with a version > since, once, in order, without gap; then goes on
  *   with those to come. When the log no longer reaches back to `since` it throws Expired and never gives a partial history.
  * - A `list` and a `watch` from the list's version together miss nothing and repeat nothing.
@@ -79,6 +80,11 @@ export interface Store {
     since: number,
     signal: AbortSignal,
   ): AsyncIterable<readonly WatchItem<Item>[]>;
+  /**
+   * Resolves when reads show everything that was committed before this was called, by whatever server: at once where there is but one.
+   * @throws {ApiError} Unavailable
+   */
+  refresh(): Promise<void>;
   /** The newest version. */
   version(): Promise<number>;
   /** Resolves when the store answers. @throws {ApiError} Unavailable */

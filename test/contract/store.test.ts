@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { hasReason, type Reason } from '../../src/api/errors.ts';
 import type { Change, Store, StoredObject, WatchItem, Write } from '../../src/store/store.ts';
-import { BACKENDS, draft, type Backend, type Thing } from '../support/store-backends.ts';
+import { backendsWithPostgres } from '../support/postgres-backend.ts';
+import { draft, type Backend, type Thing } from '../support/store-backends.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 const refusal =
@@ -17,7 +18,7 @@ interface Fixture extends AsyncDisposable {
   readonly clock: VirtualClock;
 }
 
-for (const { name: backendName, isLasting, create } of BACKENDS) {
+for (const { name: backendName, isLasting, create } of backendsWithPostgres()) {
   const open = async (logSize?: number): Promise<Fixture> => {
     const backend = await create();
     const clock = new VirtualClock();

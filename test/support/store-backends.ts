@@ -25,6 +25,8 @@ export interface BackendKind {
   readonly name: string;
   /** whether what was written is there when the store is opened again */
   readonly isLasting: boolean;
+  /** turns of the event loop that a commit takes, about */
+  readonly turnsPerCommit?: number;
   readonly create: () => Promise<Backend>;
 }
 

@@ -9,6 +9,7 @@ export function wrapped(store: Store): Store {
     watch: (kind, since, signal) => store.watch(kind, since, signal),
     watchBatches: (kind, since, signal) => store.watchBatches(kind, since, signal),
     version: () => store.version(),
+    refresh: () => store.refresh(),
     ping: () => store.ping(),
     close: () => store.close(),
   };
