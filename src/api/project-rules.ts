@@ -4,6 +4,7 @@
  */
 import { durationToMs } from './duration.ts';
 import type { FieldError } from './errors.ts';
+import { checkHealth } from './health-check-rules.ts';
 import type { ProjectSpec, Service } from './project.ts';
 import { checkFence } from './project-fence-rules.ts';
 import { checkFiles } from './project-file-rules.ts';
@@ -135,6 +136,10 @@ function checkDependencies(spec: ProjectSpec, service: Service, base: string): r
         { pointer, detail: `names the service ${JSON.stringify(dependency.service)} which this Project does not have: ${listOf(names)}` },
       ];
     }
+    if (dependency.condition === 'Healthy' && target.healthCheck?.test?.[0] === 'NONE') {
+      const detail = `waits until ${JSON.stringify(target.name)} is healthy, which has no health check by its test [NONE]: give it one, or wait for Started`;
+      return [{ pointer: `${base}/dependsOn/${index}/condition`, detail }];
+    }
     if (dependency.condition === 'Completed' && (target.restartPolicy ?? 'Always') === 'Always') {
       const detail = `waits until ${JSON.stringify(target.name)} has completed, which restartPolicy Always never lets it: give ${JSON.stringify(target.name)} restartPolicy OnFailure or Never`;
       return [{ pointer: `${base}/dependsOn/${index}/condition`, detail }];
@@ -145,13 +150,6 @@ function checkDependencies(spec: ProjectSpec, service: Service, base: string): r
 
 function listOf(names: ReadonlySet<string>): string {
   return names.size === 0 ? 'it has none' : `known are ${[...names].join(', ')}`;
-}
-
-function checkHealth(service: Service, base: string): readonly FieldError[] {
-  const kind = service.healthCheck?.test[0];
-  return kind === undefined || kind === 'CMD' || kind === 'CMD-SHELL'
-    ? []
-    : [{ pointer: `${base}/healthCheck/test/0`, detail: `must be CMD or CMD-SHELL: current value is ${JSON.stringify(kind)}` }];
 }
 
 function checkResources(service: Service, base: string): readonly FieldError[] {

@@ -2,6 +2,7 @@
 import Type, { type Static } from 'typebox';
 import { ConditionSchema, type Condition } from './condition.ts';
 import { DURATION } from './duration.ts';
+import { HealthCheck } from './health-check.ts';
 import { API_VERSION, ApplyMeta, Closed, Labels, ManifestMeta, Meta, OneOf, Text, Timestamp, type ObjectMeta } from './meta.ts';
 import { ABSOLUTE_PATH, DNS_LABEL, DNS_SUBDOMAIN, ENV_NAME, IMAGE_REFERENCE, SECRET_KEY } from './names.ts';
 import { ResourceAmounts } from './node.ts';
@@ -38,15 +39,6 @@ export const ServiceFile = Closed({
   mode: Type.Optional(OneOf(FILE_MODES, 'Of the file, whose owner is root; default 0444, as services often run as another user')),
 });
 export type ServiceFile = Readonly<Static<typeof ServiceFile>>;
-
-export const HealthCheck = Closed({
-  test: Type.Array(Type.String(), { minItems: 2, expects: 'a list such as [CMD, pg_isready] or [CMD-SHELL, "curl -f localhost"]' }),
-  interval: Type.Optional(Duration),
-  timeout: Type.Optional(Duration),
-  retries: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
-  startPeriod: Type.Optional(Duration),
-});
-export type HealthCheck = Readonly<Static<typeof HealthCheck>>;
 
 export const DEPENDENCY_CONDITIONS = ['Started', 'Healthy', 'Completed'] as const;
 /** As in Kubernetes: Always for `latest` and for no tag, else IfNotPresent. Only ever asked when a container is to be made. */

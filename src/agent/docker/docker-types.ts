@@ -38,6 +38,8 @@ export interface HealthCheckSpec {
   readonly timeoutMs?: number;
   readonly retries?: number;
   readonly startPeriodMs?: number;
+  /** For the config hash alone: the check that the agent runs, which stands on the container as a label. */
+  readonly byAgent?: object;
 }
 
 export interface RestartSpec {
@@ -117,6 +119,10 @@ export interface ContainerHealth {
   readonly failingStreak: number;
   /** The last checks (the engine keeps five), oldest first. */
   readonly log: readonly HealthProbe[];
+  /** The agent runs the check; left out: the engine. */
+  readonly isByAgent?: boolean;
+  /** Why the checks say nothing of the container. */
+  readonly problem?: string;
 }
 
 export interface HealthProbe {

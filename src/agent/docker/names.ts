@@ -18,6 +18,7 @@ export const LABEL = {
   service: 'caravanserai.io/service',
   assignment: 'caravanserai.io/assignment',
   configHash: 'caravanserai.io/config-hash',
+  healthCheck: 'caravanserai.io/health-check',
   volume: 'caravanserai.io/volume',
   volumeType: 'caravanserai.io/volume-type',
   /** When a volume was made: the engine's own word moves with what is written into it (20.10). */

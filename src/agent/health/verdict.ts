@@ -11,8 +11,10 @@ const MAX_OUTPUT = 300; // characters; the rest is in the engine's own record
 export interface HealthVerdict {
   /** `unchecked`: it has no health check, or does not run. */
   readonly kind: 'unchecked' | 'starting' | 'healthy' | 'unhealthy';
-  /** How the newest check ended, as `code 1: connection refused`; undefined before the first. */
+  /** How the newest check ended, as `code 1: connection refused` of a command; undefined before the first. */
   readonly lastResult: string | undefined;
+  /** Why the checks say nothing of the container, such as that the agent does not reach it. */
+  readonly problem?: string;
 }
 
 export function judgeHealth({ state: { health } }: Pick<ContainerDetail, 'state'>): HealthVerdict {
@@ -24,5 +26,8 @@ export function judgeHealth({ state: { health } }: Pick<ContainerDetail, 'state'
     return { kind: health.status, lastResult: undefined };
   }
   const output = probe.output.trim().slice(0, MAX_OUTPUT);
+  if (health.isByAgent === true) {
+    return { kind: health.status, lastResult: output, ...(health.problem !== undefined && { problem: health.problem }) };
+  }
   return { kind: health.status, lastResult: `code ${probe.exitCode}${output === '' ? '' : `: ${output}`}` };
 }

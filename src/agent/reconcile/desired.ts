@@ -11,12 +11,14 @@
  */
 import { posix } from 'node:path';
 import { durationToMs } from '../../api/duration.ts';
+import type { HealthCheck } from '../../api/health-check.ts';
 import { deriveFenceTerms } from '../../api/fence.ts';
 import type { ProjectObject, Service, ServiceStatus, Volume } from '../../api/project.ts';
 import { quantityToMillis, quantityToUnits } from '../../api/quantity.ts';
 import type { ContainerMount, ContainerSpec, HealthCheckSpec, Labels, PublishedPort, RestartSpec } from '../docker/docker-types.ts';
-import { containerLabels, containerName, networkName, ownerLabels, volumeLabels, volumeName, type Owner } from '../docker/names.ts';
-import { configHash } from './config-hash.ts';
+import { isByAgent } from '../health/agent-check.ts';
+import { containerLabels, containerName, LABEL, networkName, ownerLabels, volumeLabels, volumeName, type Owner } from '../docker/names.ts';
+import { canonicalJson, configHash } from './config-hash.ts';
 import { orderServices, type Dependency } from './dependencies.ts';
 import type { Failure } from './failure.ts';
 import { derivePull, type ImagePull } from './image-pull.ts';
@@ -146,7 +148,10 @@ function deriveService(
   return {
     name: service.name,
     containerName: containerName(owner.project, service.name),
-    container: { ...asked, labels: { ...names?.labels, ...containerLabels({ ...owner, service: service.name, configHash: hash }) } },
+    container: {
+      ...asked,
+      labels: { ...names?.labels, ...toCheckLabels(service), ...containerLabels({ ...owner, service: service.name, configHash: hash }) },
+    },
     configHash: hash,
     dependsOn: (service.dependsOn ?? []).map((dependency) => ({ condition: 'Started', ...dependency })),
     restartPolicy,
@@ -192,7 +197,11 @@ function deriveVolume({ name, type = 'Ephemeral' }: Volume, owner: Owner): reado
   return [{ name, volumeName: volumeName(owner.project, name), type, labels }];
 }
 
-function toHealthCheck({ test, interval, timeout, retries, startPeriod }: NonNullable<Service['healthCheck']>): HealthCheckSpec {
+function toHealthCheck(check: HealthCheck): HealthCheckSpec {
+  if (isByAgent(check)) {
+    return { test: ['NONE'], byAgent: check }; // an image's own would be a second opinion
+  }
+  const { test = ['NONE'], interval, timeout, retries, startPeriod } = check;
   return {
     test,
     ...(interval !== undefined && { intervalMs: durationToMs(interval) }),
@@ -200,6 +209,10 @@ function toHealthCheck({ test, interval, timeout, retries, startPeriod }: NonNul
     ...(retries !== undefined && { retries }),
     ...(startPeriod !== undefined && { startPeriodMs: durationToMs(startPeriod) }),
   };
+}
+
+function toCheckLabels({ healthCheck }: Service): Labels {
+  return healthCheck !== undefined && isByAgent(healthCheck) ? { [LABEL.healthCheck]: canonicalJson(healthCheck) } : {};
 }
 
 /** What makes a service impossible on this node, whatever the engine holds. */

@@ -22,6 +22,7 @@ type FailureReason =
   | 'Exited'
   | 'Paused'
   | 'Unhealthy'
+  | 'HealthCheckImpossible'
   | 'SecretNotFound'
   | 'SecretUnavailable'
   | 'SecretInvalid'

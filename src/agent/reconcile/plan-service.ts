@@ -204,7 +204,7 @@ function watch(view: ServiceView, container: OurContainer, { life, site }: { lif
     case 'completed':
       return { state: 'Completed' };
     case 'starting':
-      return { state: 'Starting', message: 'Waiting for its health check' };
+      return waitForHealth(container);
     case 'unhealthy':
       return failing('Unhealthy', { reason: 'Unhealthy', message: describeHealth(container) });
     case 'paused':
@@ -223,6 +223,14 @@ function watch(view: ServiceView, container: OurContainer, { life, site }: { lif
     default:
       return life satisfies never;
   }
+}
+
+function waitForHealth(container: OurContainer): Doing {
+  const { lastResult, problem } = judgeHealth(container);
+  if (problem !== undefined) {
+    return failing('Starting', { reason: 'HealthCheckImpossible', message: problem });
+  }
+  return { state: 'Starting', message: `Waiting for its health check${lastResult === undefined ? '' : `: ${lastResult}`}` };
 }
 
 function failing(state: ServiceState, failure: Failure): Doing {

@@ -17,6 +17,7 @@ import type { Random } from '../../base/random.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { ImageDetail, PullProgress } from '../docker/docker-types.ts';
 import { hasEngineReason } from '../docker/engine-error.ts';
+import type { HealthChecker } from '../health/health-checker.ts';
 import type { ProjectReport } from './assignment.ts';
 import { canonicalJson } from './config-hash.ts';
 import { trackContainer, type ContainerTrack } from './container-track.ts';
@@ -50,6 +51,8 @@ interface ProjectLoopOptions extends Omit<EffectsOptions, 'admit'> {
   readonly log: Logger;
   readonly report: (report: ProjectReport) => void;
   readonly fence: FenceGate;
+  /** One for the whole agent. */
+  readonly health: Pick<HealthChecker, 'look' | 'drop'>;
   readonly isAuthoritative: () => boolean;
   /** Called with what the engine holds of the Project, after each look. */
   readonly onContainers?: ((containers: ObservedProject['containers']) => void) | undefined;
@@ -134,6 +137,7 @@ export class ProjectLoop {
         throw error;
       }
     } finally {
+      this.#options.health.drop(this.#options.name);
       await this.#runner.stop();
     }
   }
@@ -244,7 +248,7 @@ export class ProjectLoop {
   }
 
   async #observe(target: Target, signal: AbortSignal): Promise<ObservedProject> {
-    return await observeProject(
+    const observed = await observeProject(
       this.#options.engine,
       {
         cluster: this.#options.clusterId,
@@ -254,6 +258,14 @@ export class ProjectLoop {
       },
       signal,
     );
+    const { health, name } = this.#options;
+    return { ...observed, containers: health.look(name, observed.containers, (container) => this.#wasHealthy(container)) };
+  }
+
+  /** Whether the server, or the file, knows this run of the container as ready, from before the agent was restarted. */
+  #wasHealthy({ id, state }: ObservedProject['containers'][number]): boolean {
+    const services = this.#order.project?.status.services ?? [];
+    return services.some(({ containerId, startedAt, ready }) => ready && containerId === id && startedAt === state.startedAt);
   }
 
   #recordProgress(image: string, progress: PullProgress): void {

@@ -20,6 +20,7 @@ import { watchEngine } from '../docker/docker-events.ts';
 import type { VolumeSummary } from '../docker/docker-types.ts';
 import type { Engine } from '../docker/engine.ts';
 import { clusterFilter, LABEL } from '../docker/names.ts';
+import { createHealthChecker, type HealthChecker } from '../health/health-checker.ts';
 import { createImagePuller, type ImagePuller } from '../images/image-puller.ts';
 import type { Assignment, AssignmentSource, ProjectReport, Reconciler, VolumeIdentity, VolumeRemoval } from './assignment.ts';
 import { Turn } from './effects.ts';
@@ -88,6 +89,7 @@ class EngineReconciler implements Reconciler {
   readonly #networkTurn = new Turn();
   readonly #secrets: SecretCache;
   readonly #images: ImagePuller;
+  readonly #health: HealthChecker;
   #isAssigned = false;
   #isAuthoritative = false;
   #stopper: Stopper | undefined;
@@ -97,6 +99,7 @@ class EngineReconciler implements Reconciler {
     this.#log = options.log.child({ component: 'reconciler' });
     this.#secrets = new SecretCache(options.secrets);
     this.#images = options.images ?? createImagePuller(options);
+    this.#health = createHealthChecker({ ...options, onChange: (project) => this.#members.get(project)?.loop.wake() });
     this.#orphans = new OrphanTable(options.orphanAfterMs);
   }
 
@@ -165,6 +168,7 @@ class EngineReconciler implements Reconciler {
     try {
       if (!signal.aborted) {
         stopper.spawn('engine-events', async (inner) => await this.#followEvents(inner));
+        stopper.spawn('health-checks', async (inner) => await this.#health.run(inner));
         stopper.spawn('sweep', async (inner) => await this.#sweepAlways(inner));
         this.#startAll();
         await Promise.race([aborted, crashed]);
@@ -204,6 +208,7 @@ class EngineReconciler implements Reconciler {
       networkTurn: this.#networkTurn,
       secrets: this.#secrets,
       images: this.#images,
+      health: this.#health,
       isAuthoritative: () => this.#isAuthoritative,
       onVolumesChanged: () => this.#sweepWakeup.notify(),
       onGone: () => this.#members.delete(name),

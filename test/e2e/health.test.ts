@@ -1,0 +1,88 @@
+/** Health checks on a real engine: those that the agent runs, for images that have no shell. Run with: npm run test:e2e -- health */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { findBusybox } from '../../scripts/lib/busybox.ts';
+import { callEngineJson } from '../../scripts/lib/engine-http.ts';
+import { buildImage } from '../../scripts/lib/image.ts';
+import type { ProjectObject, Service } from '../../src/api/project.ts';
+import { contentsOf, testEngine } from '../support/engine.ts';
+import { makeProject } from '../support/projects.ts';
+import { LiveReconciler } from '../support/reconcile-live.ts';
+
+const HOST = testEngine();
+const CLUSTER = randomUUID();
+const CACHE = path.join(import.meta.dirname, '../../node_modules/.cache/caravanserai');
+
+/** One static program that serves files, and nothing else: no shell, no wget. */
+const BARE = 'caravanserai/bare:1';
+
+before(async () => {
+  const busybox = (await findBusybox(CACHE)) ?? assert.fail('no static busybox');
+  await buildImage({
+    engineHost: HOST,
+    tag: BARE,
+    dockerfile: 'FROM scratch\nCOPY rootfs/ /\nENTRYPOINT ["/httpd", "-f", "-p", "8080", "-h", "/www"]\n',
+    files: { 'rootfs/httpd': { content: readFileSync(busybox), mode: 0o755 }, 'rootfs/www/ready': { content: 'yes\n' } },
+  });
+});
+
+after(async () => {
+  const left = await contentsOf(HOST, 'cara_hc-');
+  const remove = async (kind: string, name: string): Promise<unknown> =>
+    await callEngineJson({ host: HOST, method: 'DELETE', path: `/${kind}/${name}?force=1` });
+  await Promise.all(Object.keys(left.containers).map(async (name) => await remove('containers', name)));
+  await Promise.all(left.networks.map(async (name) => await remove('networks', name)));
+});
+
+async function tearDown(live: LiveReconciler, project: ProjectObject): Promise<void> {
+  const deleted = { ...project, metadata: { ...project.metadata, deletedAt: '2026-01-01T00:00:00Z' } };
+  live.reconciler.upsert({ project: deleted });
+  await live.untilPhase('Terminated', deleted);
+}
+
+const WEB: Service = {
+  name: 'web',
+  image: BARE,
+  healthCheck: { httpGet: { port: 8080, path: '/ready' }, interval: '1s', retries: 2 },
+  stopGracePeriod: '1s',
+};
+
+test('an image without a shell is Running by a check of the agent, and what depends on its health waits for that', async () => {
+  await using live = new LiveReconciler({ host: HOST, clusterId: CLUSTER });
+  const api: Service = {
+    name: 'api',
+    image: BARE,
+    healthCheck: { tcpSocket: { port: 8080 }, interval: '1s' },
+    dependsOn: [{ service: 'web', condition: 'Healthy' }],
+    stopGracePeriod: '1s',
+  };
+  const project = makeProject({ name: 'hc-bare', uid: randomUUID(), services: [api, WEB] });
+  live.assign(project);
+  const report = await live.untilPhase('Running', project);
+  assert.deepEqual(
+    report.services?.map(({ name, ready }) => [name, ready]),
+    [
+      ['web', true],
+      ['api', true],
+    ],
+  );
+  const waiting = live.reports.some(({ report: { services } }) =>
+    services?.some(({ name, state }) => name === 'api' && state === 'Waiting'),
+  );
+  assert.ok(waiting, 'api waited for web');
+  await tearDown(live, project);
+});
+
+test('a service whose check never passes is not Running, and says what the check saw', async () => {
+  await using live = new LiveReconciler({ host: HOST, clusterId: CLUSTER });
+  const web = { ...WEB, healthCheck: { ...WEB.healthCheck, httpGet: { port: 8080, path: '/missing' } } };
+  const project = makeProject({ name: 'hc-never', uid: randomUUID(), services: [web] });
+  live.assign(project);
+  const failed = await live.untilPhase('Failed', project);
+  assert.equal(failed.reason, 'Unhealthy');
+  assert.match(failed.message ?? '', /GET http:\/\/[0-9.]+:8080\/missing answered 404 Not Found/u);
+  await tearDown(live, project);
+});
