@@ -31,6 +31,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
         nodeName: config.NODE_NAME,
         serverUrl: config.SERVER_URL,
         standing: () => standing.current,
+        trial: () => trial.state,
         engine: () => host.engine.state(),
       }),
     ],
@@ -49,8 +50,9 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     random: ports.random,
     log: ports.log,
   });
-  const kept = supervise({ ...parts, engine: pulls.engine, images }, client, standing);
-  const { supervision, reporter, file, fence, dropped, volumeReporter, volumeDeleter } = kept;
+  const links = { client, standing, beatSoon: () => host.changed.notify() };
+  const kept = supervise({ ...parts, engine: pulls.engine, images }, links);
+  const { supervision, reporter, file, fence, trial, dropped, volumeReporter, volumeDeleter } = kept;
   const throughput = config.THROUGHPUT_TEST === 'off' ? undefined : watchLine(parts, pulls.isPulling);
   await resume(identity, file, { supervision, fence });
   const watcher = createAssignmentWatcher({
@@ -65,7 +67,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     volumeReporter.tellAgain();
     volumeDeleter.lookAnew();
   };
-  runLink({ ...parts, client, host, throughput, standing, server, supervision, fence, relist });
+  runLink({ ...parts, client, host, throughput, standing, server, supervision, fence, trial, relist });
   stopper.spawn('host-sampler', (signal) => host.sampler.run(signal));
   stopper.spawn('engine-monitor', (signal) => host.engine.run(signal));
   stopper.spawn('network-monitor', (signal) => host.network.run(signal));
@@ -73,6 +75,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     stopper.spawn('throughput', (signal) => throughput.run(signal));
   }
   stopper.spawn('self-fence', (signal) => fence.run(signal));
+  stopper.spawn('machine-trial', (signal) => trial.run(signal));
   stopper.spawn('dropped-projects', (signal) => dropped.run(signal));
   stopper.spawn('assignment-file', (signal) => file.run(signal));
   stopper.spawn('assignment-watcher', (signal) => watcher.run(signal));

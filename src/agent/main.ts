@@ -6,6 +6,7 @@
  * Callers  bin/cara-agent; tests and the simulation call `startAgent`.
  */
 import os from 'node:os';
+import { readBootClock } from '../base/boot-clock.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { redactConfig } from '../base/config.ts';
 import { createLogger } from '../base/log.ts';
@@ -43,7 +44,11 @@ export async function startAgent(ports: AgentPorts): Promise<RunningAgent> {
     onFailed(error);
   });
   try {
-    const identity = await loadIdentity(disk, config.DATA_DIR, ports.random);
+    const identity = await loadIdentity(config.DATA_DIR, {
+      disk,
+      random: ports.random,
+      osBootId: (ports.bootClock ?? readBootClock()).bootId,
+    });
     const { server, standing } = await startParts({ ...ports, disk, engine, identity, stopper });
     log.info({ url: server.url }, 'agent listening');
     log.info({ node: config.NODE_NAME, serverUrl: config.SERVER_URL, version: VERSION }, 'agent started');

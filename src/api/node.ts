@@ -134,6 +134,18 @@ export const NodeSchema = Closed({
 const IDENTITY = {
   id: Type.String({ minLength: 8, maxLength: 128, description: "Made at the agent's first start, kept in its data folder" }),
   bootId: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'Made anew at each start of the agent' })),
+  machine: Type.Optional(
+    Type.String({
+      minLength: 8,
+      maxLength: 128,
+      description: 'The same for as long as the machine is up: a boot makes it anew, and so does a copy',
+    }),
+  ),
+  unproven: Type.Optional(
+    Type.Boolean({
+      description: 'Since this id was accepted last `machine` has changed: this is it after a boot, or a copy of it. It starts nothing yet',
+    }),
+  ),
 };
 
 /**

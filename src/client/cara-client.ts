@@ -1,5 +1,5 @@
 /** The API as functions, for agents and for people's tools. Every failure is an ApiError. */
-import { GRANT_HEADER, RIVAL_HEADER } from '../api/headers.ts';
+import { GRANT_HEADER, HOLD_HEADER, RIVAL_HEADER } from '../api/headers.ts';
 import type { ObjectList } from '../api/meta.ts';
 import type { Heartbeat, NodeObject, Registration } from '../api/node.ts';
 import type { ProjectObject, ProjectPhase, StatusReport } from '../api/project.ts';
@@ -64,6 +64,8 @@ export interface HeartbeatAnswer {
   readonly grantedMs?: number;
   /** another machine claims the name and is refused: a sentence on it */
   readonly rival?: string;
+  /** see HOLD_HEADER; not there: nobody else may be this machine */
+  readonly holdMs?: number;
 }
 
 export interface CaraClient {
@@ -107,10 +109,12 @@ export function createCaraClient(transport: Transport): CaraClient {
       const challenge = headers.get('cara-challenge');
       const granted = headers.get(GRANT_HEADER);
       const rival = headers.get(RIVAL_HEADER);
+      const hold = headers.get(HOLD_HEADER);
       return {
         ...(challenge !== null && { challenge }),
         ...(granted !== null && { grantedMs: Number(granted) }),
         ...(rival !== null && { rival: decodeURIComponent(rival) }),
+        ...(hold !== null && { holdMs: Number(hold) }),
       };
     },
     resetIdentity: async (name, signal) => {

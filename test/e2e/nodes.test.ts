@@ -59,7 +59,8 @@ async function setUp({ project, env = {} }: WorldOptions) {
   const scratch = things.use(makeScratch());
   const port = await findFreePort(9400, '0.0.0.0');
   const settings = { HOST: '0.0.0.0', PORT: String(port), AUTH: 'none', TLS: 'off', NODE_HEARTBEAT_TIMEOUT: `${TIMEOUT_MS}ms`, ...env };
-  const server = things.use(await startServer({ env: settings }));
+  const serve = async (): Promise<Program> => things.use(await startServer({ env: settings, dataDir: path.join(scratch.path, 'server') }));
+  const server = await serve();
   const url = `http://127.0.0.1:${port}`;
   const diskOf = (machine: string): string => path.join(scratch.path, machine);
   /** @param disk of the machine; 'far' by default, and whatever is not far is near */
@@ -67,6 +68,11 @@ async function setUp({ project, env = {} }: WorldOptions) {
     const place = disk === 'far' ? { engineHost: far.host, netns: far.netns ?? assert.fail() } : { engineHost: testEngine() };
     const agent = { serverUrl: `http://${NEAR}:${port}`, nodeName: NODE, dataDir: diskOf(disk), env: { HEARTBEAT_INTERVAL: '1s' } };
     return things.use(await startAgent({ ...agent, ...place }));
+  };
+  const copyDisk = (from: string, to: string): void => {
+    cpSync(diskOf(from), diskOf(to), { recursive: true });
+    // on a machine of its own their processes would not run
+    ['agent.lock', 'fence-guard.lock'].forEach((lock) => rmSync(path.join(diskOf(to), lock), { force: true }));
   };
   const ctl = async (line: string, input?: string) =>
     await caractrl(line.split(' '), { server: url, ...(input !== undefined && { input }) });
@@ -88,6 +94,8 @@ async function setUp({ project, env = {} }: WorldOptions) {
   return {
     ...begun,
     server,
+    serve,
+    copyDisk,
     url,
     start,
     ctl,
@@ -100,9 +108,9 @@ async function setUp({ project, env = {} }: WorldOptions) {
 
 type World = Awaited<ReturnType<typeof setUp>>;
 
-function projectManifest(name: string, service: object = {}): object {
+function projectManifest(name: string, service: object = {}, onNodeLost: object = { action: 'Keep' }): object {
   const greeter = { name: 'greeter', image: IMAGES.v1.tag, command: ['greeter'], stopGracePeriod: '0s', ...service };
-  const spec = { services: [greeter], onNodeLost: { action: 'Keep' } };
+  const spec = { services: [greeter], onNodeLost };
   return { apiVersion: 'caravanserai/v1', kind: 'Project', metadata: { name }, spec };
 }
 
@@ -114,6 +122,11 @@ async function startsOf(engineHost: string, project: string): Promise<Readonly<R
     return [name, `${id} ${State.StartedAt}`] as const;
   });
   return Object.fromEntries(await Promise.all(starts));
+}
+
+async function containersOf(engineHost: string, projects: readonly string[]): Promise<readonly string[]> {
+  const found = await Promise.all(projects.map(async (project) => (await contentsOf(engineHost, `cara_${project}_`)).containers));
+  return found.flatMap((containers) => Object.keys(containers));
 }
 
 /** Containers and networks outlive their agents. */
@@ -217,8 +230,7 @@ test('a node deleted with a Terminating Project on it: a live agent still finish
 test('a copied machine is refused, both are told, and the node, which stays Ready, says so with both addresses', async () => {
   await using world = await setUp({ project: 'single' });
   const { url, ctl, containers } = world;
-  cpSync(world.diskOf('far'), world.diskOf('copy'), { recursive: true });
-  rmSync(path.join(world.diskOf('copy'), 'agent.lock')); // its process does not run on a machine of its own
+  world.copyDisk('far', 'copy');
   await using copy = await world.start('copy');
   const node = await untilCondition(world, 'to be True', (condition) => condition?.status === 'True', 'DuplicateIdentity');
   const { message = '' } = findCondition(node.status.conditions, 'DuplicateIdentity') ?? {};
@@ -245,20 +257,41 @@ test('a copied machine is refused, both are told, and the node, which stays Read
   assert.equal((await findObject(url, 'projects/single'))?.status.phase, 'Running');
 });
 
-test(
-  'a copied machine runs nothing of what its original runs',
-  { todo: 'it starts all that its copy of assignments.json names' },
-  async () => {
-    await using world = await setUp({ project: 'twin' });
-    cpSync(world.diskOf('far'), world.diskOf('copy'), { recursive: true });
-    rmSync(path.join(world.diskOf('copy'), 'agent.lock'));
-    await using copy = await world.start('copy');
-    await until(async () => (await standingOf(copy)) === 'refused', { what: 'the copy to be refused', timeoutMs: 10_000 });
-    const isEmpty = async (): Promise<boolean> => Object.keys((await contentsOf(testEngine(), 'cara_twin')).containers).length === 0;
-    await until(isEmpty, { what: 'the second copy to be gone', timeoutMs: 10_000 });
-    assert.deepEqual(await startsOf(far.host, 'twin'), world.containers);
-  },
-);
+test('a copied machine runs nothing of what its original runs, fenced or not, at no time', async () => {
+  await using world = await setUp({ project: 'twin' });
+  await world.apply(projectManifest('fenced-twin', {}, { action: 'Reschedule', after: '12s', fence: true }));
+  await projectInPhase(world.url, { name: 'fenced-twin', phase: 'Running' });
+  const containers = { ...world.containers, ...(await startsOf(far.host, 'fenced-twin')) };
+  world.copyDisk('far', 'copy');
+  await using copy = await world.start('copy');
+  let refusedAtMs = Infinity;
+  await until(
+    async () => {
+      assert.deepEqual(await containersOf(testEngine(), ['twin', 'fenced-twin']), []);
+      refusedAtMs = Math.min(refusedAtMs, (await standingOf(copy)) === 'refused' ? performance.now() : Infinity);
+      return performance.now() > refusedAtMs + TIMEOUT_MS + NOTICE_MS;
+    },
+    { what: 'the copy to be refused, and a timeout to pass', timeoutMs: 30_000, intervalMs: 50 },
+  );
+  assert.deepEqual({ ...(await startsOf(far.host, 'twin')), ...(await startsOf(far.host, 'fenced-twin')) }, containers);
+  await clearAway([far.host], 'fenced-twin');
+});
+
+test('a copied machine that nobody could be asked about takes back what it started, and its original goes on', async () => {
+  await using world = await setUp({ project: 'alone' });
+  await world.server.kill();
+  world.copyDisk('far', 'copy');
+  await using copy = await world.start('copy');
+  await until(async () => (await containersOf(testEngine(), ['alone'])).length === 1, { what: 'it to act alone', timeoutMs: 30_000 });
+  await using _server = await world.serve();
+  await until(async () => (await standingOf(copy)) === 'refused', { what: 'the copy to be refused', timeoutMs: 30_000 });
+  await until(async () => (await containersOf(testEngine(), ['alone'])).length === 0, {
+    what: 'its container to be gone',
+    timeoutMs: 20_000,
+  });
+  assert.equal(await standingOf(world.agent, far.netns), 'registered');
+  assert.deepEqual(await startsOf(far.host, 'alone'), world.containers);
+});
 
 test('a reinstalled machine is refused with the one command that lets it in', async () => {
   await using world = await setUp({ project: 'moved-in' });

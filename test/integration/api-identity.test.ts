@@ -23,12 +23,24 @@ interface MachineAnswer {
   readonly reason: string | undefined;
   readonly detail: string;
   readonly retryAfter: string | undefined;
+  /** whether what is fenced may go on */
+  readonly isGranted: boolean;
+  /** Cara-Hold */
+  readonly hold: string | undefined;
 }
 
-function machineOf(api: ApiServer, options: { readonly id: string; readonly boot: string; readonly address: string }): Machine {
-  const identity = { id: `identity-${options.id}`, bootId: options.boot };
+interface MachineOptions {
+  readonly id: string;
+  readonly boot: string;
+  readonly address: string;
+  readonly machine?: string;
+  readonly unproven?: true;
+}
+
+function machineOf(api: ApiServer, { id, boot, address: remoteAddress, ...more }: MachineOptions): Machine {
+  const identity = { id: `identity-${id}`, bootId: boot, ...more };
   const post = async (path: string, payload: object) =>
-    api.server.app.inject({ method: 'POST', url: `/api/v1/nodes/worker-01/${path}`, payload, remoteAddress: options.address });
+    api.server.app.inject({ method: 'POST', url: `/api/v1/nodes/worker-01/${path}`, payload, remoteAddress });
   const answerOf = (response: Awaited<ReturnType<typeof post>>): MachineAnswer => {
     const problem = (response.statusCode >= 400 ? response.json() : {}) as { readonly reason?: string; readonly detail?: string };
     return {
@@ -36,10 +48,12 @@ function machineOf(api: ApiServer, options: { readonly id: string; readonly boot
       reason: problem.reason,
       detail: problem.detail ?? '',
       retryAfter: response.headers['retry-after']?.toString(),
+      isGranted: response.headers['cara-heartbeat-timeout'] !== undefined,
+      hold: response.headers['cara-hold']?.toString(),
     };
   };
   return {
-    register: async () => answerOf(await post('register', { hostname: `host-of-${options.boot}`, identity })),
+    register: async () => answerOf(await post('register', { hostname: `host-of-${boot}`, identity })),
     beat: async (body = {}) => {
       const first = await post('heartbeat', { ...body, identity });
       const question = first.headers['cara-challenge'];
@@ -213,6 +227,92 @@ describe('two identities under one name', () => {
     await using api = await startApi({ clock, store });
     assert.deepEqual([(await strangerOf(api).beat()).status, (await strangerOf(api).register()).status], [409, 409]);
     assert.equal((await elderOf(api).beat()).status, 204);
+    await store.close();
+  });
+});
+
+describe('another boot of a machine, or a copy of it', () => {
+  const shared = { id: 'shared', address: '10.0.0.1' };
+  const beforeOf = (api: ApiServer): Machine => machineOf(api, { ...shared, boot: 'before', machine: 'machine-1' });
+  const sinceOf = (api: ApiServer): Machine => machineOf(api, { ...shared, boot: 'since', machine: 'machine-2', unproven: true });
+  const provenOf = (api: ApiServer): Machine => machineOf(api, { ...shared, boot: 'since', machine: 'machine-2' });
+
+  /** Both with as much as is granted at first. */
+  async function startGranted(options: Parameters<typeof startApi>[0] = {}) {
+    const api = await startApi(options);
+    await beforeOf(api).register();
+    assert.ok((await beforeOf(api).beat()).isGranted);
+    await api.clock.advance(1000);
+    return api;
+  }
+
+  test('it starts nothing while the one before may be heard, and may then, until nobody can dispute it any more', async () => {
+    await using api = await startGranted();
+    const since = sinceOf(api);
+    assert.equal((await since.register()).status, 200);
+    assert.equal((await since.beat()).hold, String(TIMEOUT_MS / 2 - 1000));
+    await api.clock.advance(TIMEOUT_MS / 2 - 1000);
+    assert.equal((await since.beat()).hold, '0');
+    await api.clock.advance(TIMEOUT_MS / 2 + 1000);
+    assert.equal((await since.beat()).hold, undefined);
+  });
+
+  test('what is fenced is granted to it when the grants of the one before have run out, and not before', async () => {
+    await using api = await startGranted();
+    const since = sinceOf(api);
+    await since.register();
+    for (let atMs = 1000; atMs < TIMEOUT_MS; atMs += INTERVAL_MS - 1000) {
+      assert.equal((await since.beat()).isGranted, false, `at ${atMs} ms`);
+      await api.clock.advance(INTERVAL_MS - 1000);
+    }
+    assert.ok((await since.beat()).isGranted);
+  });
+
+  test('the one before that is heard keeps name and grants', async () => {
+    await using api = await startGranted();
+    await sinceOf(api).register();
+    assert.equal((await sinceOf(api).beat()).status, 204);
+    const heard = await beforeOf(api).beat();
+    assert.deepEqual([heard.isGranted, heard.hold], [true, undefined]);
+    assert.equal((await sinceOf(api).beat()).status, 409);
+  });
+
+  test('a restart of the server does not let it have a grant early, nor takes it from whoever has it', async () => {
+    const clock = new VirtualClock();
+    const store = createMemoryStore({ clock });
+    {
+      await using api = await startGranted({ clock, store });
+      await sinceOf(api).register();
+    }
+    {
+      await using api = await startApi({ clock, store });
+      assert.equal((await sinceOf(api).beat()).isGranted, false);
+      assert.ok(Number((await sinceOf(api).beat()).hold) > 0);
+      await clock.advance(TIMEOUT_MS + 1000);
+      await sinceOf(api).beat();
+      assert.ok((await sinceOf(api).beat()).isGranted);
+      await clock.advance(50); // written down
+    }
+    {
+      await using api = await startApi({ clock, store });
+      assert.ok((await provenOf(api).beat()).isGranted);
+    }
+    await using api = await startApi({ clock, store });
+    assert.equal((await beforeOf(api).beat()).isGranted, false); // first to be heard, but not who had the grants
+    await store.close();
+  });
+
+  test('a dispute that the one before has won leaves it its grants over a restart of the server', async () => {
+    const clock = new VirtualClock();
+    const store = createMemoryStore({ clock });
+    {
+      await using api = await startGranted({ clock, store });
+      await sinceOf(api).register();
+      await beforeOf(api).beat();
+      await clock.advance(50);
+    }
+    await using api = await startApi({ clock, store });
+    assert.ok((await beforeOf(api).beat()).isGranted);
     await store.close();
   });
 });

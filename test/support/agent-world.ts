@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { until } from '../../scripts/lib/wait.ts';
 import { agentSettings } from '../../src/agent/config.ts';
 import { startAgent, type RunningAgent } from '../../src/agent/main.ts';
+import { readBootClock } from '../../src/base/boot-clock.ts';
 import { systemClock, type Clock } from '../../src/base/clock.ts';
 import { loadConfig } from '../../src/base/config.ts';
 import { systemRandom } from '../../src/base/random.ts';
@@ -27,6 +28,8 @@ export interface AgentWorldOptions {
   readonly agentEnv?: Readonly<Record<string, string>>;
   /** how many times faster than ours the agent's time runs; default 1 */
   readonly agentSpeed?: number;
+  /** the machine's boot, asked at each start of the agent; default: the real one */
+  readonly bootId?: () => string;
   /** how far the agent's wall clock is ahead of ours, in milliseconds; asked anew each time */
   readonly agentWallAheadMs?: () => number;
 }
@@ -78,7 +81,8 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
         ...options.agentEnv,
       };
       const config = loadConfig(agentSettings({ hostname: 'test', env: {}, isRoot: false }), { argv: [], env });
-      return (agent = await startAgent({ ...ports, clock: agentClock(options), config, log }));
+      const bootClock = options.bootId && { ...readBootClock(), bootId: options.bootId() };
+      return (agent = await startAgent({ ...ports, clock: agentClock(options), config, log, ...(bootClock && { bootClock }) }));
     },
     stopAgent: async () => {
       await agent?.stop();

@@ -3,8 +3,10 @@ import { VERSION } from '../../base/version.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
 import type { ThroughputMonitor } from '../host/throughput.ts';
 import type { AgentServer } from '../http/agent-server.ts';
+import { describeIdentity } from '../identity.ts';
 import { buildHeartbeat } from '../session/heartbeat-body.ts';
 import { createHeartbeater, heartbeatTimeLimitMs } from '../session/heartbeater.ts';
+import type { MachineTrial } from '../session/machine-trial.ts';
 import { createRegistrar } from '../session/registrar.ts';
 import type { SelfFence } from '../session/self-fence.ts';
 import { runSession, type StandingCell } from '../session/session.ts';
@@ -21,6 +23,7 @@ interface Link extends Parts {
   readonly server: AgentServer;
   readonly supervision: Supervision;
   readonly fence: SelfFence;
+  readonly trial: MachineTrial;
   readonly relist: () => void;
 }
 
@@ -42,7 +45,7 @@ export function runLink(parts: Link): void {
         throughput: parts.throughput?.latest(),
         agentPort: server.port,
         info,
-        identity: { id: identity.id, bootId: identity.bootId, ...(answer !== undefined && { answer }) },
+        identity: { ...describeIdentity(identity), ...(answer !== undefined && { answer }) },
         clock: host.clockMeter.condition(),
       }),
     onAccepted: (isReturn) => {
@@ -55,6 +58,7 @@ export function runLink(parts: Link): void {
     },
     onDeleted: () => (standing.current = 'deleted'),
     onGranted: (grant) => parts.fence.granted(grant),
+    onHold: (holdMs) => parts.trial.heard(holdMs),
     ...(parts.bootClock !== undefined && { bootClock: parts.bootClock }),
     changed: host.changed,
   });
@@ -62,8 +66,11 @@ export function runLink(parts: Link): void {
     ...timed(parts, 'registrar'),
     client: parts.client,
     nodeName: config.NODE_NAME,
-    registration: () => ({ hostname, info, identity: { id: identity.id, bootId: identity.bootId } }),
-    onRefused: () => (standing.current = 'refused'),
+    registration: () => ({ hostname, info, identity: describeIdentity(identity) }),
+    onRefused: () => {
+      standing.current = 'refused';
+      parts.trial.refused();
+    },
     hasJoined: () => identity.clusterId() !== undefined,
     onCluster: async (clusterId) => {
       await identity.rememberCluster(clusterId);

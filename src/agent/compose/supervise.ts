@@ -12,6 +12,7 @@ import { createReconciler } from '../reconcile/reconciler.ts';
 import type { AssignmentSink } from '../session/assignment-watcher.ts';
 import { createDroppedProjects, type DroppedProjects } from '../session/dropped-projects.ts';
 import { createSecretReader } from '../session/secret-reader.ts';
+import { ALONE_INTERVALS, MachineTrial } from '../session/machine-trial.ts';
 import { SelfFence } from '../session/self-fence.ts';
 import type { StandingCell } from '../session/session.ts';
 import { createStatusReporter, type StatusReporter } from '../session/status-reporter.ts';
@@ -20,8 +21,15 @@ import { createVolumeDeleter } from '../volumes/volume-deleter.ts';
 import { createVolumeReporter } from '../volumes/volume-reporter.ts';
 import { timed, type Parts } from './ports.ts';
 
+interface ServerLinks {
+  readonly client: CaraClient;
+  readonly standing: StandingCell;
+  /** beats ahead of time */
+  readonly beatSoon: () => void;
+}
+
 /** What runs here, and what is said of it. */
-export function supervise(parts: Parts & { readonly images: ImageKeeping }, client: CaraClient, standing: StandingCell) {
+export function supervise(parts: Parts & { readonly images: ImageKeeping }, { client, standing, beatSoon }: ServerLinks) {
   const { config, engine, stopper, images } = parts;
   const file = new AssignmentFile({
     ...timed(parts, 'assignment-file'),
@@ -29,13 +37,21 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, clie
     disk: parts.disk,
     nodeName: config.NODE_NAME,
   });
+  /** @throws {ApiError} when what is so here is not what is so on the node */
+  const assertOwnName = (what: string): void => {
+    if (standing.current === 'refused') {
+      throw new ApiError('Unavailable', `Cannot report on ${what} while another machine holds the name of this node`);
+    }
+    if (trial.state === 'held') {
+      const message = `Cannot report on ${what} before the server has made sure that no other machine of this identity is up`;
+      throw new ApiError('Unavailable', message, { retryAfterMs: 1000 });
+    }
+  };
   const reporter = createStatusReporter({
     ...timed(parts, 'status-reporter'),
     client: {
       reportStatus: async (project, report, signal) => {
-        if (standing.current === 'refused') {
-          throw new ApiError('Unavailable', 'Cannot report on Projects while another machine holds the name of this node');
-        }
+        assertOwnName('Projects');
         await client.reportStatus(project, report, signal);
       },
     },
@@ -73,8 +89,26 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, clie
     find,
     guard: parts.fenceGuard ?? createGuardProcess({ dataDir: config.DATA_DIR, clock: parts.clock }),
     bootClock: parts.bootClock ?? readBootClock(),
+    isOtherMachine: parts.identity.isUnproven(),
   });
-  const volumeReporter = createVolumeReporter({ ...timed(parts, 'volume-reporter'), client: client.volumes, nodeName: config.NODE_NAME });
+  const trial = new MachineTrial({
+    ...timed(parts, 'machine-trial'),
+    identity: parts.identity,
+    inner: fence,
+    projects: () => file.list().map(({ metadata }) => metadata.name),
+    aloneAfterMs: ALONE_INTERVALS * config.HEARTBEAT_INTERVAL,
+    onDue: beatSoon,
+  });
+  const volumeReporter = createVolumeReporter({
+    ...timed(parts, 'volume-reporter'),
+    client: {
+      report: async (node, report, signal) => {
+        assertOwnName('volumes');
+        await client.volumes.report(node, report, signal);
+      },
+    },
+    nodeName: config.NODE_NAME,
+  });
   const supervision: Supervision = createSupervision({
     log: parts.log.child({ component: 'supervision' }),
     spawn: (name, loop) => stopper.spawn(name, loop),
@@ -90,7 +124,7 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, clie
         images: images.puller,
         onContainers: (containers) => images.ledger.noteUse(containers),
         onVolumes: (volumes) => volumeReporter.note(volumes),
-        fence,
+        fence: trial,
         allowedHostPaths: config.ALLOWED_HOST_PATHS ?? [],
         privileges: { isAllowed: config.ALLOW_PRIVILEGED, node: config.NODE_NAME },
         ...(parts.readRoutes !== undefined && { readRoutes: parts.readRoutes }),
@@ -103,8 +137,9 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, clie
     nodeName: config.NODE_NAME,
     remover: supervision,
     isWelcome: () => standing.current !== 'refused',
+    isHeld: () => trial.state === 'held',
   });
-  return { supervision, reporter, file, fence, dropped, volumeReporter, volumeDeleter };
+  return { supervision, reporter, file, fence, trial, dropped, volumeReporter, volumeDeleter };
 }
 
 /** Those that keep assignments up; the fence is told first, as the reconciler asks it. */

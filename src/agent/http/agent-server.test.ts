@@ -8,6 +8,7 @@ const health = healthRoute({
   nodeName: 'worker-01',
   serverUrl: 'http://127.0.0.1:1',
   standing: () => 'joining',
+  trial: () => 'over',
   engine: () => ({ isAvailable: false, reason: 'EngineHangs', message: 'hangs' }),
 });
 const broken: Route = {

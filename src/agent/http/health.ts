@@ -2,17 +2,19 @@
 import { VERSION } from '../../base/version.ts';
 import type { EngineState } from '../host/engine-monitor.ts';
 import type { Standing } from '../session/session.ts';
+import type { TrialState } from '../session/machine-trial.ts';
 import { sendJson, type Route } from './agent-server.ts';
 
 export interface HealthSources {
   readonly nodeName: string;
   readonly serverUrl: string;
   readonly standing: () => Standing;
+  readonly trial: () => TrialState;
   readonly engine: () => EngineState;
 }
 
 /** Answers 200 for as long as the process answers at all: neither server nor engine is the agent's own health. */
-export function healthRoute({ nodeName, serverUrl, standing, engine }: HealthSources): Route {
+export function healthRoute({ nodeName, serverUrl, standing, trial, engine }: HealthSources): Route {
   return {
     method: 'GET',
     path: /^\/healthz$/u,
@@ -24,6 +26,7 @@ export function healthRoute({ nodeName, serverUrl, standing, engine }: HealthSou
         version: VERSION,
         serverUrl,
         standing: standing(),
+        trial: trial(), // "held": starts nothing yet, as it may be a copy
         engine: { available: isAvailable, message },
       });
     },

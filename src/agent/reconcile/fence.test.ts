@@ -14,6 +14,7 @@ const JOB: Service = { name: 'job', image: 'job:1', restartPolicy: 'OnFailure' }
 class Gate implements FenceGate {
   state: FenceState = 'open';
   readonly noted: string[][] = [];
+  recalledIds: ReadonlySet<string> = new Set();
   readonly #listeners = new Set<(project: string) => void>();
 
   stateOf(): FenceState {
@@ -26,6 +27,10 @@ class Gate implements FenceGate {
 
   admit(): Promise<void> {
     return this.state === 'open' ? Promise.resolve() : Promise.reject(new StepError('Fenced', 'Cannot start it'));
+  }
+
+  recalled(): ReadonlySet<string> {
+    return this.recalledIds;
   }
 
   subscribe(listener: (project: string) => void): () => void {
@@ -135,4 +140,16 @@ test('a service of a fenced Project that keeps crashing is called a crash loop, 
   assert.equal(world.latest()?.phase, 'Failed');
   assert.match(world.service('db')?.message ?? '', /ended with code 7; the agent has restarted it \d times in a row/u);
   await world.untilPhase('Running');
+});
+
+test('a recalled Project loses the containers that were started here on trial, and keeps what was found and all volumes', async () => {
+  const gate = new Gate();
+  await using world = await runningWorld(gate, [DB, WEB]);
+  gate.recalledIds = new Set([world.model.byName('cara_shop_web')?.id ?? assert.fail()]);
+  world.model.changes.length = 0;
+  gate.set('recalled');
+  await world.until(() => world.model.byName('cara_shop_web') === undefined, 30_000);
+  await world.clock.advance(600_000);
+  assert.deepEqual(world.model.changes, ['stopContainer cara_shop_web', 'removeContainer cara_shop_web']);
+  assert.ok(isRunning(world, 'cara_shop_db'));
 });

@@ -12,6 +12,7 @@ import type { DesiredProject } from './desired.ts';
 import type { Failure } from './failure.ts';
 import type { ObservedProject } from './observe.ts';
 import { planFence } from './plan-fence.ts';
+import { planRecall } from './plan-recall.ts';
 import { planService, type ServicePlan, type Site } from './plan-service.ts';
 import { isRemovable, leavingStatus, planTeardown } from './plan-teardown.ts';
 import type { SecretValues } from './secret-cache.ts';
@@ -26,6 +27,8 @@ export type Target =
   | { readonly kind: 'run'; readonly desired: DesiredProject; readonly isHeld?: boolean }
   /** May run elsewhere by now: stop it, and wait. */
   | { readonly kind: 'fenced'; readonly desired: DesiredProject }
+  /** Runs on the machine that this is a copy of: take back what was started here (container ids), and tell nobody. */
+  | { readonly kind: 'recalled'; readonly desired: DesiredProject; readonly started: ReadonlySet<string> }
   /** Deleted: take everything away, and tell. */
   | { readonly kind: 'terminate'; readonly desired: DesiredProject }
   /** No longer ours: take everything of this uid away. `desired` is the last spec known. */
@@ -70,6 +73,9 @@ export function planProject(input: PlanInput): Plan {
       return planTermination(target.desired, input, agenda);
     case 'fenced':
       return planFenced(target.desired, input, agenda);
+    case 'recalled':
+      planRecall(target.desired, ofUid(input.observed, target.desired.uid), target.started, agenda);
+      return toPlan(agenda, undefined);
     case 'run': {
       const plan = planRun(target.desired, input, agenda);
       return target.isHeld === true ? { ...plan, steps: [] } : plan;
@@ -90,7 +96,7 @@ function planFenced(desired: DesiredProject, { observed, interrupted = new Set()
   const services = planFence(desired, { own: ofUid(observed, desired.uid), agenda, interrupted });
   const failure: Failure = {
     reason: 'Fenced',
-    message: 'Stopped on this node, as the server was silent for so long that it may run on another: waiting for the server',
+    message: 'Stopped on this node until the server grants it anew, as by now it may run on another: waiting for the server',
   };
   return toPlan(agenda, toReport(desired, 'Scheduled', { services, failures: [failure, ...agenda.failures] }));
 }

@@ -227,6 +227,9 @@ export class ProjectLoop {
     if (this.#order.project.metadata.deletedAt !== undefined || isLeaving(this.#order.project)) {
       return { kind: 'terminate', desired };
     }
+    if (this.#fence === 'recalled') {
+      return { kind: 'recalled', desired, started: this.#options.fence.recalled?.() ?? new Set() };
+    }
     return this.#fence === 'closed' ? { kind: 'fenced', desired } : { kind: 'run', desired, isHeld: this.#fence === 'held' };
   }
 

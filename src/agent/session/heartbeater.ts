@@ -45,6 +45,8 @@ export interface HeartbeaterOptions {
   readonly onDeleted: () => void;
   /** called for each beat that the server has granted, before `onAccepted` */
   readonly onGranted?: (grant: FenceGrant) => void;
+  /** called for each accepted beat with what the server says of this machine (HOLD_HEADER), before `onAccepted` */
+  readonly onHold?: (holdMs: number | undefined) => void;
   /** default: the machine's */
   readonly bootClock?: BootClock;
   /** beats ahead of time when notified: something changed that the server should know */
@@ -58,7 +60,7 @@ type Outcome = 'accepted' | 'unknown' | 'refused' | 'deleted' | { readonly faile
 
 export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
   const { client, nodeName, intervalMs, body, onAccepted, onDeleted, changed, clock, random, log } = options;
-  const { onGranted, bootClock = readBootClock() } = options;
+  const { onGranted, onHold, bootClock = readBootClock() } = options;
   const outage = new Outage(log, clock, 'heartbeats');
   const backoff = new Backoff({ baseMs: Math.min(1000, intervalMs / 4), capMs: intervalMs / 2 }, random);
   let isDeleted = false;
@@ -103,9 +105,10 @@ export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
   /** @returns what the server asks instead of taking it in */
   async function send(answer: string | undefined, signal: AbortSignal): Promise<string | undefined> {
     const sentAtMs = bootClock.bootMs(); // before it is: the server counts from when it comes in
-    const { challenge, grantedMs, rival } = await client.sendHeartbeat(nodeName, body(answer), signal);
+    const { challenge, grantedMs, rival, holdMs } = await client.sendHeartbeat(nodeName, body(answer), signal);
     if (challenge === undefined) {
       tellRival(rival);
+      onHold?.(holdMs);
     }
     if (challenge === undefined && grantedMs !== undefined) {
       onGranted?.({ sentAtMs, timeoutMs: grantedMs });

@@ -44,6 +44,8 @@ export interface SelfFenceOptions {
   readonly find: (project: string, signal: AbortSignal) => Promise<ProjectObject | undefined>;
   readonly guard: FenceGuard;
   readonly bootClock: BootClock;
+  /** whether the file may be of another machine that runs on the same kernel; default false */
+  readonly isOtherMachine?: boolean;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -76,9 +78,10 @@ export class SelfFence implements FenceGate {
   constructor(options: SelfFenceOptions) {
     this.#options = options;
     const before = readFenceFile(options.disk, options.path);
-    const isSameBoot = before !== undefined && before.bootId === options.bootClock.bootId;
+    const isSameBoot = before !== undefined && before.bootId === options.bootClock.bootId && options.isOtherMachine !== true;
     for (const entry of before?.entries ?? []) {
-      this.#fenced.set(entry.uid, newFenced(isSameBoot ? entry : { ...entry, grant: null }));
+      // without their ids: on the same kernel the guard would find and kill the other machine's containers
+      this.#fenced.set(entry.uid, newFenced(isSameBoot ? entry : { ...entry, grant: null, containers: [] }));
     }
     if (this.#fenced.size > 0) {
       this.#writeOrClose();

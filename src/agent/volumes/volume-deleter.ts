@@ -36,13 +36,15 @@ export interface VolumeDeleterOptions {
   readonly remover: Pick<Reconciler, 'removeVolume'>;
   /** false while another machine holds the name of this node */
   readonly isWelcome: () => boolean;
+  /** true while another machine of this identity may be up: then nothing is removed yet */
+  readonly isHeld: () => boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
 }
 
 export function createVolumeDeleter(options: VolumeDeleterOptions): VolumeDeleter {
-  const { client, nodeName, isWelcome, clock, random, log } = options;
+  const { client, nodeName, isWelcome, isHeld, clock, random, log } = options;
   const looking = new Wakeup();
   const outage = new Outage(log, clock, 'watch of volumes');
   const backoff = new Backoff(BACKOFF, random);
@@ -60,6 +62,9 @@ export function createVolumeDeleter(options: VolumeDeleterOptions): VolumeDelete
           }
           const id = event.object.status.deletion?.id;
           if (isBeingDeleted(event.object) && id !== endedId && isWelcome()) {
+            if (isHeld()) {
+              throw new ApiError('Unavailable', 'Cannot remove a volume before it is sure that this machine is no copy of another');
+            }
             await deleteOne(options, event.object, signal);
             endedId = id;
           }

@@ -19,6 +19,8 @@ export interface FenceLedgerOptions {
   readonly earlierTimeoutMs: number;
   /** the longest `after` of the fenced Projects that are bound to a node, in milliseconds */
   readonly longestAfterMs: (node: string) => number;
+  /** called when another machine is granted than before; must not throw */
+  readonly onTaken?: ((node: string) => void) | undefined;
 }
 
 interface Grant {
@@ -45,7 +47,7 @@ export class FenceLedger {
 
   /**
    * Takes note of a heartbeat that is about to be answered.
-   * @param holder the id of the machine that sent it
+   * @param holder names the machine that sent it: another boot of one is another machine here, as it may be a copy
    * @param nowMs monotonic
    * @returns whether it may be told that it is granted
    */
@@ -58,12 +60,16 @@ export class FenceLedger {
       this.#lastByNode.set(node, { atMs: nowMs, timeoutMs: this.#options.timeoutMs, holder });
       return true;
     }
-    if (last.holder !== holder && this.#leftMs(last, this.#options.longestAfterMs(node), nowMs) > 0) {
+    const isAnother = last.holder !== holder;
+    if (isAnother && this.#leftMs(last, this.#options.longestAfterMs(node), nowMs) > 0) {
       return false;
     }
     last.atMs = nowMs; // in place: this is on the way of every heartbeat
     last.timeoutMs = this.#options.timeoutMs;
     last.holder = holder;
+    if (isAnother) {
+      this.#options.onTaken?.(node);
+    }
     return true;
   }
 
@@ -73,6 +79,17 @@ export class FenceLedger {
    */
   leftMs(node: string, afterMs: number, nowMs: number): number {
     return this.#leftMs(this.#lastByNode.get(node) ?? this.#earlier(), afterMs, nowMs);
+  }
+
+  /** Who was granted last; undefined: nobody, or nobody knows whom. */
+  holderOf(node: string): string | undefined {
+    return this.#lastByNode.get(node)?.holder;
+  }
+
+  /** Whether `holder` would be kept waiting, as another machine may still run what is fenced. @param nowMs monotonic */
+  isHeldByOther(node: string, holder: string, nowMs: number): boolean {
+    const last = this.#lastByNode.get(node);
+    return last !== undefined && last.holder !== holder && this.#leftMs(last, this.#options.longestAfterMs(node), nowMs) > 0;
   }
 
   /** Grants the name nothing until the result is disposed of. */

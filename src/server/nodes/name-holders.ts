@@ -11,7 +11,18 @@ import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import { messageOfRivalry, refusalOf } from './identity-refusal.ts';
 import { LeaseTable } from './lease-table.ts';
-import { judgeHeartbeat, judgeRegistration, type Holding, type Moment, type Party, type Rivalry, type Verdict } from './node-identity.ts';
+import {
+  creditHolding,
+  granteeOf,
+  holdMsOf,
+  judgeHeartbeat,
+  judgeRegistration,
+  type Holding,
+  type Moment,
+  type Party,
+  type Rivalry,
+  type Verdict,
+} from './node-identity.ts';
 import type { Dispute } from './node-state.ts';
 
 export interface NameHoldersOptions {
@@ -23,6 +34,8 @@ export interface NameHoldersOptions {
   readonly heldForMs: (name: string) => number | undefined;
   /** called when another machine holds the name than before */
   readonly onHolder: (name: string) => void;
+  /** called when the holder is on another machine than the one before */
+  readonly onMachine?: ((name: string) => void) | undefined;
   /** called when there is a second machine, another one than before, or none any more */
   readonly onDispute: (name: string) => void;
   /** called when a second machine appears, and with undefined when it is no longer heard */
@@ -104,21 +117,36 @@ export class NameHolders {
     return this.#disputes.nextDeadlineMs();
   }
 
+  /** As HOLD_HEADER, of whoever holds the name. */
+  holdMs(name: string): number | undefined {
+    const holding = this.#holdings.get(name);
+    return holding?.trial && holdMsOf(holding, this.#options.clock.monotonicMs());
+  }
+
   /** As LeaseTable.credit. */
   credit(byMs: number): void {
     this.#disputes.credit(byMs);
+    for (const [name, holding] of this.#holdings) {
+      if (holding.trial !== undefined || holding.elders.length > 0) {
+        this.#holdings.set(name, creditHolding(holding, byMs));
+      }
+    }
   }
 
   #moment(name: string): Moment {
     const { clock, random, timeoutMs, heldForMs } = this.#options;
-    return { nowMs: clock.monotonicMs(), timeoutMs, isLive: heldForMs(name) !== undefined, ask: () => random.uuid() };
+    return { nowMs: clock.monotonicMs(), timeoutMs, heldForMs: heldForMs(name), ask: () => random.uuid() };
   }
 
   #settle(name: string, verdict: Verdict, action: string): void {
     const { timeoutMs } = this.#options;
     const heldForMs = this.#options.heldForMs(name);
-    const isAnother = this.#holdings.get(name)?.holder !== verdict.holding.holder;
+    const before = this.#holdings.get(name)?.holder;
+    const isAnother = before !== verdict.holding.holder;
     this.#holdings.set(name, verdict.holding);
+    if (before === undefined || granteeOf(before) !== granteeOf(verdict.holding.holder)) {
+      this.#options.onMachine?.(name);
+    }
     if (isAnother) {
       this.#options.onHolder(name);
     }

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { judgeHeartbeat, judgeRegistration, newHolding, type Holding, type Moment, type Verdict } from './node-identity.ts';
+import {
+  creditHolding,
+  holdMsOf,
+  judgeHeartbeat,
+  judgeRegistration,
+  newHolding,
+  type Holding,
+  type Moment,
+  type Verdict,
+} from './node-identity.ts';
 
 const TIMEOUT_MS = 90_000;
 const ID = 'identity-1';
@@ -35,8 +44,13 @@ class Name {
   }
 
   #moment(): Moment {
-    const isLive = this.nowMs - this.heardAtMs < TIMEOUT_MS;
-    return { nowMs: this.nowMs, timeoutMs: TIMEOUT_MS, isLive, ask: () => `question-${(this.#questions += 1)}` };
+    const leftMs = this.heardAtMs + TIMEOUT_MS - this.nowMs;
+    return {
+      nowMs: this.nowMs,
+      timeoutMs: TIMEOUT_MS,
+      heldForMs: leftMs > 0 ? leftMs : undefined,
+      ask: () => `question-${(this.#questions += 1)}`,
+    };
   }
 
   #take(verdict: Verdict): Verdict['kind'] {
@@ -119,13 +133,13 @@ describe('the same identity', () => {
     const verdict = judgeHeartbeat(
       name.holding,
       { id: ID, bootId: 'now' },
-      { nowMs: 0, timeoutMs: TIMEOUT_MS, isLive: true, ask: () => 'q' },
+      { nowMs: 0, timeoutMs: TIMEOUT_MS, heldForMs: TIMEOUT_MS, ask: () => 'q' },
     );
     assert.equal(verdict.kind, 'challenged');
     const proven = judgeHeartbeat(
       verdict.holding,
       { id: ID, bootId: 'now', answer: 'q' },
-      { nowMs: 0, timeoutMs: TIMEOUT_MS, isLive: true, ask: () => 'q' },
+      { nowMs: 0, timeoutMs: TIMEOUT_MS, heldForMs: TIMEOUT_MS, ask: () => 'q' },
     );
     assert.equal(proven.kind, 'granted');
     assert.equal(proven.kind === 'granted' && proven.rivalry, undefined); // it never beat, so nobody says that two live
@@ -225,4 +239,44 @@ test('of two live machines exactly one is refused once each has beaten, and the 
       }
     }),
   );
+});
+
+describe('a machine that may be a copy', () => {
+  const register = (holding: Holding | undefined, heldForMs: number | undefined, nowMs = 0): Verdict =>
+    judgeRegistration(holding, { id: ID, bootId: 'new', unproven: true }, { nowMs, timeoutMs: TIMEOUT_MS, heldForMs, ask: () => 'q' });
+  const before = { ...newHolding({ id: ID, bootId: 'old' }), hasBeaten: true };
+
+  test('judgeRegistration() holds it until the one before has been silent for half a timeout', () => {
+    const { holding } = register(before, TIMEOUT_MS - 10_000); // heard 10 s ago
+    assert.equal(holdMsOf(holding, 0), TIMEOUT_MS / 2 - 10_000);
+    assert.equal(holdMsOf(holding, TIMEOUT_MS / 2 - 10_000), 0);
+    assert.equal(holdMsOf(holding, TIMEOUT_MS - 1), 0); // what it starts now may have to be taken back
+    assert.equal(holdMsOf(holding, TIMEOUT_MS), undefined);
+  });
+
+  test('judgeRegistration() does not hold it where the one before is silent already, was reset, or never was', () => {
+    assert.equal(holdMsOf(register(before, TIMEOUT_MS / 2 - 1).holding, 0), 0);
+    assert.equal(register(before, undefined).holding.trial, undefined);
+    assert.equal(register({ ...before, isReleased: true }, TIMEOUT_MS).holding.trial, undefined);
+    assert.equal(register(undefined, undefined).holding.trial, undefined);
+  });
+
+  test('judgeRegistration() keeps it on trial when the same start registers again', () => {
+    const { holding } = register(before, TIMEOUT_MS);
+    assert.equal(holdMsOf(register(holding, TIMEOUT_MS, 10_000).holding, 10_000), TIMEOUT_MS / 2 - 10_000);
+  });
+
+  test('judgeHeartbeat() holds it also where the server has forgotten who was there', () => {
+    const moment = { nowMs: 0, timeoutMs: TIMEOUT_MS, heldForMs: TIMEOUT_MS, ask: () => 'q' };
+    const { holding } = judgeHeartbeat(newHolding({ id: ID }), { id: ID, bootId: 'new', unproven: true }, moment);
+    assert.equal(holdMsOf(holding, 0), TIMEOUT_MS / 2);
+    assert.equal(holdMsOf(judgeHeartbeat(newHolding({ id: ID }), { id: ID, bootId: 'new' }, moment).holding, 0), undefined);
+  });
+
+  test('creditHolding() adds what the server stood still: nobody could be heard meanwhile', () => {
+    const { holding } = register(before, TIMEOUT_MS);
+    const later = creditHolding(holding, 60_000);
+    assert.equal(holdMsOf(later, 60_000), TIMEOUT_MS / 2);
+    assert.equal(later.elders[0]?.untilMs, TIMEOUT_MS + 60_000);
+  });
 });

@@ -13,8 +13,12 @@
  *    was the second. One that answers later, or that nobody knew of, is itself the second, and refused.
  * 5. Where no boot is known to be alive (the server was restarted, or the holder silent for a timeout) the first to beat holds the
  *    name, and for one timeout any other boot that answers is its elder.
+ * 6. A newcomer that says it is on another machine than its id was on before (booted since, or a copy) is on trial: it starts nothing
+ *    until its elder has been silent for half a timeout, in which it should have beaten at least once, and what it starts after that it
+ *    takes back should the elder be heard all the same, until nothing is in dispute any more.
  *
- * So of two live copies the younger is found out with the next heartbeat of the elder, within one heartbeat interval.
+ * So of two live copies the younger is found out with the next heartbeat of the elder, within one heartbeat interval, and has started
+ * nothing by then. What is fenced does not go by this but by what was granted: see fence-ledger.ts.
  * Memory clones (one bootId twice, as after resuming a virtual machine's snapshot in two places) cannot be told apart.
  * Callers  node-registry.ts, which keeps a Holding for each node.
  */
@@ -24,6 +28,10 @@ export interface Party {
   readonly id: string;
   /** undefined: not said, or not known since the server started */
   readonly bootId?: string | undefined;
+  /** of one machine while it is up; undefined: not said */
+  readonly machine?: string | undefined;
+  /** the agent says that `machine` is another one than when its id was last accepted */
+  readonly unproven?: boolean | undefined;
   readonly hostname?: string | undefined;
   /** remote IP address */
   readonly address?: string | undefined;
@@ -33,6 +41,14 @@ interface Elder {
   readonly bootId: string;
   /** until when it may prove that it was first, monotonic ms */
   readonly untilMs: number;
+}
+
+/** Times in monotonic ms. */
+interface Trial {
+  /** from when the holder may start something */
+  readonly startAtMs: number;
+  /** from when nobody disputes it any more */
+  readonly endAtMs: number;
 }
 
 /** Who holds a name, and what is still open. */
@@ -48,6 +64,8 @@ export interface Holding {
   readonly refused: readonly string[];
   /** what was asked last, and of whom */
   readonly challenge?: { readonly bootId: string; readonly question: string } | undefined;
+  /** of a holder that may be a copy */
+  readonly trial?: Trial | undefined;
 }
 
 /** Why there is a second: another identity wants the name, or one identity is on two machines. */
@@ -72,8 +90,8 @@ export interface Moment {
   readonly nowMs: number;
   /** how long a silent holder keeps the name, in milliseconds */
   readonly timeoutMs: number;
-  /** whether the holder was heard within the timeout */
-  readonly isLive: boolean;
+  /** for how long the holder may still be silent before it loses the name, in milliseconds; undefined: it has been for too long */
+  readonly heldForMs: number | undefined;
   /** makes a question that nobody can guess */
   readonly ask: () => string;
 }
@@ -91,13 +109,13 @@ export function judgeRegistration(holding: Holding | undefined, claimant: Party,
   }
   const { holder, refused } = holding;
   if (holder.id !== claimant.id) {
-    return moment.isLive ? refuse(holding, claimant, 'NameClaimed') : { kind: 'granted', holding: newHolding(claimant) };
+    return isLive(moment) ? refuse(holding, claimant, 'NameClaimed') : { kind: 'granted', holding: newHolding(claimant) };
   }
   const { bootId } = claimant;
   if (bootId === undefined || bootId === holder.bootId) {
     return { kind: 'granted', holding: { ...holding, holder: claimant } };
   }
-  if (moment.isLive && refused.includes(bootId)) {
+  if (isLive(moment) && refused.includes(bootId)) {
     return refuse(holding, claimant, 'IdentityShared');
   }
   const others = holding.elders.filter((elder) => elder.bootId !== bootId && elder.untilMs >= moment.nowMs).slice(0, MAX_ELDERS - 1);
@@ -107,6 +125,7 @@ export function judgeRegistration(holding: Holding | undefined, claimant: Party,
       ...newHolding(claimant),
       elders: [...others, newElder(holder.bootId ?? ANY_BOOT, moment)],
       refused: refused.filter((boot) => boot !== bootId),
+      ...trialOf(claimant, moment),
     },
   };
 }
@@ -127,10 +146,13 @@ export function judgeHeartbeat(
   if (party.bootId === undefined || party.bootId === holder.bootId) {
     return { kind: 'granted', holding: holding.hasBeaten ? holding : { ...holding, hasBeaten: true } };
   }
-  if (holder.bootId === undefined || !moment.isLive) {
+  if (holder.bootId === undefined || !isLive(moment)) {
     const hostname = party.hostname ?? holder.hostname;
     const elders = [newElder(ANY_BOOT, moment)]; // this may be what a dead process left behind
-    return { kind: 'granted', holding: { ...newHolding({ ...party, hostname }), isReleased: holding.isReleased, elders } };
+    return {
+      kind: 'granted',
+      holding: { ...newHolding({ ...party, hostname }), isReleased: holding.isReleased, elders, ...trialOf(party, moment) },
+    };
   }
   if (holding.refused.includes(party.bootId)) {
     return refuse(holding, party, 'IdentityShared');
@@ -164,6 +186,36 @@ export function newHolding(holder: Party): Holding {
 }
 
 const NONE: readonly never[] = []; // shared: there is a Holding for each node
+
+function isLive({ heldForMs }: Moment): boolean {
+  return heldForMs !== undefined;
+}
+
+function trialOf({ unproven }: Party, { nowMs, timeoutMs, heldForMs }: Moment): Pick<Holding, 'trial'> | undefined {
+  return unproven === true && heldForMs !== undefined
+    ? { trial: { startAtMs: nowMs + Math.max(0, heldForMs - timeoutMs / 2), endAtMs: nowMs + timeoutMs } }
+    : undefined;
+}
+
+/** See HOLD_HEADER. @returns undefined when the holder is not on trial */
+export function holdMsOf({ trial }: Holding, nowMs: number): number | undefined {
+  return trial === undefined || nowMs >= trial.endAtMs ? undefined : Math.max(0, trial.startAtMs - nowMs);
+}
+
+/** The holding after the server has stood still for so long, in which nobody could be heard. */
+export function creditHolding(holding: Holding, byMs: number): Holding {
+  const { trial, elders } = holding;
+  return {
+    ...holding,
+    elders: elders.map(({ bootId, untilMs }) => ({ bootId, untilMs: untilMs + byMs })),
+    ...(trial && { trial: { startAtMs: trial.startAtMs + byMs, endAtMs: trial.endAtMs + byMs } }),
+  };
+}
+
+/** What of a machine the fence ledger knows it by. */
+export function granteeOf({ id, machine }: Party): string {
+  return machine ?? id;
+}
 
 function newElder(bootId: string, { nowMs, timeoutMs }: Moment): Elder {
   return { bootId, untilMs: nowMs + timeoutMs };

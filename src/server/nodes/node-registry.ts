@@ -14,7 +14,7 @@ import type { Change } from '../../store/store.ts';
 import { FenceLedger } from './fence-ledger.ts';
 import { LeaseTable } from './lease-table.ts';
 import { NameHolders } from './name-holders.ts';
-import type { Party, Rivalry } from './node-identity.ts';
+import { granteeOf, type Party, type Rivalry } from './node-identity.ts';
 import { deriveNodeStatus, isDisputed, isHeard, type Dispute, type LeaseState } from './node-state.ts';
 import { TimeTexts } from './time-texts.ts';
 import { Tombstones } from './tombstones.ts';
@@ -60,6 +60,8 @@ export interface NodeRegistryOptions {
   readonly onDirty: () => void;
   /** called once per stall that was credited to the nodes */
   readonly onStall?: (stallMs: number) => void;
+  /** as NameHoldersOptions.onMachine */
+  readonly onMachine?: (name: string) => void;
   /** as NameHoldersOptions.onRivalry */
   readonly onRivalry?: (name: string, rivalry: Rivalry | undefined) => void;
   /** default: one that knows of no fenced Project */
@@ -89,6 +91,7 @@ export class NodeRegistry {
       heldForMs: (name) => this.#heldForMs(name),
       onHolder: (name) => this.#forgetText(name),
       onDispute: (name) => this.#markDirty(name),
+      onMachine: options.onMachine,
       onRivalry: options.onRivalry,
     });
     this.#noticedAtMs = options.clock.monotonicMs();
@@ -143,7 +146,8 @@ export class NodeRegistry {
 
   /** To be asked right after a heartbeat was taken in. @returns whether its sender may go on with what is fenced, see fence-ledger.ts */
   grant(name: string): boolean {
-    return this.fences.grant(name, this.holders.find(name)?.holder.id, this.#clock.monotonicMs());
+    const holding = this.holders.find(name);
+    return this.fences.grant(name, holding && granteeOf(holding.holder), this.#clock.monotonicMs());
   }
 
   #strangerError(name: string, nowMs: number): ApiError {

@@ -21,8 +21,8 @@ import {
   retryOnConflict,
   type ManifestMetadata,
 } from '../objects/write-object.ts';
-import { IDENTITY_KIND, writeOfRelease, writesOfHolder, type IdentityRecord } from './identity-record.ts';
-import type { Party } from './node-identity.ts';
+import { IDENTITY_KIND, UNKNOWN_GRANTEE, writeOfGrantee, writeOfRelease, writesOfHolder, type IdentityRecord } from './identity-record.ts';
+import { granteeOf, type Party } from './node-identity.ts';
 import { deriveNodeStatus, isSameStatus } from './node-state.ts';
 import type { NodeRegistry } from './node-registry.ts';
 import { newTombstone, TOMBSTONE_KIND } from './tombstones.ts';
@@ -61,6 +61,8 @@ export interface NodeService {
   register(name: string, registration: Registration, address?: string): Promise<NodeObject>;
   /** Lets whoever registers next have the name, though its holder may live. @throws {ApiError} NotFound */
   resetIdentity(name: string): Promise<NodeObject>;
+  /** Writes down which machine alone may have been granted what is fenced, once that is so. */
+  settleGrantee(name: string): Promise<void>;
 }
 
 /** What a user may write of a Node. */
@@ -177,7 +179,8 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
     if (before !== undefined && party !== undefined) {
       registry.holders.check(name, party);
     }
-    const also = party === undefined ? [] : writesOfHolder(name, identity, party, { uid: random.uuid(), now });
+    const also =
+      party === undefined ? [] : writesOfHolder(name, identity, party, { uid: random.uuid(), now, grantees: granteesWith(name, party) });
     if (before === undefined) {
       const spec = { ...(hostname !== undefined && hostname !== '' && { hostname }), unschedulable: false };
       return commitNew({ metadata: { name }, spec }, { report: registration, also });
@@ -190,6 +193,26 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
       return before;
     }
     return commit([{ op: 'update', object: after, expectedVersion: before.metadata.resourceVersion }, ...also]);
+  }
+
+  /** Who may have been granted what is fenced, `party` included: written before it is. */
+  function granteesWith(name: string, party: Party): readonly string[] {
+    const { fences } = registry;
+    const grantee = granteeOf(party);
+    return fences.isHeldByOther(name, grantee, clock.monotonicMs()) ? [fences.holderOf(name) ?? UNKNOWN_GRANTEE, grantee] : [grantee];
+  }
+
+  async function settleGranteeOnce(name: string): Promise<void> {
+    const holding = registry.holders.find(name);
+    const grantee = holding && granteeOf(holding.holder);
+    if (grantee === undefined || registry.fences.holderOf(name) !== grantee) {
+      return; // another may still have been granted
+    }
+    const record = await store.get<IdentityRecord>(IDENTITY_KIND, name);
+    const write = record && writeOfGrantee(record, grantee);
+    if (write !== undefined) {
+      await store.commit([write]);
+    }
   }
 
   async function resetIdentityOnce(name: string): Promise<NodeObject> {
@@ -222,6 +245,7 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
       return node;
     },
     resetIdentity: (name) => retryOnConflict(() => resetIdentityOnce(name)),
+    settleGrantee: (name) => retryOnConflict(() => settleGranteeOnce(name)),
   };
 }
 

@@ -10,8 +10,9 @@ import type { Mirror } from '../../store/mirror.ts';
 import type { Store } from '../../store/store.ts';
 import { FenceLedger } from './fence-ledger.ts';
 import { takeOverTimeout } from './granted-timeout.ts';
+import { createGranteeSettler } from './grantee-settler.ts';
 import { recallHeard, saveHeard } from './heard-record.ts';
-import { holdingOf, IDENTITY_KIND, type IdentityRecord } from './identity-record.ts';
+import { granteeOfRecord, holdingOf, IDENTITY_KIND, type IdentityRecord } from './identity-record.ts';
 import { createNodeLifecycle } from './node-lifecycle.ts';
 import { NodeRegistry } from './node-registry.ts';
 import { createNodeService, type NodeService } from './node-service.ts';
@@ -43,11 +44,13 @@ export async function startNodes(deps: StartNodesDeps): Promise<StartedNodes> {
   const { store, nodes, stopper, clock, metrics } = deps;
   const log = deps.log.child({ component: 'node-registry' });
   const wakeup = new Wakeup();
-  const fences = await startFences(deps);
+  const settler = createGranteeSettler(deps);
+  const fences = await startFences(deps, (name) => settler.look(name));
   const registry = new NodeRegistry({
     ...deps,
     fences,
     onDirty: () => wakeup.notify(),
+    onMachine: (name) => settler.look(name),
     onStall: (stallMs) => {
       metrics.stallSeconds.inc(stallMs / 1000);
       log.warn({ stallMs: Math.round(stallMs) }, 'the server stood still, leases are longer by that');
@@ -74,7 +77,7 @@ export async function startNodes(deps: StartNodesDeps): Promise<StartedNodes> {
   await nodes.ready();
   for (const record of (await store.list<IdentityRecord>(IDENTITY_KIND)).items) {
     registry.holders.set(record.metadata.name, holdingOf(record));
-    fences.seed(record.metadata.name, record.identity.id);
+    fences.seed(record.metadata.name, granteeOfRecord(record));
   }
   await recallHeard({ store, registry });
   const lifecycle = createNodeLifecycle({ ...deps, registry, wakeup });
@@ -82,15 +85,17 @@ export async function startNodes(deps: StartNodesDeps): Promise<StartedNodes> {
   const save = async (): Promise<void> => {
     await saveHeard({ ...deps, registry }).catch((error: unknown) => log.warn({ err: error }, 'times of last heartbeats not written'));
   };
-  return { registry, service: createNodeService({ ...deps, registry }), save };
+  const service = createNodeService({ ...deps, registry });
+  stopper.spawn('grantee-settler', (signal) => settler.run((name) => service.settleGrantee(name), signal));
+  return { registry, service, save };
 }
 
 /** Nothing may have been granted by this process before. */
-async function startFences(deps: StartNodesDeps): Promise<FenceLedger> {
+async function startFences(deps: StartNodesDeps, onTaken: (node: string) => void): Promise<FenceLedger> {
   const { clock, heartbeatTimeoutMs: timeoutMs, longestAfterMs, stopper } = deps;
   const earlier = await takeOverTimeout(deps, timeoutMs);
   if (earlier.lower !== undefined) {
     stopper.spawn('granted-timeout', earlier.lower);
   }
-  return new FenceLedger({ startedAtMs: clock.monotonicMs(), timeoutMs, earlierTimeoutMs: earlier.timeoutMs, longestAfterMs });
+  return new FenceLedger({ startedAtMs: clock.monotonicMs(), timeoutMs, earlierTimeoutMs: earlier.timeoutMs, longestAfterMs, onTaken });
 }

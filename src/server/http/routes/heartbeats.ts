@@ -6,7 +6,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { decodeOrThrow } from '../../../api/decode.ts';
-import { GRANT_HEADER, RIVAL_HEADER } from '../../../api/headers.ts';
+import { GRANT_HEADER, HOLD_HEADER, RIVAL_HEADER } from '../../../api/headers.ts';
 import { Heartbeat } from '../../../api/node.ts';
 import { createReportDecoder } from '../../../api/report.ts';
 import type { ServerMetrics } from '../../../base/metrics.ts';
@@ -30,7 +30,7 @@ export function describeHeartbeat(): Route {
     answers: {
       204: {
         description:
-          'Taken in; or, with Cara-Challenge, to be sent again at once with that as identity.answer. Cara-Heartbeat-Timeout: for so many milliseconds from its sending it counts; an agent without it stops what is fenced. Cara-Rival: another machine claims the name and is refused, percent-encoded',
+          'Taken in; or, with Cara-Challenge, to be sent again at once with that as identity.answer. Cara-Heartbeat-Timeout: for so many milliseconds from its sending it counts; an agent without it stops what is fenced. Cara-Rival: another machine claims the name and is refused, percent-encoded. Cara-Hold: the sender may be a copy of a machine that is still up, and starts nothing for so many milliseconds',
       },
       404: { description: 'There is no such node: register' },
       409: { description: 'Another machine, which is alive, holds the name: register, later' },
@@ -63,6 +63,10 @@ export function registerHeartbeat(app: FastifyInstance, deps: { readonly registr
           reply.header('cara-challenge', challenge);
         } else if (registry.grant(request.params.name)) {
           reply.header(GRANT_HEADER, timeout);
+        }
+        const holdMs = registry.holders.holdMs(request.params.name);
+        if (holdMs !== undefined) {
+          reply.header(HOLD_HEADER, String(Math.ceil(holdMs)));
         }
         const dispute = registry.holders.findDispute(request.params.name);
         if (typeof dispute === 'object') {
