@@ -7,12 +7,15 @@
 import { httpFetch } from '../client/http-fetch.ts';
 import { runLink } from './compose/link.ts';
 import { watchHost, watchLine } from './compose/machine.ts';
-import { connect, timed, type Parts } from './compose/ports.ts';
+import { connect, timed, tunnelDialer, type Parts } from './compose/ports.ts';
 import { resume, supervise, toSink, whileWelcome } from './compose/supervise.ts';
 import { gaugePulls } from './docker/pull-gauge.ts';
 import { defaultAgentHost } from './host/overlay-network.ts';
+import { createAgentAccess } from './http/access.ts';
 import { startAgentServer, type AgentServer } from './http/agent-server.ts';
+import { createDispatcher } from './http/dispatcher.ts';
 import { healthRoute } from './http/health.ts';
+import { serviceRoutes } from './http/service-routes.ts';
 import { createImageKeeping } from './images/image-keeping.ts';
 import { createAssignmentWatcher } from './session/assignment-watcher.ts';
 import type { StandingCell } from './session/session.ts';
@@ -22,10 +25,10 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
   const { config, stopper, identity } = ports;
   const standing: StandingCell = { current: 'joining' };
   const host = watchHost(ports);
-  const parts = { ...ports, fetch: host.clockMeter.wrap(ports.fetch ?? httpFetch) };
-  const server = await (ports.listen ?? startAgentServer)({
-    host: config.AGENT_HOST ?? defaultAgentHost(await host.overlay.readAtStart(stopper.signal)),
-    port: config.AGENT_PORT,
+  const dialTunnel = tunnelDialer(ports);
+  const parts = { ...ports, fetch: host.clockMeter.wrap(ports.fetch ?? httpFetch), ...(dialTunnel !== undefined && { dialTunnel }) };
+  const access = createAgentAccess();
+  const dispatcher = createDispatcher({
     routes: [
       healthRoute({
         nodeName: config.NODE_NAME,
@@ -33,9 +36,17 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
         standing: () => standing.current,
         trial: () => trial.state,
         engine: () => host.engine.state(),
+        access,
       }),
+      ...serviceRoutes({ engine: ports.engine, clusterId: () => identity.clusterId(), clock: ports.clock }),
     ],
+    access,
     onBug: (err, path) => parts.log.error({ err, path }, 'request failed'),
+  });
+  const server = await (ports.listen ?? startAgentServer)({
+    host: config.AGENT_HOST ?? defaultAgentHost(await host.overlay.readAtStart(stopper.signal)),
+    port: config.AGENT_PORT,
+    dispatcher,
   });
   const client = connect(parts);
   const pulls = gaugePulls(ports.engine);
@@ -67,7 +78,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     volumeReporter.tellAgain();
     volumeDeleter.lookAnew();
   };
-  runLink({ ...parts, client, host, throughput, standing, server, supervision, fence, trial, relist });
+  runLink({ ...parts, client, host, throughput, standing, server, access, dispatcher, supervision, fence, trial, relist });
   stopper.spawn('host-sampler', (signal) => host.sampler.run(signal));
   stopper.spawn('engine-monitor', (signal) => host.engine.run(signal));
   stopper.spawn('network-monitor', (signal) => host.network.run(signal));

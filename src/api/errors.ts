@@ -20,13 +20,17 @@ export const REASONS = {
   DuplicateIdentity: { status: 409, title: 'Duplicate identity', retryable: false }, // another live machine holds it with the same identity
   Expired: { status: 410, title: 'Version too old', retryable: true }, // watch resumed from a compacted version: list again
   NodeDeleted: { status: 410, title: 'Node deleted', retryable: false }, // a running agent registers again only at its next start
+  NotRunning: { status: 409, title: 'Not running', retryable: true }, // what was to be looked into has no container, or one that has ended
+  NotListening: { status: 409, title: 'Nobody listens', retryable: true }, // on that port, in the container
   PayloadTooLarge: { status: 413, title: 'Body too large', retryable: false },
   UnsupportedMediaType: { status: 415, title: 'Unsupported media type', retryable: false },
+  UpgradeRequired: { status: 426, title: 'Upgrade required', retryable: false },
   TooManyRequests: { status: 429, title: 'Too many requests', retryable: true },
   HeadersTooLarge: { status: 431, title: 'Headers too large', retryable: false },
   Internal: { status: 500, title: 'Internal error', retryable: false },
   NotImplemented: { status: 501, title: 'Not implemented', retryable: false },
   Unavailable: { status: 503, title: 'Unavailable', retryable: true },
+  NodeUnreachable: { status: 503, title: 'Node unreachable', retryable: true }, // the server has no way to the node's agent
 } as const;
 
 export type Reason = keyof typeof REASONS;

@@ -11,3 +11,11 @@ export const RIVAL_HEADER = 'cara-rival';
  * the machine that it may be a copy of may still be heard; 0: it may, but what it starts it has to take back should that one be heard.
  */
 export const HOLD_HEADER = 'cara-hold';
+/** In the answer to a registration: what the server will show the agent's own API from now on. Known to the two of them alone. */
+export const AGENT_CREDENTIAL_HEADER = 'cara-agent-credential';
+
+/** Asks an agent's /healthz for a proof that it is the server's agent; base/link-proof.ts. */
+export const NONCE_HEADER = 'cara-nonce';
+
+/** The protocol name with which a stream both ways is asked for: bytes as they are, each direction ending by itself. */
+export const STREAM_PROTOCOL = 'cara-stream';

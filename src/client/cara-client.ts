@@ -1,5 +1,5 @@
 /** The API as functions, for agents and for people's tools. Every failure is an ApiError. */
-import { GRANT_HEADER, HOLD_HEADER, RIVAL_HEADER } from '../api/headers.ts';
+import { AGENT_CREDENTIAL_HEADER, GRANT_HEADER, HOLD_HEADER, RIVAL_HEADER } from '../api/headers.ts';
 import type { ObjectList } from '../api/meta.ts';
 import type { Heartbeat, NodeObject, Registration } from '../api/node.ts';
 import type { ProjectObject, ProjectPhase, StatusReport } from '../api/project.ts';
@@ -68,6 +68,12 @@ export interface HeartbeatAnswer {
   readonly holdMs?: number;
 }
 
+export interface Registered {
+  readonly node: NodeObject;
+  /** what the server will show the agent's own API; a server of an earlier version gives none */
+  readonly agentCredential?: string;
+}
+
 export interface CaraClient {
   readonly serverUrl: string;
   readonly nodes: ResourceClient<NodeObject>;
@@ -77,7 +83,7 @@ export interface CaraClient {
   readonly secrets: SecretClient;
   readonly volumes: VolumeClient;
   version(signal: AbortSignal): Promise<ServerVersion>;
-  registerNode(name: string, registration: Registration, signal: AbortSignal): Promise<NodeObject>;
+  registerNode(name: string, registration: Registration, signal: AbortSignal): Promise<Registered>;
   /** @throws {ApiError} NodeDeleted (410), NotFound (404); NameTaken, DuplicateIdentity (409) while another machine holds the name */
   sendHeartbeat(name: string, heartbeat: Heartbeat, signal: AbortSignal): Promise<HeartbeatAnswer>;
   /** Lets whoever registers next have the node's name. @throws {ApiError} NotFound */
@@ -101,7 +107,9 @@ export function createCaraClient(transport: Transport): CaraClient {
     version: async (signal) => (await transport.request({ method: 'GET', path: `${API}/version` }, signal)).body as ServerVersion,
     registerNode: async (name, registration, signal) => {
       const path = `${API}/nodes/${encodeURIComponent(name)}/register`;
-      return (await transport.request({ method: 'POST', path, body: registration }, signal)).body as NodeObject;
+      const { body, headers } = await transport.request({ method: 'POST', path, body: registration }, signal);
+      const agentCredential = headers.get(AGENT_CREDENTIAL_HEADER);
+      return { node: body as NodeObject, ...(agentCredential !== null && { agentCredential }) };
     },
     sendHeartbeat: async (name, heartbeat, signal) => {
       const path = `${API}/nodes/${encodeURIComponent(name)}/heartbeat`;

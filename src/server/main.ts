@@ -36,6 +36,9 @@ import { createScheduler } from './scheduler/scheduler.ts';
 import { createRotateTask, DROP_FLAG, ROTATE_COMMAND } from './secrets/rotate-command.ts';
 import { startSecrets } from './secrets/start-secrets.ts';
 import { startVolumes } from './volumes/start-volumes.ts';
+import type { NodeLinks } from './tunnel/node-links.ts';
+import { startLinks } from './tunnel/start-links.ts';
+import type { TunnelRegistry } from './tunnel/tunnel-registry.ts';
 
 export interface ServerPorts {
   readonly config: ServerConfig;
@@ -54,6 +57,9 @@ export interface RunningServer extends RunningProgram {
   readonly app: FastifyInstance;
   /** for benchmarks and the simulation, which beat without HTTP */
   readonly registry: NodeRegistry;
+  /** the ways to nodes */
+  readonly links: NodeLinks;
+  readonly tunnels: TunnelRegistry;
 }
 
 /** Starts a server; when this resolves it serves. @throws {StartError} */
@@ -71,7 +77,7 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
     const crashed = failed.then((cause): never => {
       throw cause;
     });
-    const { app, registry, close, save } = await Promise.race([startParts(ports, store, stopper), crashed]);
+    const { app, registry, links, tunnels, close, save } = await Promise.race([startParts(ports, store, stopper), crashed]);
     const url = ports.listen === false ? 'http://cara-server.invalid' : await listen(app, config);
     warnOfExposure(config, log);
     log.info({ url, dataDir: config.DATA_DIR, version: VERSION }, 'server listening');
@@ -85,7 +91,7 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
       await closeStore();
       log.info('server stopped');
     };
-    return { url, app, registry, failed, stop: () => (stopping ??= stop()) };
+    return { url, app, registry, links, tunnels, failed, stop: () => (stopping ??= stop()) };
   } catch (error) {
     await stopper.stop();
     await closeStore();
@@ -114,6 +120,7 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
 
   const volumes = startVolumes({ ...base, nodes, projects, stopper });
 
+  const reach = startLinks({ ...base, ...secretParts, registry, nodes, stopper });
   const views = { ...base, nodes, projects };
   const scheduler = createScheduler(views);
   const controller = createProjectController({
@@ -140,6 +147,7 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
     events: createEventService(base),
     ...secretParts,
     volumes,
+    ...reach,
     clusterId,
     stopSignal: stopper.signal,
     measure,
@@ -149,7 +157,7 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
     secretParts.secretUsers[Symbol.dispose]();
     metrics.close();
   };
-  return { app, registry, close, save };
+  return { app, registry, ...reach, close, save };
 }
 
 function warnOfExposure({ HOST: host }: ServerConfig, log: Logger): void {

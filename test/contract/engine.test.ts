@@ -341,7 +341,7 @@ function suite(start: () => Promise<Target>): void {
     assert.equal(await read({ follow: true }), 'one\ntwo\nthree\n');
     assert.equal(await read({ tail: 1 }), 'three\n');
     assert.match(await read({ tail: 1, timestamps: true }), /^\d{4}-\d\d-\d\dT[\d:.]+Z three\n$/u);
-    assert.equal(await read({ sinceMs: Date.now() + 60_000 }), '');
+    assert.equal(await read({ since: new Date(Date.now() + 60_000).toISOString() }), '');
     await rejects(engine.containerLogs('0123456789ab', {}, signal), 'NotFound');
   });
 

@@ -40,6 +40,7 @@ export interface AgentWorld extends AsyncDisposable {
   readonly dataDir: string;
   readonly agentLog: readonly Readonly<Record<string, unknown>>[];
   agent(): RunningAgent;
+  server(): RunningServer;
   startAgent(nodeName?: string): Promise<RunningAgent>;
   stopAgent(): Promise<void>;
   /** On the port that it had before. `isFresh`: on an empty database, as after a loss. */
@@ -69,6 +70,7 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
     dataDir,
     agentLog,
     agent: () => agent ?? missing('agent'),
+    server: () => server ?? missing('server'),
     startAgent: async (nodeName = 'worker-01') => {
       const env = {
         SERVER_URL: `http://127.0.0.1:${port}`,

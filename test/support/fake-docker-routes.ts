@@ -273,7 +273,7 @@ function toContainer(state: FakeDockerState, container: FakeContainer): object {
       Networks: {
         [network?.name ?? mode]: {
           NetworkID: network?.id ?? '',
-          IPAddress: container.status === 'running' ? '172.18.0.2' : '',
+          IPAddress: container.status === 'running' ? state.containerAddress : '',
           Aliases: body.NetworkingConfig?.EndpointsConfig?.[mode]?.Aliases ?? null,
         },
       },

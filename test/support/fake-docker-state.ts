@@ -101,6 +101,8 @@ export class FakeDockerState {
   /** name -> volume */
   readonly volumes = new Map<string, FakeVolume>();
   readonly events: FakeEvent[] = [];
+  /** of every container that runs; a test that is to be dialled says 127.0.0.1 */
+  containerAddress = '172.18.0.2';
   readonly #listeners = new Set<() => void>();
   #lastEventNs = 0n;
 

@@ -1,9 +1,13 @@
 /** Registration and heartbeats, put together. Callers: ../composition.ts. */
 import { VERSION } from '../../base/version.ts';
+import { Wakeup } from '../../base/wakeup.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
 import type { ThroughputMonitor } from '../host/throughput.ts';
+import type { AgentAccess } from '../http/access.ts';
 import type { AgentServer } from '../http/agent-server.ts';
 import { describeIdentity } from '../identity.ts';
+import type { Dispatcher } from '../http/dispatcher.ts';
+import { serveTunnel } from '../http/tunnel-front.ts';
 import { buildHeartbeat } from '../session/heartbeat-body.ts';
 import { createHeartbeater, heartbeatTimeLimitMs } from '../session/heartbeater.ts';
 import type { MachineTrial } from '../session/machine-trial.ts';
@@ -11,6 +15,7 @@ import { createRegistrar } from '../session/registrar.ts';
 import type { SelfFence } from '../session/self-fence.ts';
 import { runSession, type StandingCell } from '../session/session.ts';
 import type { Supervision } from '../session/supervision.ts';
+import { createTunnel } from '../session/tunnel.ts';
 import type { Machine } from './machine.ts';
 import { connect, timed, type Parts } from './ports.ts';
 
@@ -21,6 +26,8 @@ interface Link extends Parts {
   readonly throughput: ThroughputMonitor | undefined;
   readonly standing: StandingCell;
   readonly server: AgentServer;
+  readonly access: AgentAccess;
+  readonly dispatcher: Dispatcher;
   readonly supervision: Supervision;
   readonly fence: SelfFence;
   readonly trial: MachineTrial;
@@ -30,6 +37,7 @@ interface Link extends Parts {
 /** Registration and heartbeats. */
 export function runLink(parts: Link): void {
   const { config, identity, host, standing, server, stopper, clock, log } = parts;
+  const registered = new Wakeup();
   const { hostname, ...hostInfo } = host.info;
   const info = { ...hostInfo, agentVersion: VERSION };
   const heartbeater = createHeartbeater({
@@ -67,6 +75,10 @@ export function runLink(parts: Link): void {
     client: parts.client,
     nodeName: config.NODE_NAME,
     registration: () => ({ hostname, info, identity: describeIdentity(identity) }),
+    onCredential: (credential) => {
+      parts.access.set(credential);
+      registered.notify();
+    },
     onRefused: () => {
       standing.current = 'refused';
       parts.trial.refused();
@@ -79,4 +91,16 @@ export function runLink(parts: Link): void {
   });
   const session = { registrar, heartbeater, onRegistered: parts.relist, standing, firstSample: host.firstSample, clock, log };
   stopper.spawn('session', (signal) => runSession(session, signal));
+  if (parts.dialTunnel !== undefined) {
+    const tunnel = createTunnel({
+      ...timed(parts, 'tunnel'),
+      dial: parts.dialTunnel,
+      access: parts.access,
+      registered,
+      // a node that was deleted, or whose name another machine holds, must not register by itself
+      onUnknownCredential: async (signal) => (standing.current === 'registered' ? await registrar.renew(signal) : undefined),
+      serve: (connection) => serveTunnel(connection, parts.dispatcher),
+    });
+    stopper.spawn('tunnel', (signal) => tunnel.run(signal));
+  }
 }

@@ -17,6 +17,8 @@ import type { FindAddress } from '../host/network-monitor.ts';
 import type { FetchTailscaleStatus } from '../host/overlay-network.ts';
 import type { startAgentServer } from '../http/agent-server.ts';
 import type { Identity } from '../identity.ts';
+import { createTunnelDialer } from '../session/dial-tunnel.ts';
+import type { DialTunnel } from '../session/tunnel.ts';
 
 export interface AgentPorts {
   readonly config: AgentConfig;
@@ -27,6 +29,8 @@ export interface AgentPorts {
   readonly engine?: Engine;
   /** the network to the server */
   readonly fetch?: FetchFunction;
+  /** opens the tunnel to the server; without it a real one, or none where `fetch` is replaced */
+  readonly dialTunnel?: DialTunnel;
   /** of the agent's own HTTP server; without it, a real one on AGENT_PORT */
   readonly listen?: typeof startAgentServer;
   /** where the agent's files are kept */
@@ -63,6 +67,14 @@ export function openTransport({ config, clock, fetch }: AgentPorts, timeoutMs?: 
     ...(timeoutMs !== undefined && { timeoutMs }),
     fetch: fetch ?? httpFetch,
   });
+}
+
+/** How the tunnel is opened; undefined where there is none. */
+export function tunnelDialer({ config, clock, fetch, dialTunnel }: AgentPorts): DialTunnel | undefined {
+  if (dialTunnel !== undefined || fetch !== undefined) {
+    return dialTunnel;
+  }
+  return createTunnelDialer({ serverUrl: config.SERVER_URL, nodeName: config.NODE_NAME, userAgent: `cara-agent/${VERSION}`, clock });
 }
 
 /** What every part with a loop takes. */

@@ -52,15 +52,15 @@ function createReads(transport: DockerTransport, inspect: Inspect): Pick<Contain
       return decodeList(body, decodeContainerSummary);
     },
 
-    containerLogs: async (id, { tail, follow = false, sinceMs, timestamps = false }, signal) => {
+    containerLogs: async (id, { tail, follow = false, since, until, timestamps = false }, signal) => {
       const action = `read the logs of container "${id}"`;
       // Only its configuration tells whether the stream has frames: API 1.41 sends no content type that would.
       const detail = await inspect(id, signal);
       if (detail === undefined) {
         throw new EngineError('NotFound', `Cannot ${action} as there is no such container`);
       }
-      const since = sinceMs === undefined ? undefined : (sinceMs / 1000).toFixed(3);
-      const query = { stdout: true, stderr: true, follow, timestamps, since, tail: tail ?? 'all' };
+      const range = { since: since && toSeconds(since), until: until && toSeconds(until), tail: tail ?? 'all' };
+      const query = { stdout: true, stderr: true, follow, timestamps, ...range };
       const chunks = await transport.stream({ method: 'GET', path: `${pathOf(detail.id)}/logs`, query, action }, signal);
       return decodeLogFrames(chunks, detail.hasTty);
     },
@@ -141,6 +141,12 @@ function createEffects(transport: DockerTransport, inspect: Inspect): ContainerE
       }
     },
   };
+}
+
+/** An RFC 3339 time in UTC as `seconds.nanoseconds`. */
+function toSeconds(time: string): string {
+  const nanoseconds = /\.(\d{1,9})Z$/u.exec(time)?.[1] ?? '';
+  return `${Math.floor(Date.parse(time) / 1000)}.${nanoseconds.padEnd(9, '0')}`;
 }
 
 function pathOf(id: string): string {

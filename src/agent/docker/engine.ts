@@ -49,8 +49,10 @@ export interface ContainerLogsOptions {
   readonly tail?: number;
   /** Stays open for what is yet to come, until the container ends or the signal aborts. */
   readonly follow?: boolean;
-  /** Wall-clock milliseconds; only what is written at or after it. */
-  readonly sinceMs?: number;
+  /** RFC 3339 in UTC, to the nanosecond; only what is written at or after it. */
+  readonly since?: string;
+  /** As `since`; only what is written at or before it. */
+  readonly until?: string;
   /** Puts an RFC 3339 time and a space before each line. */
   readonly timestamps?: boolean;
 }

@@ -20,6 +20,8 @@ const BACKOFF = { baseMs: 1000, capMs: 15_000 }; // full jitter: a fleet that lo
 const REFUSED_BACKOFF = { baseMs: 30_000, capMs: 60_000 }; // a name that is taken stays so until a person does something
 
 export interface Registrar {
+  /** Registers once more, for a credential that the server knows; gives up at the first failure, as the node is registered. */
+  renew(signal: AbortSignal): Promise<void>;
   /**
    * Registers, however long it takes.
    * @throws {StartError} when the server refuses an agent that has never joined: then only a person can help
@@ -35,6 +37,8 @@ export interface RegistrarOptions {
   readonly registration: () => Registration;
   /** called after each registration with the cluster that the server belongs to; resolves when the agent is ready for its work */
   readonly onCluster: (clusterId: string) => Promise<void>;
+  /** called after each registration with what the server will show the agent's own API from then on */
+  readonly onCredential: (credential: string) => void;
   /** called when another machine holds the name: this one goes on supervising, and asks again now and then */
   readonly onRefused: () => void;
   /** whether this agent has joined before and so may have Projects to keep up: then no refusal ends it */
@@ -45,7 +49,7 @@ export interface RegistrarOptions {
 }
 
 export function createRegistrar(options: RegistrarOptions): Registrar {
-  const { client, nodeName, registration, onCluster, onRefused, hasJoined, clock, random, log } = options;
+  const { client, nodeName, registration, onCluster, onCredential, onRefused, hasJoined, clock, random, log } = options;
   const backoff = new Backoff(BACKOFF, random);
   const refusedBackoff = new Backoff(REFUSED_BACKOFF, random);
   const outage = new Outage(log, clock, 'registration');
@@ -56,7 +60,10 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
     if (typeof clusterId !== 'string' || clusterId === '') {
       throw new ApiError('Unavailable', `Cannot register as no cara-server answers at ${client.serverUrl}: check SERVER_URL`);
     }
-    await client.registerNode(nodeName, registration(), signal);
+    const { agentCredential } = await client.registerNode(nodeName, registration(), signal);
+    if (agentCredential !== undefined) {
+      onCredential(agentCredential);
+    }
     await onCluster(clusterId);
   }
 
@@ -77,6 +84,16 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
   }
 
   return {
+    renew: async (signal) => {
+      try {
+        await attempt(signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof ApiError)) {
+          throw error;
+        }
+      }
+    },
     register: async (signal) => {
       if (isUnconfirmed) {
         await clock.sleep(backoff.nextMs(), signal);

@@ -40,10 +40,11 @@ function setUp(options: { readonly hasJoined?: boolean } = {}) {
       registerNode: async () => {
         registrations.push(clock.monotonicMs());
         await server.register();
-        return {} as NodeObject;
+        return { node: {} as NodeObject };
       },
     },
     registration: () => ({}),
+    onCredential: () => undefined,
     onRefused: () => (standing.current = 'refused'),
     hasJoined: () => options.hasJoined ?? false,
     onCluster: async (clusterId) => void clusters.push(clusterId),

@@ -20,6 +20,9 @@ import type { ProjectService } from '../projects/project-service.ts';
 import type { SecretService } from '../secrets/secret-service.ts';
 import type { SecretUsers } from '../secrets/secret-users.ts';
 import type { VolumeService } from '../volumes/volume-service.ts';
+import type { AgentCredentials } from '../tunnel/agent-credentials.ts';
+import type { NodeLinks } from '../tunnel/node-links.ts';
+import type { TunnelRegistry } from '../tunnel/tunnel-registry.ts';
 import { parseJsonBody } from './json-body.ts';
 import { describeApi } from './openapi.ts';
 import { replyToBrokenRequest, replyWithNoRoute, replyWithProblem } from './problem-reply.ts';
@@ -34,6 +37,8 @@ import { projectRoutes } from './routes/projects.ts';
 import { registerThroughput, throughputRoutes } from './routes/throughput.ts';
 import { secretRoutes } from './routes/secrets.ts';
 import { volumeRoutes } from './routes/volumes.ts';
+import { tunnelRoutes } from './routes/tunnel.ts';
+import { enableUpgrades } from './upgrades.ts';
 
 export interface AppDeps {
   readonly store: Store;
@@ -45,6 +50,9 @@ export interface AppDeps {
   readonly secrets: SecretService;
   readonly secretUsers: SecretUsers;
   readonly volumes: VolumeService;
+  readonly credentials: AgentCredentials;
+  readonly tunnels: TunnelRegistry;
+  readonly links: NodeLinks;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -85,8 +93,10 @@ export function createApp(parts: AppDeps): FastifyInstance {
     ...throughput,
     ...secretRoutes(deps),
     ...volumeRoutes(deps),
+    ...tunnelRoutes(deps),
   ];
 
+  enableUpgrades(app);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
     try {

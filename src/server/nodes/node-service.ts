@@ -21,6 +21,7 @@ import {
   retryOnConflict,
   type ManifestMetadata,
 } from '../objects/write-object.ts';
+import { AGENT_CREDENTIAL_KIND } from '../tunnel/agent-credentials.ts';
 import { IDENTITY_KIND, UNKNOWN_GRANTEE, writeOfGrantee, writeOfRelease, writesOfHolder, type IdentityRecord } from './identity-record.ts';
 import { granteeOf, type Party } from './node-identity.ts';
 import { deriveNodeStatus, isSameStatus } from './node-state.ts';
@@ -158,6 +159,7 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
       { op: 'delete', kind: 'Node', name, expectedVersion: node.metadata.resourceVersion },
       { op: 'create', object: newTombstone(name, random.uuid(), now) },
       ...(await deletesOf(IDENTITY_KIND, [name])),
+      ...(await deletesOf(AGENT_CREDENTIAL_KIND, [name])),
       ...(await deletesOf(TOMBSTONE_KIND, forgettable)),
     ]);
     registry.forget(name, Number(deleted?.metadata.resourceVersion));

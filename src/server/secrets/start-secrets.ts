@@ -8,7 +8,7 @@ import { createMirror, type Mirror } from '../../store/mirror.ts';
 import type { Store } from '../../store/store.ts';
 import { loadKeyring, type KeySettings } from './key-source.ts';
 import { newKey, toKeyring } from './keyring.ts';
-import { createSealer } from './sealer.ts';
+import { createSealer, type Sealer } from './sealer.ts';
 import { createSecretController } from './secret-controller.ts';
 import { createSecretService, type SecretService } from './secret-service.ts';
 import { createSecretUsers, type SecretUsers } from './secret-users.ts';
@@ -30,6 +30,8 @@ export interface SecretsDeps {
 export interface SecretParts {
   readonly secrets: SecretService;
   readonly secretUsers: SecretUsers;
+  /** for what else the server keeps and nobody may read in the database */
+  readonly sealer: Sealer;
 }
 
 /** @throws {StartError} when the keys do not fit what is stored */
@@ -41,5 +43,6 @@ export async function startSecrets({ settings, isVolatile, stopper, ...base }: S
   const controller = createSecretController({ ...base, secrets: mirror, users: secretUsers });
   stopper.spawn('secret-mirror', (signal) => mirror.run(signal));
   stopper.spawn('secret-controller', (signal) => controller.run(signal));
-  return { secrets: createSecretService({ ...base, sealer: createSealer(keyring) }), secretUsers };
+  const sealer = createSealer(keyring);
+  return { secrets: createSecretService({ ...base, sealer }), secretUsers, sealer };
 }

@@ -2,12 +2,14 @@
 import { Closed } from '../../../api/meta.ts';
 import { decodeOrThrow } from '../../../api/decode.ts';
 import { ApiError } from '../../../api/errors.ts';
+import { AGENT_CREDENTIAL_HEADER } from '../../../api/headers.ts';
 import { decodeNodeApply, decodeNodeManifest } from '../../../api/manifest.ts';
 import { DNS_SUBDOMAIN, matches } from '../../../api/names.ts';
 import { NodeApply, NodeManifest, NodeSchema, Registration } from '../../../api/node.ts';
 import { createReportDecoder } from '../../../api/report.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';
 import type { NodeService } from '../../nodes/node-service.ts';
+import type { AgentCredentials } from '../../tunnel/agent-credentials.ts';
 import { addressOf } from '../remote-address.ts';
 import { defineRoute, type Route } from '../route.ts';
 import { LIST_QUERY, nameOf, resourceRoutes, type ResourceRoutesDeps } from './resource-routes.ts';
@@ -15,12 +17,13 @@ import { LIST_QUERY, nameOf, resourceRoutes, type ResourceRoutesDeps } from './r
 export interface NodeRoutesDeps extends ResourceRoutesDeps {
   readonly nodes: NodeService;
   readonly registry: NodeRegistry;
+  readonly credentials: Pick<AgentCredentials, 'issue'>;
 }
 
 const registrationDecoder = createReportDecoder(Registration);
 
 export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
-  const { nodes, registry } = deps;
+  const { nodes, registry, credentials } = deps;
   const tag = 'nodes';
   return [
     ...resourceRoutes(deps, {
@@ -51,7 +54,7 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
         200: { description: 'Registered', schema: NodeSchema },
         409: { description: 'Another machine, which is alive, holds the name' },
       },
-      handle: async ({ params, body, request }) => {
+      handle: async ({ params, body, request, reply }) => {
         const name = nameOf(params);
         if (!matches(DNS_SUBDOMAIN, name)) {
           // no field error: the name stands in the path, in no document
@@ -61,7 +64,9 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
           );
         }
         const registration = decodeOrThrow(registrationDecoder, body ?? {}, 'registration');
-        return registry.withPresence(await nodes.register(name, registration, addressOf(request)));
+        const node = await nodes.register(name, registration, addressOf(request));
+        reply.header(AGENT_CREDENTIAL_HEADER, await credentials.issue(node));
+        return registry.withPresence(node);
       },
     }),
     defineRoute({

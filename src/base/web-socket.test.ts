@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
+import { pipeline } from 'node:stream/promises';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { acceptOf, WebSocketStream } from './web-socket.ts';
+import { applyMask, encodeHeader, FrameError, FrameReader, OPCODE } from './web-socket-frames.ts';
+
+describe('FrameReader', () => {
+  it('FrameReader gives back what encodeHeader() framed, however the connection cuts it', () => {
+    const messages = fc.array(fc.uint8Array({ maxLength: 70_000, size: 'max' }), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(messages, fc.boolean(), fc.array(fc.integer({ min: 1, max: 9000 }), { minLength: 1 }), (sent, isMasked, cuts) => {
+        const mask = isMasked ? Uint8Array.from([7, 200, 0, 91]) : undefined;
+        const wire = Buffer.concat(
+          sent.flatMap((message) => {
+            const body = Buffer.from(message);
+            applyMask(body, mask ?? new Uint8Array(4));
+            return [encodeHeader(OPCODE.binary, body.length, mask), body];
+          }),
+        );
+        const reader = new FrameReader(isMasked ? 'server' : 'client');
+        const got: Buffer[] = [];
+        let empties = 0;
+        for (let at = 0, n = 0; at < wire.length; n += 1) {
+          const end = at + (cuts[n % cuts.length] ?? 1);
+          for (const part of reader.push(Buffer.from(wire.subarray(at, end)))) {
+            empties += part.kind === 'empty' ? 1 : 0;
+            got.push(part.kind === 'data' ? Buffer.from(part.bytes) : Buffer.alloc(0));
+          }
+          at = end;
+        }
+        assert.ok(Buffer.concat(got).equals(Buffer.concat(sent)));
+        assert.equal(empties, sent.filter(({ length }) => length === 0).length);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  for (const [what, bytes] of [
+    ['a frame without a mask', [0x82, 0x01, 0x00]],
+    ['a reserved bit', [0xc2, 0x81, 0, 0, 0, 0, 0]],
+    ['an unknown opcode', [0x83, 0x81, 0, 0, 0, 0, 0]],
+    ['a ping in pieces', [0x09, 0x80, 0, 0, 0, 0]],
+    ['a ping that is too long', [0x89, 0xfe, 0, 200, 0, 0, 0, 0]],
+    ['a length beyond reason', [0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]],
+  ] as const) {
+    it(`FrameReader refuses ${what}`, () => {
+      assert.throws(() => [...new FrameReader('server').push(Buffer.from(bytes))], FrameError);
+    });
+  }
+});
+
+interface Pair extends AsyncDisposable {
+  readonly near: WebSocketStream;
+  readonly far: WebSocketStream;
+  readonly wires: readonly net.Socket[];
+}
+
+/** Two ends of one connection on loopback. */
+async function connect(onHeard: () => void = () => undefined): Promise<Pair> {
+  const server = net.createServer({ allowHalfOpen: true });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const accepted = once(server, 'connection') as Promise<[net.Socket]>;
+  const dialled = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1');
+  const [socket] = await accepted;
+  await once(dialled, 'connect');
+  const near = new WebSocketStream({ socket: dialled, head: Buffer.alloc(0), role: 'client' });
+  const far = new WebSocketStream({ socket, head: Buffer.alloc(0), role: 'server', onHeard });
+  near.on('error', () => undefined);
+  far.on('error', () => undefined);
+  return {
+    near,
+    far,
+    wires: [dialled, socket],
+    [Symbol.asyncDispose]: async () => {
+      near.destroy();
+      far.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+async function readAll(stream: WebSocketStream): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+describe('WebSocketStream', () => {
+  it('WebSocketStream ends one direction alone, and the connection when both have ended', async () => {
+    await using pair = await connect();
+    const closed = Promise.all(pair.wires.map(async (wire) => wire.destroyed || (await once(wire, 'close'))));
+    pair.near.end('question');
+    assert.equal(String(await readAll(pair.far)), 'question');
+    pair.far.write('an ');
+    pair.far.end('answer');
+    assert.equal(String(await readAll(pair.near)), 'an answer');
+    await closed;
+  });
+
+  it('WebSocketStream carries large amounts both ways without a change', async () => {
+    await using pair = await connect();
+    const sent = Buffer.alloc(3_000_001, 'abcdefghijk');
+    const echo = pipeline(pair.far, pair.far);
+    pair.near.end(sent);
+    assert.ok((await readAll(pair.near)).equals(sent));
+    await echo;
+  });
+
+  it('WebSocketStream takes no more from its connection than its reader takes', async () => {
+    await using pair = await connect();
+    let written = 0;
+    const chunk = Buffer.alloc(64 * 1024);
+    while (written < 64 * 1024 * 1024 && pair.near.write(chunk)) {
+      written += chunk.length;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.ok(pair.far.readableLength < 1024 * 1024, `${pair.far.readableLength} bytes are held`);
+    assert.ok(written < 64 * 1024 * 1024, 'the writer was never stopped');
+  });
+
+  it('WebSocketStream answers a ping, and both ends hear of it', async () => {
+    const heard = Promise.withResolvers<void>();
+    await using pair = await connect(heard.resolve);
+    const pong = once(pair.wires[0] ?? assert.fail(), 'data');
+    pair.near.ping();
+    await heard.promise;
+    assert.equal(((await pong)[0] as Buffer)[0], 0x8a);
+  });
+
+  it('WebSocketStream fails where the connection is cut in the middle', async () => {
+    await using pair = await connect();
+    const failed = once(pair.far, 'error');
+    pair.wires[0]?.destroy();
+    assert.equal(((await failed)[0] as NodeJS.ErrnoException).code, 'ECONNRESET');
+  });
+});
+
+describe('acceptOf()', () => {
+  it('acceptOf() answers the key of RFC 6455 as that does', () => {
+    assert.equal(acceptOf('dGhlIHNhbXBsZSBub25jZQ=='), 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
+  });
+});

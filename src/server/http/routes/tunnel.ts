@@ -1,0 +1,83 @@
+/** Routes of the ways to a node: the tunnel that its agent opens, and what `caractrl describe node` shows of them. */
+import Type from 'typebox';
+import { ApiError } from '../../../api/errors.ts';
+import { AGENT_CREDENTIAL_HEADER } from '../../../api/headers.ts';
+import { Closed, OneOf } from '../../../api/meta.ts';
+import { withDeadline, type Clock } from '../../../base/clock.ts';
+import { TUNNEL_PATH } from '../../../base/tunnel-settings.ts';
+import { acceptOf } from '../../../base/web-socket.ts';
+import type { NodeRegistry } from '../../nodes/node-registry.ts';
+import { notFound } from '../../objects/not-found.ts';
+import type { AgentCredentials } from '../../tunnel/agent-credentials.ts';
+import { LINK_PATHS, type NodeLinks } from '../../tunnel/node-links.ts';
+import type { TunnelRegistry } from '../../tunnel/tunnel-registry.ts';
+import { defineRoute, type Route } from '../route.ts';
+import { takeUpgrade } from '../upgrades.ts';
+import { nameOf } from './resource-routes.ts';
+
+export interface TunnelRoutesDeps {
+  readonly registry: NodeRegistry;
+  readonly credentials: AgentCredentials;
+  readonly tunnels: TunnelRegistry;
+  readonly links: NodeLinks;
+  readonly clock: Clock;
+  /** aborts when the server stops */
+  readonly stopSignal: AbortSignal;
+}
+
+const MEASURE_MS = 8000;
+
+const LinkSchema = Closed({
+  path: OneOf(LINK_PATHS, 'direct: the address of the node is dialled; tunnel: the connection that its agent keeps open'),
+  roundTripMs: Type.Optional(Type.Number({ description: 'ms, measured just now' })),
+  address: Type.Optional(Type.String({ description: 'Which the direct path takes, or would' })),
+  detail: Type.Optional(Type.String({ description: 'Why there is no direct path, or none at all' })),
+});
+
+export function tunnelRoutes({ registry, credentials, tunnels, links, clock, stopSignal }: TunnelRoutesDeps): readonly Route[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      path: `/api/v1/nodes/{name}/${TUNNEL_PATH}`,
+      summary: 'An agent opens its tunnel: a WebSocket with HTTP/2 in it, the agent being the server',
+      tag: 'agents',
+      answers: {
+        101: { description: 'Open' },
+        401: { description: 'That is not the credential of the last registration: register again' },
+        404: { description: 'There is none of that name' },
+        426: { description: 'Only as a WebSocket' },
+      },
+      handle: async ({ params, request, reply }) => {
+        const name = nameOf(params);
+        const node = registry.find(name);
+        if (node === undefined) {
+          throw notFound('node', name, 'open a tunnel for');
+        }
+        const given = [request.headers[AGENT_CREDENTIAL_HEADER] ?? []].flat()[0];
+        if (!(await credentials.matches(node, given))) {
+          throw new ApiError('Unauthorized', `Cannot open a tunnel for node ${JSON.stringify(name)} as another agent has registered since`);
+        }
+        if (stopSignal.aborted) {
+          throw new ApiError('Unavailable', 'Cannot open a tunnel as the server is stopping');
+        }
+        const key = request.headers['sec-websocket-key'];
+        const { socket, head } = takeUpgrade(request, reply);
+        socket.write(
+          `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptOf(key ?? '')}\r\n\r\n`,
+        );
+        tunnels.add(name, { socket, head });
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/v1/nodes/{name}/link',
+      summary: 'How the server reaches the agent of a node now, and how far away that is',
+      tag: 'nodes',
+      answers: { 200: { description: 'The path taken', schema: LinkSchema }, 404: { description: 'There is none of that name' } },
+      handle: async ({ params }) => {
+        using deadline = withDeadline(clock, MEASURE_MS, stopSignal);
+        return await links.measure(nameOf(params), deadline.signal);
+      },
+    }),
+  ];
+}

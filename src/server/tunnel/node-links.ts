@@ -1,0 +1,254 @@
+/**
+ * Node links: how the server reaches the agent of any node, directly or through its tunnel.
+ *
+ * Owns     what it knows of the two ways to each node that was asked for. The direct one is taken where the agent's address answers and
+ *          proves to be the agent; else the tunnel. What is known is believed for half a minute, and until it fails.
+ * Never    asks twice for what an agent has begun to answer.
+ * Callers  http/routes (logs, exec, port-forward, links). One server of several knows only the tunnels that end at itself:
+ *          `TunnelRegistry` is where to look for who has a node's.
+ */
+import type { Duplex } from 'node:stream';
+import { hasReason } from '../../api/errors.ts';
+import type { NodeObject } from '../../api/node.ts';
+import { withDeadline, type Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import { notFound } from '../objects/not-found.ts';
+import type { AgentCredentials } from './agent-credentials.ts';
+import { DirectLink, type AgentAddress } from './direct-link.ts';
+import { describeUnreachable } from './describe-unreachable.ts';
+import { LinkBroken, type NodeAnswer, type NodeRequest, type Remote } from './remote.ts';
+import type { TunnelRegistry } from './tunnel-registry.ts';
+
+export type { NodeAnswer, NodeRequest } from './remote.ts';
+
+export interface NodeLinks {
+  /**
+   * Asks the node's agent.
+   * @throws {ApiError} NodeUnreachable where there is no way to it; NotFound where there is no such node; whatever the agent refuses
+   */
+  request(node: string, request: NodeRequest, signal: AbortSignal): Promise<NodeAnswer>;
+  /**
+   * Opens a stream both ways with the node's agent: bytes as they are, each direction ends by itself. Aborting the signal cuts it.
+   * @param path and query of the agent's API, such as /api/v1/forward/shop/web/80 @throws as `request`
+   */
+  open(node: string, path: string, signal: AbortSignal): Promise<Duplex>;
+  /** Finds the way that would be taken now, and how long a round trip takes. @throws {ApiError} NotFound */
+  measure(node: string, signal: AbortSignal): Promise<LinkReport>;
+}
+
+export const LINK_PATHS = ['direct', 'tunnel', 'none'] as const;
+
+export interface LinkReport {
+  readonly path: (typeof LINK_PATHS)[number];
+  readonly roundTripMs?: number;
+  /** dialled directly, or tried to be, such as 100.64.0.5:9090 */
+  readonly address?: string;
+  /** why there is no direct way, or none at all */
+  readonly detail?: string;
+}
+
+export interface NodeLinksDeps {
+  /** the newest record */
+  readonly findNode: (name: string) => NodeObject | undefined;
+  readonly tunnels: TunnelRegistry;
+  readonly credentials: Pick<AgentCredentials, 'find'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** runs a loop until it ends or the server stops */
+  readonly spawn: (name: string, loop: (signal: AbortSignal) => Promise<void>) => void;
+}
+
+const BELIEVED_MS = 30_000;
+const PROBE_MS = 1000; // where there is a tunnel to fall back on
+const PROBE_ALONE_MS = 3000;
+const TUNNEL_WAIT_MS = 5000; // a node that is Ready and has none has just lost it, or the server has just started: agents are back in seconds
+
+interface Known {
+  readonly link: DirectLink;
+  /** undefined: the address does not answer, because of `why` */
+  readonly roundTripMs: number | undefined;
+  readonly why: string | undefined;
+  readonly atMs: number;
+}
+
+interface Way {
+  readonly path: 'direct' | 'tunnel';
+  readonly remote: Remote;
+  readonly credential: string;
+}
+
+export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
+  const { findNode, tunnels, credentials, clock, spawn } = deps;
+  const log = deps.log.child({ component: 'node-links' });
+  const knownByNode = new Map<string, Known>();
+  const probing = new Set<string>();
+
+  function getNode(name: string): NodeObject {
+    const node = findNode(name);
+    if (node === undefined) {
+      knownByNode.delete(name);
+      throw notFound('node', name);
+    }
+    return node;
+  }
+
+  function learn(name: string, known: Known): Known {
+    const before = knownByNode.get(name);
+    if ((before?.roundTripMs === undefined) !== (known.roundTripMs === undefined)) {
+      log.info({ node: name, path: known.roundTripMs === undefined ? 'tunnel' : 'direct', detail: known.why }, 'path to node changed');
+    }
+    knownByNode.set(name, known);
+    return known;
+  }
+
+  /** Asks the node's address to prove that it is the agent. */
+  async function probe(name: string, target: Target, signal: AbortSignal): Promise<Known> {
+    const before = knownByNode.get(name);
+    const { address, credential, limitMs } = target;
+    const link = before !== undefined && isSame(before.link.address, address) ? before.link : new DirectLink({ address, clock, spawn });
+    if (before !== undefined && before.link !== link) {
+      before.link.close();
+    }
+    using deadline = withDeadline(clock, limitMs, signal);
+    try {
+      return learn(name, { link, roundTripMs: await link.prove(credential, deadline.signal), why: undefined, atMs: clock.monotonicMs() });
+    } catch (error) {
+      signal.throwIfAborted();
+      const why = error instanceof LinkBroken ? error.message : 'nothing answers there';
+      return learn(name, { link, roundTripMs: undefined, why, atMs: clock.monotonicMs() });
+    }
+  }
+
+  function probeLater(name: string, target: Target): void {
+    if (!probing.has(name)) {
+      probing.add(name);
+      spawn('node-links', async (signal) => {
+        await probe(name, target, signal).finally(() => probing.delete(name));
+      });
+    }
+  }
+
+  async function findDirect(name: string, target: Target | undefined, signal: AbortSignal): Promise<DirectLink | undefined> {
+    if (target === undefined) {
+      return undefined;
+    }
+    const known = knownByNode.get(name);
+    const isCurrent = known !== undefined && isSame(known.link.address, target.address);
+    const isFresh = isCurrent && clock.monotonicMs() - known.atMs < BELIEVED_MS;
+    const hasTunnel = tunnels.find(name) !== undefined;
+    if (isCurrent && (isFresh || hasTunnel)) {
+      if (!isFresh) {
+        probeLater(name, { ...target, limitMs: PROBE_ALONE_MS }); // nobody waits for what is likely to be the same
+      }
+      if (known.roundTripMs !== undefined) {
+        return known.link;
+      }
+      if (hasTunnel) {
+        return undefined;
+      }
+    }
+    const probed = await probe(name, { ...target, limitMs: hasTunnel ? PROBE_MS : PROBE_ALONE_MS }, signal);
+    return probed.roundTripMs === undefined ? undefined : probed.link;
+  }
+
+  /** The way to take. @param avoided one that has just failed @throws {ApiError} NodeUnreachable */
+  async function choose(name: string, avoided: Way | undefined, signal: AbortSignal): Promise<Way> {
+    const node = getNode(name);
+    const credential = await credentials.find(node);
+    if (credential === undefined) {
+      throw describeUnreachable(node, { hasRegistered: false, now: clock.wallMs() });
+    }
+    const address = addressOf(node);
+    const target = address === undefined || avoided?.path === 'direct' ? undefined : { address, credential, limitMs: PROBE_ALONE_MS };
+    const direct = await findDirect(name, target, signal);
+    if (direct !== undefined) {
+      return { path: 'direct', remote: direct, credential };
+    }
+    const tunnel = await tunnels.wait(name, node.status.state === 'NotReady' ? 0 : TUNNEL_WAIT_MS, signal);
+    if (tunnel !== undefined && tunnel !== avoided?.remote) {
+      return { path: 'tunnel', remote: tunnel, credential };
+    }
+    throw describeUnreachable(node, { hasRegistered: true, now: clock.wallMs(), why: knownByNode.get(name)?.why, address });
+  }
+
+  /** Takes a way, and another one where the first does not carry or the credential has just changed. */
+  async function take<Result>(name: string, use: (way: Way) => Promise<Result>, signal: AbortSignal): Promise<Result> {
+    const way = await choose(name, undefined, signal);
+    try {
+      return await use(way);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof LinkBroken) && !hasReason(error, 'Unauthorized')) {
+        throw error;
+      }
+      const other = await choose(name, noteFailure(name, way, error), signal);
+      return await takeLast(name, use(other));
+    }
+  }
+
+  /** @returns the way to avoid from now on */
+  function noteFailure(name: string, way: Way, error: Error): Way | undefined {
+    if (!(error instanceof LinkBroken)) {
+      return undefined;
+    }
+    const known = knownByNode.get(name);
+    if (way.path === 'direct' && known?.link === way.remote) {
+      learn(name, { ...known, roundTripMs: undefined, why: error.message, atMs: clock.monotonicMs() });
+    }
+    return way;
+  }
+
+  async function takeLast<Result>(name: string, result: Promise<Result>): Promise<Result> {
+    try {
+      return await result;
+    } catch (error) {
+      if (error instanceof LinkBroken || hasReason(error, 'Unauthorized')) {
+        const why = error instanceof LinkBroken ? error.message : 'its agent does not take the credential of this server';
+        throw describeUnreachable(getNode(name), { hasRegistered: true, now: clock.wallMs(), why });
+      }
+      throw error;
+    }
+  }
+
+  return {
+    request: (node, request, signal) => take(node, ({ remote, credential }) => remote.request(request, credential, signal), signal),
+    open: (node, path, signal) => take(node, ({ remote, credential }) => remote.open(path, credential, signal), signal),
+    measure: async (node, signal) => {
+      const address = addressOf(getNode(node));
+      const shown = address === undefined ? {} : { address: formatAddress(address) };
+      try {
+        const { path, roundTripMs } = await take(
+          node,
+          async (way) => ({ path: way.path, roundTripMs: Math.round((await way.remote.ping(signal)) * 100) / 100 }),
+          signal,
+        );
+        const why = knownByNode.get(node)?.why;
+        return { path, roundTripMs, ...shown, ...(why !== undefined && { detail: why }) };
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!hasReason(error, 'NodeUnreachable')) {
+          throw error;
+        }
+        return { path: 'none', ...shown, detail: error.message };
+      }
+    },
+  };
+}
+
+interface Target {
+  readonly address: AgentAddress;
+  readonly credential: string;
+  readonly limitMs: number;
+}
+
+function addressOf({ status: { network } }: NodeObject): AgentAddress | undefined {
+  return network?.ip === undefined || network.agentPort === undefined ? undefined : { host: network.ip, port: network.agentPort };
+}
+
+export function formatAddress({ host, port }: AgentAddress): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function isSame(left: AgentAddress, right: AgentAddress): boolean {
+  return left.host === right.host && left.port === right.port;
+}
