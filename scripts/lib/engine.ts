@@ -8,14 +8,14 @@
  * Callers  quickstart.ts, test.ts, test/support/engine.ts.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { isEngineAt } from './engine-http.ts';
 import { type EngineRecord, removeEngine } from './engine-remove.ts';
 import { listOtherEngines, takeNetworkSnapshot } from './engine-network.ts';
 import { addNetns, inNetns } from './netns.ts';
-import { findProcess, stopProcesses } from './process.ts';
+import { findProcess, listProcesses, stopProcesses } from './process.ts';
 import { lastLines, withSystemPath } from './run.ts';
 import { until } from './wait.ts';
 
@@ -40,6 +40,8 @@ export interface EngineOptions {
   readonly netns?: string;
   /** default engine.log in `dir` */
   readonly logFile?: string;
+  /** what its daemon.json says; default nothing */
+  readonly settings?: Readonly<Record<string, unknown>>;
 }
 
 const START_TIMEOUT_MS = 60_000;
@@ -92,7 +94,7 @@ function refuseBesideSystemEngine(netns: string | undefined): void {
 }
 
 /** Writes down what will have to be undone, then makes the folders and the namespace. */
-async function prepare({ dir, netns }: EngineOptions): Promise<EngineRecord> {
+async function prepare({ dir, netns, settings = {} }: EngineOptions): Promise<EngineRecord> {
   const isShort = path.resolve(dir).length + LONGEST_BELOW <= MAX_SOCKET_PATH;
   const record: EngineRecord = {
     name: `cara-engine-${randomBytes(4).toString('hex')}`,
@@ -102,7 +104,7 @@ async function prepare({ dir, netns }: EngineOptions): Promise<EngineRecord> {
     madeFolders: [...COVERED, MADE_BY_CONTAINERD].filter((folder) => !existsSync(folder)),
   };
   writeFileSync(path.join(dir, 'engine.json'), JSON.stringify(record));
-  writeFileSync(path.join(dir, 'daemon.json'), '{}'); // not the machine's, whose settings would contradict our flags
+  writeFileSync(path.join(dir, 'daemon.json'), JSON.stringify(settings)); // not the machine's, whose settings would contradict our flags
   COVERED.forEach((folder) => mkdirSync(folder, { recursive: true }));
   if (netns !== undefined) {
     await addNetns(netns);
@@ -110,9 +112,13 @@ async function prepare({ dir, netns }: EngineOptions): Promise<EngineRecord> {
   return record;
 }
 
-function launch(record: EngineRecord, dir: string, logFile: string): number {
+/** @param mountsOf a process whose mounts it shares, so that it finds again what runs of its containers; default: new ones */
+function launch(record: EngineRecord, dir: string, logFile: string, mountsOf?: number): number {
   const { runDir, netns, name } = record;
-  const enter = ['unshare', '--mount', '--propagation', 'slave', '/bin/sh', '-c', ENTER, 'cara-engine'];
+  const enter =
+    mountsOf === undefined
+      ? ['unshare', '--mount', '--propagation', 'slave', '/bin/sh', '-c', ENTER, 'cara-engine']
+      : ['nsenter', `--mount=/proc/${mountsOf}/ns/mnt`];
   const engine = {
     '--config-file': path.resolve(dir, 'daemon.json'),
     '--data-root': path.resolve(dir, 'data'),
@@ -169,6 +175,7 @@ function hostOf({ runDir }: EngineRecord): string {
 function engineOf(record: EngineRecord, { dir, logFile, pid: firstPid }: { dir: string; logFile: string; pid: number }): Engine {
   let pid = firstPid;
   let dockerd = findProcess(pid);
+  const mounts = mountsOf(pid);
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     stopping ??= removeEngine(dir);
@@ -189,10 +196,29 @@ function engineOf(record: EngineRecord, { dir, logFile, pid: firstPid }: { dir: 
     kill: async () => await end(0),
     halt: async () => await end(HALT_GRACE_MS),
     start: async () => {
-      pid = launch(record, dir, logFile);
+      forgetContainerd(record);
+      const [survivor] = listProcesses((other) => mounts !== undefined && mountsOf(other) === mounts);
+      pid = launch(record, dir, logFile, survivor?.pid);
       dockerd = findProcess(pid);
       await waitUntilReady(hostOf(record), pid, logFile);
     },
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/** Names the mount namespace of a process; undefined once it has ended. */
+function mountsOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** After a kill its containerd may be a zombie for as long as nobody reaps it, and dockerd would wait for that one to answer. */
+function forgetContainerd({ runDir }: EngineRecord): void {
+  const file = path.join(runDir, 'exec/containerd/containerd.pid');
+  if (existsSync(file) && findProcess(Number(readFileSync(file, 'utf8'))) === undefined) {
+    rmSync(file);
+  }
 }

@@ -4,6 +4,7 @@ import { stripVTControlCharacters } from 'node:util';
 import type { ServiceStatus } from '../../src/api/project.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import type { ServerConfig } from '../../src/server/config.ts';
+import { until } from '../../scripts/lib/wait.ts';
 import { startApiOn, type ApiServer } from '../support/api.ts';
 import { ctl, startCtl } from '../support/ctl.ts';
 
@@ -176,6 +177,10 @@ describe('caractrl with Projects', () => {
   test('delete warns of containers when the server let a Project go that its silent node never confirmed to be gone', async () => {
     await using api = await startWithNode({ NODE_HEARTBEAT_TIMEOUT: 1500, PROJECT_TERMINATION_TIMEOUT: 200 });
     await ctl(['apply', '-f', '-'], { server: api.server.url, stdin: SHOP });
+    await until(async () => (await api.call('GET', '/projects/shop')).body.status.nodeRef !== undefined, {
+      what: 'a node',
+      timeoutMs: 5000,
+    });
     const { code, stdout, stderr } = await ctl(['delete', 'project', 'shop'], { server: api.server.url });
     assert.deepEqual([code, stdout], [0, 'project/shop deleted\n']);
     assert.match(stderr, /\nwarning: its containers may still run on worker-01: the agent there removes them /u);

@@ -36,6 +36,8 @@ export interface ExtraEngineOptions {
   readonly images?: 'hello' | 'none';
   /** keeps its data on a disk of its own of so many MB, which a test can fill; needs loop devices */
   readonly diskMegabytes?: number;
+  /** containers go on running while the engine is away */
+  readonly hasLiveRestore?: boolean;
 }
 
 /**
@@ -50,7 +52,7 @@ export async function startExtraEngine(options: ExtraEngineOptions = {}): Promis
   if (options.diskMegabytes !== undefined) {
     await mountDisk(path.join(dir, 'data'), options.diskMegabytes);
   }
-  const engine = await startEngine({ dir, ...netns });
+  const engine = await startEngine({ dir, ...netns, ...(options.hasLiveRestore === true && { settings: { 'live-restore': true } }) });
   if (options.images === 'hello') {
     await buildHelloImage({ engineHost: engine.host, cacheDir: BUSYBOX_CACHE });
     await buildHelloImage({ engineHost: engine.host, cacheDir: BUSYBOX_CACHE, ...IMAGES.v2 });
