@@ -42,6 +42,7 @@ describe('agentSettings()', () => {
     ['THROUGHPUT_TEST', 'hourly', 'one of daily, off'],
     ['SYSTEM_RESERVED', 'memory=4gb', 'where memory is a quantity'],
     ['SYSTEM_RESERVED', 'gpu=1', 'pairs of cpu, memory and disk'],
+    ['SYSTEM_RESERVED', 'cpu=200m,cpu=1', 'once at most'],
     ['ALLOWED_HOST_PATHS', 'srv', 'absolute paths'],
     ['ALLOW_PRIVILEGED', 'yes', 'true or false'],
     ['LOG_LEVEL', 'loud', 'one of trace, debug'],

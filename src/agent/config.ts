@@ -126,7 +126,11 @@ function pathList(value: string): readonly string[] {
 }
 
 function resources(value: string): Resources {
-  const amounts = new Map(value.split(',').map((part) => toPair(part.trim())));
+  const pairs = value.split(',').map((part) => toPair(part.trim()));
+  const amounts = new Map(pairs);
+  if (amounts.size < pairs.length) {
+    throw new RangeError('pairs such as cpu=200m,memory=256Mi,disk=1Gi, each of cpu, memory and disk once at most');
+  }
   return {
     cpuMillis: quantityToMillis(amounts.get('cpu') ?? '0'),
     memoryBytes: quantityToUnits(amounts.get('memory') ?? '0'),

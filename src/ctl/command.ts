@@ -3,6 +3,7 @@ import type { CaraClient } from '../client/cara-client.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { durationToMs } from '../api/duration.ts';
+import { parseSelector } from '../api/selector.ts';
 import { UsageError } from './ctl-error.ts';
 import type { Io } from './io.ts';
 
@@ -69,6 +70,24 @@ export function flag(help: string, extra: { readonly short?: string; readonly de
 
 export function text(placeholder: string, help: string, short?: string): OptionSpec<string | undefined> {
   return { placeholder, help, default: undefined, read: (value) => value, ...(short !== undefined && { short }) };
+}
+
+/** A label selector, `-l`. */
+export function selector(help: string): OptionSpec<string | undefined> {
+  return {
+    placeholder: 'selector',
+    help,
+    default: undefined,
+    short: 'l',
+    read: (value) => {
+      try {
+        parseSelector(value);
+      } catch (error) {
+        throw new UsageError((error as Error).message, { cause: error });
+      }
+      return value;
+    },
+  };
 }
 
 /** May be given several times. */

@@ -20,6 +20,8 @@ import { createMirror } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
 import { loadClusterId } from './cluster-id.ts';
 import { checkExposure, databaseUrlOf, isLoopback, serverSettings, type ServerConfig } from './config.ts';
+import { createCrowdEvents } from './events/crowd-events.ts';
+import { drained } from './events/drain-events.ts';
 import { createEventRecorder } from './events/event-recorder.ts';
 import { createEventService } from './events/event-service.ts';
 import { createEventSource } from './events/event-source.ts';
@@ -108,7 +110,9 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
   const nodes = createMirror<NodeObject>({ ...base, kind: 'Node' });
   const projects = createMirror<ProjectObject>({ ...base, kind: 'Project' });
   const recorder = createEventRecorder(base);
-  const eventSource = createEventSource({ nodes, projects, recorder }); // before the mirrors run: it must see where their first list ends
+  const crowds = createCrowdEvents({ ...base, recorder, clusterId });
+  const eventSource = createEventSource({ nodes, projects, recorder, crowds }); // before the mirrors run: it must see where their first list ends
+  stopper.spawn('crowd-events', (signal) => crowds.run(signal));
   stopper.spawn('event-recorder', (signal) => recorder.run(signal));
   const heartbeatTimeoutMs = config.NODE_HEARTBEAT_TIMEOUT;
   const longestAfterMs = (node: string): number => longestHoldMs(projects.items().values(), node);
@@ -143,7 +147,11 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
     registry,
     nodes: service,
     projects: createProjectService(base),
-    moves: createMoveService({ ...base, cordon: (node) => service.patch(node, { spec: { unschedulable: true } }) }),
+    moves: createMoveService({
+      ...base,
+      cordon: (node) => service.patch(node, { spec: { unschedulable: true } }),
+      onEmpty: (node) => recorder.record(drained(node)),
+    }),
     events: createEventService(base),
     ...secretParts,
     volumes,

@@ -93,7 +93,7 @@ describe('one identity on two machines', () => {
     const condition = await duplicateOf(api);
     assert.match(
       condition,
-      /^True IdentityShared .*10\.0\.0\.1 .*10\.0\.0\.2 .*identity\.json.*NODE_NAME.*caractrl node reset-identity worker-01/u,
+      /^True IdentityShared .*host-of-elder .*10\.0\.0\.1 .*host-of-copy .*10\.0\.0\.2 .*identity\.json.*NODE_NAME.*caractrl node reset-identity worker-01/u,
     );
     assert.equal((await api.node('worker-01')).status.state, 'Ready'); // the first is healthy
     const refused = await copy.beat();

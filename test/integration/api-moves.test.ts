@@ -107,3 +107,29 @@ test('no client can forge or clear a move', async () => {
   await api.apply('Project', 'shop', { metadata: { labels: { a: 'b' } }, status: {} });
   assert.equal((await statusOf(api, 'shop')).move.from, 'worker-01');
 });
+
+test('a node that is empty by the word of its agents is told to be Drained, and one that was empty when asked too', async () => {
+  await using api = await startApi();
+  await api.apply('Node', 'worker-01');
+  await api.beat('worker-01', ROOM);
+  await api.apply('Project', 'shop');
+  await until(api, async () => (await statusOf(api, 'shop')).nodeRef === 'worker-01');
+  await api.apply('Node', 'worker-02');
+  const drainedOf = async (node: string): Promise<readonly string[]> => {
+    const { items } = (await api.call('GET', `/events?object=Node/${node}`)).body as {
+      items: readonly { reason: string; message: string }[];
+    };
+    return items.filter(({ reason }) => reason === 'Drained').map(({ message }) => message);
+  };
+  await api.call('POST', '/nodes/worker-02/drain');
+  await until(api, async () => (await drainedOf('worker-02')).length === 1);
+  await api.call('PATCH', '/nodes/worker-02', { body: { spec: { unschedulable: false } }, type: 'application/merge-patch+json' });
+  await api.beat('worker-02', ROOM);
+  await until(api, async () => (await api.node('worker-02')).status.state === 'Ready');
+  await api.call('POST', '/nodes/worker-01/drain');
+  await api.clock.advance(5000);
+  assert.deepEqual(await drainedOf('worker-01'), []);
+  await api.call('PATCH', '/projects/shop/status', { body: { phase: 'Terminated', assignment: 1 } });
+  await until(api, async () => (await drainedOf('worker-01')).length === 1);
+  assert.deepEqual(await drainedOf('worker-01'), ['The last Project on it, shop, has left it; it stays cordoned']);
+});

@@ -11,6 +11,7 @@ import type { ProjectObject } from '../../src/api/project.ts';
 import { createMetrics } from '../../src/base/metrics.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { Stopper } from '../../src/base/stopper.ts';
+import { createCrowdEvents } from '../../src/server/events/crowd-events.ts';
 import { createEventRecorder } from '../../src/server/events/event-recorder.ts';
 import { createEventService } from '../../src/server/events/event-service.ts';
 import { createEventSource } from '../../src/server/events/event-source.ts';
@@ -44,7 +45,9 @@ export async function startEventServer(options: Options = {}) {
   const nodes = createMirror<NodeObject>({ ...base, kind: 'Node' });
   const projects = createMirror<ProjectObject>({ ...base, kind: 'Project' });
   const recorder = createEventRecorder(base);
-  const source = createEventSource({ nodes, projects, recorder });
+  const crowds = createCrowdEvents({ ...base, recorder, clusterId: 'uid-of-cluster' });
+  const source = createEventSource({ nodes, projects, recorder, crowds });
+  stopper.spawn('crowd-events', (signal) => crowds.run(signal));
   stopper.spawn('event-recorder', (signal) => recorder.run(signal));
   const { registry, service } = await startNodes({
     ...base,

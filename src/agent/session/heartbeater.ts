@@ -65,6 +65,7 @@ export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
   const backoff = new Backoff({ baseMs: Math.min(1000, intervalMs / 4), capMs: intervalMs / 2 }, random);
   let isDeleted = false;
   let hasRival = false;
+  let judgedTimeoutMs: number | undefined;
 
   /** @returns how long after its start the next beat is due, in milliseconds */
   function settle(outcome: Exclude<Outcome, 'unknown' | 'refused'>): number {
@@ -102,6 +103,16 @@ export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
     hasRival = rival !== undefined;
   }
 
+  /** A timeout in which not even two heartbeats come lets one lost heartbeat be an outage. Told once for each timeout. */
+  function judgeInterval(timeoutMs: number): void {
+    if (timeoutMs !== judgedTimeoutMs && timeoutMs <= 2 * intervalMs) {
+      const detail =
+        'One lost heartbeat makes this node NotReady: lower HEARTBEAT_INTERVAL here below half of the timeout, or raise NODE_HEARTBEAT_TIMEOUT at the server';
+      log.warn({ intervalMs, timeoutMs, detail }, 'heartbeat interval is too long for the heartbeat timeout');
+    }
+    judgedTimeoutMs = timeoutMs;
+  }
+
   /** @returns what the server asks instead of taking it in */
   async function send(answer: string | undefined, signal: AbortSignal): Promise<string | undefined> {
     const sentAtMs = bootClock.bootMs(); // before it is: the server counts from when it comes in
@@ -111,6 +122,7 @@ export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
       onHold?.(holdMs);
     }
     if (challenge === undefined && grantedMs !== undefined) {
+      judgeInterval(grantedMs);
       onGranted?.({ sentAtMs, timeoutMs: grantedMs });
     }
     return challenge;

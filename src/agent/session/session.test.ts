@@ -256,6 +256,17 @@ describe('createHeartbeater()', () => {
     assert.equal(world.standing.current, 'registered');
   });
 
+  it('createHeartbeater() warns once of an interval of which not two fit into the heartbeat timeout', async () => {
+    await using world = setUp();
+    const told = (): number => world.logged('heartbeat interval is too long for the heartbeat timeout');
+    world.server.beat = async () => await Promise.resolve({ grantedMs: 2 * INTERVAL_MS + 1 });
+    await world.clock.advance(3 * INTERVAL_MS);
+    assert.equal(told(), 0);
+    world.server.beat = async () => await Promise.resolve({ grantedMs: 2 * INTERVAL_MS });
+    await world.clock.advance(5 * INTERVAL_MS);
+    assert.equal(told(), 1);
+  });
+
   it('createHeartbeater() stops when another machine holds the name; the registrar asks again slowly and logs once', async () => {
     await using world = setUp();
     await world.clock.advance(2000);

@@ -2,7 +2,7 @@
 import type { EventObject } from '../../api/event.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import type { ListQuery } from '../../client/cara-client.ts';
-import { defineCommand, flag, text, type CommandContext } from '../command.ts';
+import { type CommandContext, defineCommand, flag, selector } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
 import { describeNode } from '../output/describe-node.ts';
 import type { DescribeView } from '../output/describe-common.ts';
@@ -19,7 +19,7 @@ export const describeCommand = defineCommand({
   summary: 'Show everything about a Node, a Project or a Secret',
   args: 'TYPE NAME... | TYPE/NAME...',
   options: {
-    selector: text('selector', 'those with these labels instead of names', 'l'),
+    selector: selector('those with these labels instead of names'),
     reveal: flag('show the values of Secrets'),
   },
   examples: [

@@ -2,7 +2,7 @@
 import { ApiError } from '../../api/errors.ts';
 import type { ProjectPhase } from '../../api/project.ts';
 import type { CaraClient, ListQuery } from '../../client/cara-client.ts';
-import { defineCommand, flag, list, text, type CommandContext } from '../command.ts';
+import { type CommandContext, defineCommand, flag, list, selector, text } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
 import { renderDocument, toDocument } from '../output/document.ts';
 import { renderTable } from '../output/table.ts';
@@ -27,7 +27,7 @@ export const getCommand = defineCommand({
   summary: 'List Nodes, Projects, Secrets or volumes',
   args: 'TYPE[,TYPE] [NAME...] | TYPE/NAME... | volumes [NODE/NAME...]',
   options: {
-    selector: text('selector', 'only those with these labels: zone=ed312,tier!=dev,arch in (arm64,amd64),gpu,!spot', 'l'),
+    selector: selector('only those with these labels: zone=ed312,tier!=dev,arch in (arm64,amd64),gpu,!spot'),
     phase: list('phase', `only Projects in this phase: ${PHASES.join(', ')}`),
     node: text('name', 'only Projects, or volumes, on this node'),
     watch: flag('then show each change, until Ctrl-C', { short: 'w' }),

@@ -1,6 +1,6 @@
 /** caractrl top: what is asked for on each node against what is left. */
 import type { NodeObject } from '../../api/node.ts';
-import { defineCommand, text, type CommandContext } from '../command.ts';
+import { type CommandContext, defineCommand, selector } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
 import { listNodeUsage, type NodeUsage, type ResourceUsage } from '../node-usage.ts';
 import { renderDocument } from '../output/document.ts';
@@ -14,7 +14,7 @@ export const topCommand = defineCommand({
   name: 'top',
   summary: 'Show what is asked for on each Node, and what is left',
   args: 'nodes [NAME...]',
-  options: { selector: text('selector', 'only nodes with these labels', 'l') },
+  options: { selector: selector('only nodes with these labels') },
   examples: [
     { command: 'caractrl top nodes', does: 'CPU, memory and disk: what the Projects placed there request, of what is allocatable' },
     { command: 'caractrl top node worker-01', does: 'one node' },

@@ -22,6 +22,7 @@ export function describeProject(project: ProjectObject, view: DescribeView): str
         { name: 'Reason', value: status.reason },
         { name: 'Message', value: withoutReason(explainPhase(project), status.reason) },
         { name: 'Node', value: status.nodeRef === undefined ? 'none' : `${status.nodeRef} (assignment ${status.assignment})` },
+        { name: 'Moving', value: describeMove(project, nowMs) },
         { name: 'Ready', value: countReady(project) },
         { name: 'Missing secrets', value: listMissing(project), tone: 'bad' },
         {
@@ -55,6 +56,11 @@ export function describeProject(project: ProjectObject, view: DescribeView): str
     ),
     renderConditions(status.conditions, view),
   ].join('');
+}
+
+/** A move that was asked for and has not found its end. */
+function describeMove({ status: { move } }: ProjectObject, nowMs: number): string | undefined {
+  return move && `from ${move.from} to ${move.to ?? 'another node'}, asked for at ${timeWithAge(move.requestedAt, nowMs)}`;
 }
 
 /** The reason has a line of its own. */

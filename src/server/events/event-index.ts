@@ -67,7 +67,7 @@ export class EventIndex {
     this.#events.set(name, event);
     this.#namesBySource.set(source, names.add(name));
     this.#evictFrom(names, this.#limits.perSource);
-    this.#evictFrom(this.#events, this.#limits.total);
+    this.#evictFrom(this.#events, this.#limits.total, ({ object }) => object.kind === 'Cluster'); // they stand for many
   }
 
   /** Puts the stored form in the place of the same Event; it has not happened again. */
@@ -100,13 +100,19 @@ export class EventIndex {
     return taken;
   }
 
-  #evictFrom(names: Pick<Map<string, unknown>, 'size' | 'keys'>, limit: number): void {
+  #evictFrom(
+    names: Pick<Map<string, unknown>, 'size' | 'keys'>,
+    limit: number,
+    isSpared: (event: EventObject) => boolean = () => false,
+  ): void {
     for (const name of names.keys()) {
       const event = this.#events.get(name);
       if (names.size <= limit || event === undefined) {
         return;
       }
-      this.#evict(event);
+      if (!isSpared(event)) {
+        this.#evict(event);
+      }
     }
   }
 

@@ -175,6 +175,22 @@ test('a fleet that falls silent at once is told in batches, and what there is no
   assert.deepEqual(world.lines, ['events dropped, more happens than can be kept', 'events no longer dropped']);
 });
 
+test('nodes that fall silent are told though chatter has taken all the room, and the crowd of them though they have', async () => {
+  await using world = startRecorder({ limits: { total: 600 } });
+  for (let project = 0; project < 600; project += 1) {
+    world.recorder.record({ ...factOf(`shop-${project}`, 'Failed'), object: { kind: 'Project', name: `shop-${project}`, uid: 'u' } });
+  }
+  for (let node = 0; node < 700; node += 1) {
+    world.recorder.record(factOf(`node-${node}`, 'NodeNotReady'));
+  }
+  world.recorder.record({ ...factOf('cluster', 'ManyNodesNotReady'), object: { kind: 'Cluster', name: 'cluster', uid: 'u' } });
+  assert.deepEqual([world.recorder.pending, world.recorder.dropped], [601, 700]);
+  await world.clock.advance(10_000);
+  const events = await world.events();
+  assert.equal(events.filter(({ reason }) => reason === 'NodeNotReady').length, 599);
+  assert.equal(events.filter(({ reason }) => reason === 'ManyNodesNotReady').length, 1);
+});
+
 test('a store that cannot write loses nothing: it is said once, and once when it is over', async () => {
   await using world = startRecorder();
   world.fail(true);

@@ -15,6 +15,7 @@ import type { Random } from '../../base/random.ts';
 import { TokenBuckets } from '../../base/token-buckets.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Store } from '../../store/store.ts';
+import { rankOf } from './crowd-events.ts';
 import { sourceOf, type EventFact } from './event-fact.ts';
 import { DEFAULT_EVENT_LIMITS, type EventLimits } from './event-index.ts';
 import { EventTallies, type Tally } from './event-tallies.ts';
@@ -56,7 +57,7 @@ export interface EventRecorder {
 export function createEventRecorder(deps: EventRecorderDeps): EventRecorder {
   const { store, clock, random, limits = DEFAULT_EVENT_LIMITS } = deps;
   const log = deps.log.child({ component: 'event-recorder' });
-  const tallies = new EventTallies(limits);
+  const tallies = new EventTallies(limits, rankOf);
   const writer = new EventWriter({ store, random, limits });
   const budget = new TokenBuckets(WRITE_BUDGET);
   const wakeup = new Wakeup();

@@ -1,5 +1,5 @@
 /**
- * Event source: tells the recorder what each change of a Node or a Project means.
+ * Event source: tells the recorder what each change of a Node or a Project means, and what happens to many nodes at once.
  *
  * Never    tells of what was there when the server started: that is state, not something that happened.
  * Callers  main.ts makes one before the mirrors run, and disposes of it at the end.
@@ -8,6 +8,8 @@ import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import type { Mirror } from '../../store/mirror.ts';
 import type { StoredObject } from '../../store/store.ts';
+import type { CrowdEvents } from './crowd-events.ts';
+import { eventsOfLeaving } from './drain-events.ts';
 import type { EventFact } from './event-fact.ts';
 import type { EventRecorder } from './event-recorder.ts';
 import { eventsOfNodeChange } from './node-events.ts';
@@ -17,11 +19,29 @@ export interface EventSourceDeps {
   readonly nodes: Mirror<NodeObject>;
   readonly projects: Mirror<ProjectObject>;
   readonly recorder: Pick<EventRecorder, 'record'>;
+  readonly crowds: Pick<CrowdEvents, 'note'>;
 }
 
 /** Subscribes at once; disposing of it unsubscribes. */
-export function createEventSource({ nodes, projects, recorder }: EventSourceDeps): Disposable {
-  const unsubscribers = [follow(nodes, recorder, eventsOfNodeChange), follow(projects, recorder, eventsOfProjectChange)];
+export function createEventSource({ nodes, projects, recorder: { record }, crowds }: EventSourceDeps): Disposable {
+  const recorder = {
+    record: (fact: EventFact): void => {
+      record(fact);
+      crowds.note(fact);
+    },
+  };
+  const eventsOfProject = (previous: ProjectObject | undefined, next: ProjectObject | undefined): readonly EventFact[] => {
+    const nodeRef = previous?.status.nodeRef;
+    const isEmpty = (): boolean =>
+      !projects
+        .items()
+        .values()
+        .some(({ status }) => status.nodeRef === nodeRef);
+    const surroundings = { node: nodeRef === undefined ? undefined : nodes.get(nodeRef), isEmpty };
+    const leaving = previous === undefined ? [] : eventsOfLeaving(previous, next, surroundings);
+    return [...eventsOfProjectChange(previous, next), ...leaving];
+  };
+  const unsubscribers = [follow(nodes, recorder, eventsOfNodeChange), follow(projects, recorder, eventsOfProject)];
   return { [Symbol.dispose]: () => unsubscribers.forEach((unsubscribe) => unsubscribe()) };
 }
 

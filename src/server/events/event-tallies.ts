@@ -1,8 +1,8 @@
 /**
  * Event tallies: facts that are not written yet, counted per Event.
  *
- * Owns     at most `total` tallies, at most `perSource` of one object; first come, first written.
- * Never    reads a clock or grows: what does not fit is refused, and the caller counts it.
+ * Owns     at most `total` tallies, at most `perSource` of one object; by rank, then first come, first written.
+ * Never    reads a clock or grows: what does not fit is refused, or pushed out by what ranks higher, and the caller counts it.
  * Callers  event-recorder.ts
  */
 import { keyOf, sourceOf, type EventFact } from './event-fact.ts';
@@ -18,6 +18,9 @@ export interface Tally {
   readonly lastSeenMs: number;
 }
 
+/** `Cluster`: there is always room for it, as it stands for many; `Vital`: pushes out others. */
+export type Rank = 'Cluster' | 'Vital' | 'Other';
+
 export interface TallyLimits {
   readonly perSource: number;
   readonly total: number;
@@ -25,20 +28,23 @@ export interface TallyLimits {
 
 export class EventTallies {
   readonly #limits: TallyLimits;
-  /** key of the fact -> tally */
-  readonly #tallies = new Map<string, Tally>();
+  readonly #rankOf: (fact: EventFact) => Rank;
+  /** rank, highest first -> key of the fact -> tally */
+  readonly #byRank: Readonly<Record<Rank, Map<string, Tally>>> = { Cluster: new Map(), Vital: new Map(), Other: new Map() };
   /** object -> how many tallies it has */
   readonly #countBySource = new Map<string, number>();
 
-  constructor(limits: TallyLimits) {
+  /** @param rankOf the same for all facts of one key */
+  constructor(limits: TallyLimits, rankOf: (fact: EventFact) => Rank = () => 'Other') {
     this.#limits = limits;
+    this.#rankOf = rankOf;
   }
 
   get size(): number {
-    return this.#tallies.size;
+    return Object.values(this.#byRank).reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** Counts in a fact that has just happened. @returns false: there is no room for another Event of this object, or for any */
+  /** Counts in a fact that has just happened. @returns false: something was lost, as there is no room for another Event of this object, or for any */
   add(tally: Tally): boolean {
     return this.#merge(tally, (known) => combine(known, tally));
   }
@@ -51,13 +57,15 @@ export class EventTallies {
   /** Removes and returns up to `limit` tallies that `isDue` agrees to, oldest first. */
   take(limit: number, isDue: (tally: Tally) => boolean): readonly Tally[] {
     const taken: Tally[] = [];
-    for (const [key, tally] of this.#tallies) {
-      if (taken.length >= limit) {
-        break;
-      }
-      if (isDue(tally)) {
-        taken.push(tally);
-        this.#remove(key, tally);
+    for (const tallies of Object.values(this.#byRank)) {
+      for (const [key, tally] of tallies) {
+        if (taken.length >= limit) {
+          return taken;
+        }
+        if (isDue(tally)) {
+          taken.push(tally);
+          this.#remove(key, tally);
+        }
       }
     }
     return taken;
@@ -65,23 +73,38 @@ export class EventTallies {
 
   #merge(tally: Tally, withKnown: (known: Tally) => Tally): boolean {
     const key = keyOf(tally.fact);
-    const known = this.#tallies.get(key);
+    const rank = this.#rankOf(tally.fact);
+    const tallies = this.#byRank[rank];
+    const known = tallies.get(key);
     if (known !== undefined) {
-      this.#tallies.set(key, withKnown(known));
+      tallies.set(key, withKnown(known));
       return true;
     }
     const source = sourceOf(tally.fact.object);
     const count = this.#countBySource.get(source) ?? 0;
-    if (count >= this.#limits.perSource || this.#tallies.size >= this.#limits.total) {
+    if (count >= this.#limits.perSource) {
       return false;
     }
-    this.#tallies.set(key, tally);
-    this.#countBySource.set(source, count + 1);
-    return true;
+    const isFull = this.size >= this.#limits.total;
+    if (isFull && rank !== 'Cluster' && !(rank === 'Vital' && this.#dropOther())) {
+      return false;
+    }
+    tallies.set(key, tally);
+    this.#countBySource.set(source, (this.#countBySource.get(source) ?? 0) + 1);
+    return !isFull || rank === 'Cluster';
+  }
+
+  /** @returns whether there was one */
+  #dropOther(): boolean {
+    const [oldest] = this.#byRank.Other;
+    if (oldest !== undefined) {
+      this.#remove(...oldest);
+    }
+    return oldest !== undefined;
   }
 
   #remove(key: string, tally: Tally): void {
-    this.#tallies.delete(key);
+    this.#byRank[this.#rankOf(tally.fact)].delete(key);
     const source = sourceOf(tally.fact.object);
     const count = (this.#countBySource.get(source) ?? 1) - 1;
     if (count === 0) {

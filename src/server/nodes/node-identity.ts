@@ -39,6 +39,8 @@ export interface Party {
 
 interface Elder {
   readonly bootId: string;
+  /** as it said when it registered: heartbeats do not */
+  readonly hostname?: string | undefined;
   /** until when it may prove that it was first, monotonic ms */
   readonly untilMs: number;
 }
@@ -123,7 +125,7 @@ export function judgeRegistration(holding: Holding | undefined, claimant: Party,
     kind: 'granted',
     holding: {
       ...newHolding(claimant),
-      elders: [...others, newElder(holder.bootId ?? ANY_BOOT, moment)],
+      elders: [...others, newElder(holder.bootId ?? ANY_BOOT, holder.hostname, moment)],
       refused: refused.filter((boot) => boot !== bootId),
       ...trialOf(claimant, moment),
     },
@@ -148,7 +150,7 @@ export function judgeHeartbeat(
   }
   if (holder.bootId === undefined || !isLive(moment)) {
     const hostname = party.hostname ?? holder.hostname;
-    const elders = [newElder(ANY_BOOT, moment)]; // this may be what a dead process left behind
+    const elders = [newElder(ANY_BOOT, hostname, moment)]; // this may be what a dead process left behind
     return {
       kind: 'granted',
       holding: { ...newHolding({ ...party, hostname }), isReleased: holding.isReleased, elders, ...trialOf(party, moment) },
@@ -172,11 +174,12 @@ function judgeProven(holding: Holding, party: Party, { nowMs }: Moment): Verdict
     return refuse({ ...holding, refused: withBoots(refused, [party.bootId]), challenge: undefined }, party, 'IdentityShared');
   }
   const younger = [...elders.slice(rank + 1).map(({ bootId }) => bootId), holder.bootId].filter((boot) => boot !== party.bootId);
+  const elder = { ...party, hostname: party.hostname ?? elders[rank]?.hostname };
   return {
     kind: 'granted',
-    holding: { ...newHolding(party), hasBeaten: true, elders: elders.slice(0, rank), refused: withBoots(refused, younger) },
+    holding: { ...newHolding(elder), hasBeaten: true, elders: elders.slice(0, rank), refused: withBoots(refused, younger) },
     // one that registered and never beat may have been a message of a dead process
-    ...(holding.hasBeaten && { rivalry: { reason: 'IdentityShared', holder: party, other: holder } }),
+    ...(holding.hasBeaten && { rivalry: { reason: 'IdentityShared', holder: elder, other: holder } }),
   };
 }
 
@@ -207,7 +210,7 @@ export function creditHolding(holding: Holding, byMs: number): Holding {
   const { trial, elders } = holding;
   return {
     ...holding,
-    elders: elders.map(({ bootId, untilMs }) => ({ bootId, untilMs: untilMs + byMs })),
+    elders: elders.map((elder) => ({ ...elder, untilMs: elder.untilMs + byMs })),
     ...(trial && { trial: { startAtMs: trial.startAtMs + byMs, endAtMs: trial.endAtMs + byMs } }),
   };
 }
@@ -217,8 +220,8 @@ export function granteeOf({ id, machine }: Party): string {
   return machine ?? id;
 }
 
-function newElder(bootId: string, { nowMs, timeoutMs }: Moment): Elder {
-  return { bootId, untilMs: nowMs + timeoutMs };
+function newElder(bootId: string, hostname: string | undefined, { nowMs, timeoutMs }: Moment): Elder {
+  return { bootId, hostname, untilMs: nowMs + timeoutMs };
 }
 
 function refuse(holding: Holding, other: Party, reason: RivalReason): Verdict {

@@ -29,6 +29,8 @@ export interface MoveServiceDeps {
   readonly log: Logger;
   /** Keeps new Projects off a node. @throws {ApiError} NotFound */
   readonly cordon: (node: string) => Promise<unknown>;
+  /** called when a node is drained that has no Project already; must not throw */
+  readonly onEmpty?: (node: NodeObject) => void;
 }
 
 export interface MoveService {
@@ -56,7 +58,8 @@ type Context = MoveServiceDeps;
 
 async function drainNode(context: Context, name: string, { dryRun = false, to }: MoveRequest, signal: AbortSignal): Promise<DrainPlan> {
   const { store, cordon, log } = context;
-  if ((await store.get('Node', name)) === undefined) {
+  const node = await store.get<NodeObject>('Node', name);
+  if (node === undefined) {
     throw notFound('node', name, 'drain');
   }
   await checkTarget(context, to, name);
@@ -69,6 +72,9 @@ async function drainNode(context: Context, name: string, { dryRun = false, to }:
       { node: name, to, projects: projects.length, moving: projects.filter(({ action }) => action === 'Move').length },
       'node drained',
     );
+    if (projects.length === 0) {
+      context.onEmpty?.(node);
+    }
   }
   return { node: name, projects };
 }
