@@ -6,6 +6,7 @@ import { HealthCheck } from './health-check.ts';
 import { API_VERSION, ApplyMeta, Closed, Labels, ManifestMeta, Meta, OneOf, Text, Timestamp, type ObjectMeta } from './meta.ts';
 import { ABSOLUTE_PATH, DNS_LABEL, DNS_SUBDOMAIN, ENV_NAME, IMAGE_REFERENCE, SECRET_KEY } from './names.ts';
 import { ResourceAmounts } from './node.ts';
+import { ServiceExit } from './service-exit.ts';
 import { SERVICE_OPTIONS } from './service-options.ts';
 
 export const PROJECT_PHASES = ['Pending', 'Scheduled', 'Running', 'Failed', 'Terminating', 'Terminated'] as const;
@@ -150,6 +151,15 @@ export const SERVICE_STATES = [
 ] as const;
 export type ServiceState = (typeof SERVICE_STATES)[number];
 
+export const HEALTH_STATES = ['Starting', 'Healthy', 'Unhealthy'] as const;
+
+export const ServiceHealth = Closed({
+  state: OneOf(HEALTH_STATES),
+  /** how the newest check failed */
+  output: Type.Optional(Type.String({ maxLength: 1024 })),
+});
+export type ServiceHealth = Readonly<Static<typeof ServiceHealth>>;
+
 export const ServiceStatus = Closed({
   name: Text(DNS_LABEL),
   state: OneOf(SERVICE_STATES),
@@ -161,6 +171,9 @@ export const ServiceStatus = Closed({
   image: Type.Optional(Type.String({ maxLength: 512 })),
   imageDigest: Type.Optional(Type.String({ maxLength: 256 })),
   exitCode: Type.Optional(Type.Integer()),
+  /** left out where it has no health check, or does not run */
+  health: Type.Optional(ServiceHealth),
+  lastExit: Type.Optional(ServiceExit),
   startedAt: Type.Optional(Timestamp),
   ports: Type.Optional(
     Type.Array(Closed({ containerPort: Port, hostPort: Type.Optional(Port), protocol: Type.Optional(OneOf(['TCP', 'UDP'])) })),

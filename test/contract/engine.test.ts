@@ -168,6 +168,10 @@ function suite(start: () => Promise<Target>): void {
     assert.equal(running.state.health, undefined);
     assert.ok(running.state.startedAt !== undefined && running.state.finishedAt === undefined);
 
+    await engine.restartContainer(id, 0, signal);
+    const again = await engine.inspectContainer(id, signal);
+    assert.ok(again?.state.isRunning && again.state.startedAt !== running.state.startedAt && again.state.finishedAt !== undefined);
+
     await engine.stopContainer(id, 0, signal);
     await engine.stopContainer(id, 0, signal);
     await engine.killContainer(id, signal);
@@ -181,6 +185,7 @@ function suite(start: () => Promise<Target>): void {
     await engine.stopContainer(id, 0, signal);
     await engine.killContainer(id, signal);
     await rejects(engine.startContainer(id, signal), 'NotFound');
+    await rejects(engine.restartContainer(id, 0, signal), 'NotFound');
   });
 
   it('createContainer() tells a taken name from a missing image and from nonsense', async () => {

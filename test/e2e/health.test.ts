@@ -7,8 +7,9 @@ import path from 'node:path';
 import { findBusybox } from '../../scripts/lib/busybox.ts';
 import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { buildImage } from '../../scripts/lib/image.ts';
+import { until } from '../../scripts/lib/wait.ts';
 import type { ProjectObject, Service } from '../../src/api/project.ts';
-import { contentsOf, testEngine } from '../support/engine.ts';
+import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
 import { makeProject } from '../support/projects.ts';
 import { LiveReconciler } from '../support/reconcile-live.ts';
 
@@ -85,4 +86,46 @@ test('a service whose check never passes is not Running, and says what the check
   assert.equal(failed.reason, 'Unhealthy');
   assert.match(failed.message ?? '', /GET http:\/\/[0-9.]+:8080\/missing answered 404 Not Found/u);
   await tearDown(live, project);
+});
+
+test('a service that turns unhealthy is restarted, ever more slowly, and shown as unhealthy', async () => {
+  await using live = new LiveReconciler({ host: HOST, clusterId: CLUSTER });
+  const sick: Service = {
+    name: 'web',
+    image: IMAGES.v1.tag,
+    entrypoint: ['/bin/sh', '-c'],
+    command: ['mkdir /tmp/www; echo yes > /tmp/www/ready; httpd -p 8080 -h /tmp/www; sleep 1; rm /tmp/www/ready; sleep 600'],
+    tmpfs: [{ mountPath: '/tmp' }],
+    healthCheck: { httpGet: { port: 8080, path: '/ready' }, interval: '200ms', retries: 2 },
+    stopGracePeriod: '0s',
+  };
+  const project = makeProject({ name: 'hc-sick', uid: randomUUID(), services: [sick] });
+  live.assign(project);
+  await live.untilPhase('Running', project);
+  const { id } = (await live.inspect('hc-sick', 'web')) ?? assert.fail();
+  const told = await live.untilPhase('Failed', project);
+  assert.equal(told.reason, 'Unhealthy');
+  assert.match(told.message ?? '', /answered 404 Not Found.*it is being restarted/u);
+  await until(() => (live.latest('hc-sick')?.services?.[0]?.restarts ?? 0) >= 3, { what: 'three restarts', timeoutMs: 60_000 });
+  const service = live.latest('hc-sick')?.services?.[0];
+  assert.equal(service?.containerId, id);
+  assert.equal(service.lastExit?.reason, 'Unhealthy');
+  await tearDown(live, project);
+});
+
+test('a restarted agent neither restarts what is healthy nor says that it is not', async () => {
+  const project = makeProject({ name: 'hc-again', uid: randomUUID(), services: [WEB] });
+  const first = new LiveReconciler({ host: HOST, clusterId: CLUSTER });
+  first.assign(project);
+  const { services = [] } = await first.untilPhase('Running', project);
+  await first.crash();
+  await using second = new LiveReconciler({ host: HOST, clusterId: CLUSTER });
+  second.assign({ ...project, status: { ...project.status, phase: 'Running', services } });
+  await second.untilPhase('Running', project);
+  assert.deepEqual(
+    second.reports.map(({ report }) => report.phase),
+    ['Running'],
+  );
+  assert.deepEqual(second.latest('hc-again')?.services, services);
+  await tearDown(second, project);
 });

@@ -34,6 +34,7 @@ const ROUTES: readonly (readonly [method: string, path: RegExp, handler: Handler
   ['PUT', /^\/containers\/([^/]+)\/archive$/u, writeFiles],
   ['POST', /^\/containers\/([^/]+)\/start$/u, (state, _request, id) => ({ status: state.startContainer(id) ? 204 : 304 })],
   ['POST', /^\/containers\/([^/]+)\/stop$/u, (state, _request, id) => ({ status: state.stopContainer(id) ? 204 : 304 })],
+  ['POST', /^\/containers\/([^/]+)\/restart$/u, (state, _request, id) => done(state.restartContainer(id))],
   ['POST', /^\/containers\/([^/]+)\/kill$/u, (state, _request, id) => done(state.killContainer(id))],
   ['DELETE', /^\/containers\/([^/]+)$/u, (state, { query }, id) => done(state.removeContainer(id, query.get('force') === 'true'))],
   [

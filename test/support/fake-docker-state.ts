@@ -244,6 +244,11 @@ export class FakeDockerState {
     return true;
   }
 
+  restartContainer(reference: string): void {
+    this.stopContainer(reference);
+    this.startContainer(reference);
+  }
+
   killContainer(reference: string): void {
     const container = this.getContainer(reference);
     if (container.status !== 'running') {

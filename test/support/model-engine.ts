@@ -7,6 +7,7 @@
  */
 import type {
   ContainerDetail,
+  ContainerHealth,
   ContainerSpec,
   ContainerState,
   EngineEvent,
@@ -37,6 +38,7 @@ export const CHANGES = [
   'writeFiles',
   'startContainer',
   'stopContainer',
+  'restartContainer',
   'removeContainer',
   'createNetwork',
   'removeNetwork',
@@ -52,6 +54,8 @@ interface ModelFault {
   /** does it all the same, and then fails */
   readonly isDoneAnyway?: boolean;
 }
+
+const HEALTHY: ContainerHealth = { status: 'healthy', failingStreak: 0, log: [] };
 
 const FRESH: ContainerState = {
   status: 'created',
@@ -75,6 +79,10 @@ export class ModelEngine {
   readonly registry = new Set<string>();
   /** image reference -> code with which its containers end at once */
   readonly exitCodes = new Map<string, number>();
+  /** image reference -> what its containers' health check says from their start on; default healthy */
+  readonly health = new Map<string, ContainerHealth>();
+  /** It shuts down: takes no new connections, and answers on those that it has. */
+  isClosing = false;
   /** Changes in order, such as `createContainer cara_shop_web`. */
   readonly changes: string[] = [];
   /** Called after each change was made, before its call returns. */
@@ -104,6 +112,21 @@ export class ModelEngine {
     for (let n = 0; n < restarts; n += 1) {
       container.restartCount += 1;
       this.#run(container);
+    }
+  }
+
+  /** The engine ends and comes back: what ran is stopped, and started again where its restart policy says so. */
+  async bounce(whileClosing: () => Promise<void>): Promise<void> {
+    const running = [...this.containers.values()].filter(({ state }) => state.isRunning);
+    this.isClosing = true;
+    running.forEach((container) => this.#end(container, 143));
+    await whileClosing();
+    this.isClosing = false;
+    for (const container of running) {
+      container.restartCount = 0;
+      if ((container.spec.restart?.name ?? 'no') !== 'no') {
+        this.#run(container);
+      }
     }
   }
 
@@ -213,7 +236,7 @@ export class ModelEngine {
 
   #containerChanges(): Pick<
     Engine,
-    'createContainer' | 'writeFiles' | 'startContainer' | 'stopContainer' | 'killContainer' | 'removeContainer'
+    'createContainer' | 'writeFiles' | 'startContainer' | 'stopContainer' | 'restartContainer' | 'killContainer' | 'removeContainer'
   > {
     return {
       createContainer: async (name, spec, signal) =>
@@ -244,6 +267,14 @@ export class ModelEngine {
           if (container?.state.isRunning === true) {
             this.#end(container, 143);
           }
+        }),
+      restartContainer: async (id, _graceMs, signal) =>
+        await this.#change('restartContainer', this.#get(id).name, signal, () => {
+          const container = this.#get(id);
+          if (container.state.isRunning) {
+            this.#end(container, 143);
+          }
+          this.#start(container);
         }),
       killContainer: async (_id, signal) => await turn(signal),
       removeContainer: async (id, { force }, signal) =>
@@ -315,7 +346,13 @@ export class ModelEngine {
 
   #unused(): Pick<Engine, 'ping' | 'version' | 'info' | 'containerLogs'> {
     const refuse = async (): Promise<never> => await Promise.reject(refusal('Invalid', 'not part of the model'));
-    return { ping: turn, version: refuse, info: refuse, containerLogs: refuse };
+    const ping = async (signal: AbortSignal): Promise<void> => {
+      await turn(signal);
+      if (this.isClosing) {
+        throw refusal('EngineUnreachable', 'the engine');
+      }
+    };
+    return { ping, version: refuse, info: refuse, containerLogs: refuse };
   }
 
   async #change<Result>(change: Change, subject: string, signal: AbortSignal, act: () => Result): Promise<Result> {
@@ -364,8 +401,9 @@ export class ModelEngine {
   }
 
   #run(container: ModelContainer): void {
-    const health = container.spec.healthCheck === undefined ? undefined : ({ status: 'healthy', failingStreak: 0, log: [] } as const);
-    container.state = { ...FRESH, status: 'running', isRunning: true, startedAt: this.#nextInstant(), health };
+    const health = container.spec.healthCheck === undefined ? undefined : (this.health.get(container.spec.image) ?? HEALTHY);
+    const { finishedAt } = container.state; // of the run before, which the engine remembers
+    container.state = { ...FRESH, status: 'running', isRunning: true, startedAt: this.#nextInstant(), finishedAt, health };
     this.#emit(container, 'start');
   }
 
@@ -423,9 +461,10 @@ export class ModelEngine {
     }
   }
 
-  #emit({ id, spec }: ModelContainer, action: string): void {
+  #emit({ id, spec, state }: ModelContainer, action: string): void {
+    const attributes = { ...spec.labels, ...(action === 'die' && { exitCode: String(state.exitCode) }) };
     for (const listener of this.#listeners) {
-      listener({ timeNs: BigInt(this.#instant), type: 'container', action, id, attributes: spec.labels });
+      listener({ timeNs: BigInt(this.#instant), type: 'container', action, id, attributes });
     }
   }
 

@@ -45,7 +45,7 @@ export function createDockerEngine({ host, clock, apiVersion }: DockerEngineOpti
 function createSystemCalls(transport: DockerTransport): Pick<Engine, 'ping' | 'version' | 'info' | 'events'> {
   return {
     ping: async (signal) => {
-      await transport.request({ method: 'GET', path: '/_ping', action: 'ping the container engine' }, signal);
+      await transport.request({ method: 'GET', path: '/_ping', isAlone: true, action: 'ping the container engine' }, signal);
     },
 
     version: async (signal) => {

@@ -19,6 +19,7 @@ type ContainerCalls = Pick<
   | 'writeFiles'
   | 'startContainer'
   | 'stopContainer'
+  | 'restartContainer'
   | 'killContainer'
   | 'removeContainer'
   | 'containerLogs'
@@ -116,6 +117,22 @@ function createEffects(transport: DockerTransport, inspect: Inspect): ContainerE
       await transport.request(
         // 304: stopped already; 404: gone
         { method: 'POST', path: `${pathOf(id)}/stop`, query: { t }, action: `stop container "${id}"`, timeoutMs, accept: [404] },
+        signal,
+      );
+    },
+
+    restartContainer: async (id, graceMs, signal) => {
+      const t = toWholeSeconds(graceMs);
+      const timeoutMs = t * 1000 + STOP_MARGIN_MS;
+      await transport.request(
+        {
+          method: 'POST',
+          path: `${pathOf(id)}/restart`,
+          query: { t },
+          action: `restart container "${id}"`,
+          timeoutMs,
+          byWords: ['PortInUse', 'NoSpace'],
+        },
         signal,
       );
     },

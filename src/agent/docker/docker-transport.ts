@@ -34,6 +34,8 @@ export interface EngineCall extends FailureMeaning {
   /** Statuses of 4xx and 5xx that are answers here and no failures. */
   readonly accept?: readonly number[];
   readonly isUnversioned?: boolean;
+  /** On a connection of its own. */
+  readonly isAlone?: boolean;
 }
 
 export interface Answer {
@@ -67,7 +69,7 @@ export function createDockerTransport({ address, clock, apiVersion: fixedVersion
     const timeoutMs = call.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     using deadline = withDeadline(clock, timeoutMs, signal);
     try {
-      const response = await send({ address, call, prefix, agent: pool }, deadline.signal);
+      const response = await send({ address, call, prefix, agent: call.isAlone === true ? false : pool }, deadline.signal);
       return await toAnswer(response, call);
     } catch (error) {
       throw failureOf(error, call, { timeoutMs, timer: deadline.signal, outer: signal });

@@ -121,6 +121,8 @@ export interface ContainerHealth {
   readonly log: readonly HealthProbe[];
   /** The agent runs the check; left out: the engine. */
   readonly isByAgent?: boolean;
+  /** After which the engine gives up a check. */
+  readonly timeoutMs?: number;
   /** Why the checks say nothing of the container. */
   readonly problem?: string;
 }

@@ -47,7 +47,7 @@ type WireContainer = Wire<{
   Image: string;
   RestartCount: number;
   State: WireState;
-  Config: Wire<{ Image: string; Labels: Labels; Tty: boolean }>;
+  Config: Wire<{ Image: string; Labels: Labels; Tty: boolean; Healthcheck: Wire<{ Timeout: number }> }>;
   Mounts: readonly WireMount[];
   NetworkSettings: Wire<{ Ports: WirePorts; Networks: Readonly<Record<string, WireEndpoint>> }>;
 }>;
@@ -116,7 +116,7 @@ export function decodeContainer(body: unknown): ContainerDetail {
     image: wire.Config?.Image ?? '',
     imageId: wire.Image ?? '',
     labels: wire.Config?.Labels ?? {},
-    state: toState(wire.State ?? {}),
+    state: toState(wire.State ?? {}, wire.Config?.Healthcheck?.Timeout ?? 0),
     restartCount: wire.RestartCount ?? 0,
     ports: toPorts(wire.NetworkSettings?.Ports ?? {}),
     mounts: (wire.Mounts ?? []).map(toMount),
@@ -219,7 +219,7 @@ function toStatus(text: string | null | undefined): ContainerStatus {
   return CONTAINER_STATUSES.find((status) => status === text) ?? 'created';
 }
 
-function toState(wire: WireState): ContainerState {
+function toState(wire: WireState, checkTimeoutNs: number): ContainerState {
   return {
     status: toStatus(wire.Status),
     isRunning: wire.Running ?? false,
@@ -228,7 +228,7 @@ function toState(wire: WireState): ContainerState {
     error: wire.Error ?? '',
     startedAt: toInstant(wire.StartedAt),
     finishedAt: toInstant(wire.FinishedAt),
-    health: toHealth(wire.Health),
+    health: toHealth(wire.Health, checkTimeoutNs),
   };
 }
 
@@ -237,7 +237,7 @@ function toInstant(text: string | null | undefined): string | undefined {
   return !text || text.startsWith('0001-') ? undefined : text;
 }
 
-function toHealth(wire: WireHealth | null | undefined): ContainerHealth | undefined {
+function toHealth(wire: WireHealth | null | undefined, timeoutNs: number): ContainerHealth | undefined {
   const status = (['starting', 'healthy', 'unhealthy'] as const).find((known) => known === wire?.Status);
   if (status === undefined) {
     return undefined; // no check, or "none"
@@ -248,7 +248,7 @@ function toHealth(wire: WireHealth | null | undefined): ContainerHealth | undefi
     exitCode: probe.ExitCode ?? 0,
     output: probe.Output ?? '',
   }));
-  return { status, failingStreak: wire?.FailingStreak ?? 0, log };
+  return { status, failingStreak: wire?.FailingStreak ?? 0, log, ...(timeoutNs > 0 && { timeoutMs: timeoutNs / 1e6 }) };
 }
 
 /** `{"80/tcp": [{HostIp, HostPort}], "81/tcp": null}`; null is exposed but not published. */

@@ -76,7 +76,7 @@ export interface EventsOptions extends LabelFilter {
 }
 
 export interface Engine {
-  /** Resolves when the engine answers. @throws {EngineError} EngineUnreachable, Timeout, EngineTooOld */
+  /** Resolves when the engine answers on a new connection: one that shuts down still does on those that it has. @throws {EngineError} EngineUnreachable, Timeout, EngineTooOld */
   ping(signal: AbortSignal): Promise<void>;
   version(signal: AbortSignal): Promise<EngineVersion>;
   info(signal: AbortSignal): Promise<EngineInfo>;
@@ -94,6 +94,8 @@ export interface Engine {
   startContainer(id: string, signal: AbortSignal): Promise<void>;
   /** Asks it to end and kills it after `graceMs` (whole seconds, rounded up); resolves when it has ended. */
   stopContainer(id: string, graceMs: number, signal: AbortSignal): Promise<void>;
+  /** Stops it as `stopContainer` does and starts it again: one call, which the engine brings to its end whoever waits for it. */
+  restartContainer(id: string, graceMs: number, signal: AbortSignal): Promise<void>;
   killContainer(id: string, signal: AbortSignal): Promise<void>;
   /** @throws {EngineError} Conflict when it runs and `force` is false */
   removeContainer(id: string, options: RemoveContainerOptions, signal: AbortSignal): Promise<void>;

@@ -4,8 +4,10 @@
  * Callers  reconcile/service-view.ts and plan-service.ts, and whoever has to know whether a new version passes its check. They hand in
  *          containers as project-loop.ts observed them: there `state.health` holds the agent's findings where the agent runs the check.
  */
-import type { ContainerDetail } from '../docker/docker-types.ts';
+import type { ContainerDetail, ContainerHealth, HealthProbe } from '../docker/docker-types.ts';
 
+const DEFAULT_TIMEOUT_MS = 30_000; // the engine's
+const SLACK_MS = 2000; // it kills the program and writes down the result
 const MAX_OUTPUT = 300; // characters; the rest is in the engine's own record
 
 export interface HealthVerdict {
@@ -29,5 +31,17 @@ export function judgeHealth({ state: { health } }: Pick<ContainerDetail, 'state'
   if (health.isByAgent === true) {
     return { kind: health.status, lastResult: output, ...(health.problem !== undefined && { problem: health.problem }) };
   }
-  return { kind: health.status, lastResult: `code ${probe.exitCode}${output === '' ? '' : `: ${output}`}` };
+  return { kind: judgeEngine(health, probe), lastResult: `code ${probe.exitCode}${output === '' ? '' : `: ${output}`}` };
+}
+
+/**
+ * A check that lasted for longer than the engine lets any was stopped together with the engine, or with the machine, and says nothing of
+ * the container. One more check is waited for before it is called unhealthy for that.
+ */
+function judgeEngine({ status, log, timeoutMs = DEFAULT_TIMEOUT_MS }: ContainerHealth, newest: HealthProbe): ContainerHealth['status'] {
+  const lastedMs = Date.parse(newest.finishedAt) - Date.parse(newest.startedAt);
+  if (status !== 'unhealthy' || !(lastedMs > timeoutMs + SLACK_MS)) {
+    return status;
+  }
+  return log.some(({ exitCode }) => exitCode === 0) ? 'healthy' : 'starting';
 }

@@ -64,6 +64,18 @@ export class Agenda {
     return entry?.failure;
   }
 
+  /** Whether a step on the same thing is under way, or is to be taken now. */
+  isActive(step: Step): boolean {
+    const target = stepTarget(step);
+    return this.#targets.has(target) || this.#options.busy.has(target);
+  }
+
+  /** The pause before the step may be tried again, as it was chosen, in milliseconds; 0 where it may be at once. */
+  pauseBefore(step: Step): number {
+    const entry = this.#options.backoff.get(stepKey(step));
+    return entry === undefined || entry.notBeforeMs <= this.nowMs ? 0 : entry.pauseMs;
+  }
+
   /** Whether the step was done, and has been asked for or kept in each plan since. */
   hasDone(step: Step): boolean {
     return this.#options.backoff.get(stepKey(step))?.failures === 0;

@@ -20,7 +20,7 @@ function look(status: ContainerStatus, restartCount: number, startedAt = 'first'
 }
 
 function trackAll(looks: readonly (readonly [number, ContainerDetail])[]): ContainerTrack | undefined {
-  return looks.reduce<ContainerTrack | undefined>((track, [atMs, detail]) => trackContainer(track, detail, atMs), undefined);
+  return looks.reduce<ContainerTrack | undefined>((track, [atMs, detail]) => trackContainer(track, detail, { nowMs: atMs }), undefined);
 }
 
 test('trackContainer() counts restarts in a row until the container has been up for 10 s', () => {
@@ -33,7 +33,7 @@ test('trackContainer() counts restarts in a row until the container has been up 
   assert.equal(isCrashLooping(crashed), true);
   assert.equal(stableAtMs(crashed, 900), 10_900);
   assert.equal(crashed?.lastEnd?.exitCode, 7, 'the engine forgets it, we do not');
-  const stable = trackContainer(crashed, look('running', 3, 'second'), 10_900);
+  const stable = trackContainer(crashed, look('running', 3, 'second'), { nowMs: 10_900 });
   assert.equal(isCrashLooping(stable), false);
 });
 

@@ -136,5 +136,6 @@ for (const [index, each] of ACTS.entries()) {
 }
 
 test('the acts above take every kind of step', () => {
-  assert.deepEqual([...seen].toSorted(), [...CHANGES].toSorted());
+  const byHealth = 'restartContainer'; // comes of no change of a spec: see health.test.ts
+  assert.deepEqual([...seen].toSorted(), CHANGES.filter((change) => change !== byHealth).toSorted());
 });

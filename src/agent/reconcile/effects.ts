@@ -72,16 +72,15 @@ export function createEffects(options: EffectsOptions, onPullProgress: (image: s
       if (inputs !== undefined) {
         await engine.writeFiles(containerId, resolveFiles(inputs, secrets.values), signal);
       }
-      await options.admit?.(containerId, signal);
-      try {
-        await engine.startContainer(containerId, signal);
-      } catch (error) {
-        // An engine in trouble answers 500 and starts it all the same.
-        const detail = await engine.inspectContainer(containerId, signal);
-        if (detail?.state.isRunning !== true) {
-          throw error;
-        }
+      await start(options, containerId, signal);
+    },
+    restartContainer: async ({ containerId, graceMs, isStepwise }, signal) => {
+      if (!isStepwise) {
+        await engine.restartContainer(containerId, graceMs, signal);
+        return;
       }
+      await engine.stopContainer(containerId, graceMs, signal);
+      await start(options, containerId, signal);
     },
     stopContainer: async ({ containerId, graceMs }, signal) => await engine.stopContainer(containerId, graceMs, signal),
     removeContainer: async ({ containerId, isStuck }, signal) =>
@@ -92,6 +91,19 @@ export function createEffects(options: EffectsOptions, onPullProgress: (image: s
       options.onVolumesChanged?.();
     },
   };
+}
+
+async function start({ engine, admit }: EffectsOptions, containerId: string, signal: AbortSignal): Promise<void> {
+  await admit?.(containerId, signal);
+  try {
+    await engine.startContainer(containerId, signal);
+  } catch (error) {
+    // An engine in trouble answers 500 and starts it all the same.
+    const detail = await engine.inspectContainer(containerId, signal);
+    if (detail?.state.isRunning !== true) {
+      throw error;
+    }
+  }
 }
 
 /** Reads those that are not at hand as the server last told of them. */

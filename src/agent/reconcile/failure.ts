@@ -55,6 +55,7 @@ const BY_STEP: { readonly [K in Step['kind']]: FailureReason } = {
   createVolume: 'VolumeFailed',
   createContainer: 'CreateFailed',
   startContainer: 'StartFailed',
+  restartContainer: 'StartFailed',
   stopContainer: 'StopFailed',
   removeContainer: 'RemoveFailed',
   removeNetwork: 'RemoveFailed',

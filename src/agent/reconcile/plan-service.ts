@@ -1,16 +1,17 @@
 /** Plans one service: the next step towards what the spec asks for, and what is true of it now: pure. */
 import type { ServiceState, ServiceStatus } from '../../api/project.ts';
-import { judgeHealth } from '../health/verdict.ts';
 import type { Agenda } from './agenda.ts';
 import { isCrashLooping, stableAtMs } from './container-track.ts';
 import { dependencyFailure, type Dependency } from './dependencies.ts';
 import type { DesiredService } from './desired.ts';
 import type { Failure } from './failure.ts';
+import { keepRestarts, restartUnhealthy, toHealthStatus, waitForHealth } from './plan-health.ts';
 import { hostPathsOf } from './path-within.ts';
 import { findInvalid, hasValues } from './resolve-inputs.ts';
 import type { SecretValues } from './secret-cache.ts';
 import { isReady, judgeDependency, type Life, type OurContainer, type ServiceView, type Views } from './service-view.ts';
 import type { Step } from './steps.ts';
+import type { LostContainer } from './track-keeper.ts';
 
 const RECHECK_MS = 1000; // for what ends without an event that we could trust, such as a removal
 const MAX_MESSAGE = 4096; // as in the schema of ServiceStatus
@@ -28,6 +29,8 @@ export interface Site {
   readonly secrets: ReadonlyMap<string, SecretValues>;
   /** Image reference or id -> digest from the registry, or else the image's id. */
   readonly imageDigests: ReadonlyMap<string, string>;
+  /** Service -> the record of a container that someone took away. */
+  readonly lost: ReadonlyMap<string, LostContainer>;
 }
 
 export interface ServicePlan {
@@ -93,9 +96,11 @@ function create(service: DesiredService, site: Site): Doing {
   if (!site.hasNetwork || !service.volumeNames.every((name) => site.volumes.has(name))) {
     return { state: 'Pending', message: site.hasNetwork ? 'Waiting for its volumes' : 'Waiting for its network' };
   }
-  const { name, containerName, container: spec, inputs } = service;
-  const step: Step = { kind: 'createContainer', service: name, name: containerName, spec, ...(inputs !== undefined && { inputs }) };
-  return act(site, step, 'Creating');
+  return act(site, createStep(service), 'Creating');
+}
+
+function createStep({ name, containerName, container: spec, inputs }: DesiredService): Step {
+  return { kind: 'createContainer', service: name, name: containerName, spec, ...(inputs !== undefined && { inputs }) };
 }
 
 /**
@@ -164,6 +169,7 @@ function replace({ service }: ServiceView, container: OurContainer, site: Site):
 }
 
 function start(view: ServiceView, container: OurContainer, site: Site): Doing {
+  site.agenda.keep(createStep(view.service));
   const obstacle = findObstacle(view.service, site) ?? findPortHolder(view.service, site);
   if (obstacle !== undefined) {
     return obstacle;
@@ -196,17 +202,19 @@ function watch(view: ServiceView, container: OurContainer, { life, site }: { lif
   const stableMs = stableAtMs(view.track, site.agenda.nowMs);
   if (stableMs !== undefined) {
     site.agenda.keep({ kind: 'startContainer', service: view.service.name, containerId: container.id });
+    site.agenda.keep(createStep(view.service)); // someone may take it away again and again
     site.agenda.wakeAt(stableMs); // to forget it then
   }
+  keepRestarts(view, container, site.agenda);
   switch (life) {
     case 'running':
       return { state: 'Running' };
     case 'completed':
       return { state: 'Completed' };
     case 'starting':
-      return waitForHealth(container);
+      return waitForHealth(view, container);
     case 'unhealthy':
-      return failing('Unhealthy', { reason: 'Unhealthy', message: describeHealth(container) });
+      return restartUnhealthy(view, container, site.agenda);
     case 'paused':
       return failing('Unhealthy', {
         reason: 'Paused',
@@ -223,14 +231,6 @@ function watch(view: ServiceView, container: OurContainer, { life, site }: { lif
     default:
       return life satisfies never;
   }
-}
-
-function waitForHealth(container: OurContainer): Doing {
-  const { lastResult, problem } = judgeHealth(container);
-  if (problem !== undefined) {
-    return failing('Starting', { reason: 'HealthCheckImpossible', message: problem });
-  }
-  return { state: 'Starting', message: `Waiting for its health check${lastResult === undefined ? '' : `: ${lastResult}`}` };
 }
 
 function failing(state: ServiceState, failure: Failure): Doing {
@@ -297,13 +297,10 @@ function describeLoop(view: ServiceView): string {
   return `${describeEnd(view)}; the ${restarter} has restarted it ${view.track?.restartsInRow ?? 0} times in a row`;
 }
 
-function describeHealth(container: OurContainer): string {
-  const { lastResult } = judgeHealth(container);
-  return `Its health check fails${lastResult === undefined ? '' : `, last with ${lastResult}`}`;
-}
-
 function toStatus(view: ServiceView, { state, message, failure }: Doing, site: Site): ServiceStatus {
-  const { service, container, life } = view;
+  const { service, container, life, track } = view;
+  const health = container && toHealthStatus(container);
+  const { restarts, lastExit } = track ?? site.lost.get(service.name) ?? {};
   const text = (failure?.message ?? message)?.slice(0, MAX_MESSAGE);
   const hasEnded = container?.state.status === 'exited' || container?.state.status === 'restarting';
   const digest = container && site.imageDigests.get(container.imageId);
@@ -312,10 +309,13 @@ function toStatus(view: ServiceView, { state, message, failure }: Doing, site: S
     state,
     ready: isReady(view) && failure === undefined,
     ...(text !== undefined && { message: text }),
-    ...(container !== undefined && { restarts: container.restartCount, containerId: container.id }),
+    ...(restarts !== undefined && { restarts }),
+    ...(container !== undefined && { containerId: container.id }),
     image: life === 'missing' || container === undefined ? service.container.image : container.image,
     ...(digest !== undefined && { imageDigest: digest }),
     ...(hasEnded && { exitCode: container.state.exitCode }),
+    ...(health !== undefined && { health }),
+    ...(lastExit !== undefined && { lastExit }),
     ...(container?.state.startedAt !== undefined && { startedAt: container.state.startedAt }),
     ...(service.ports !== undefined && { ports: service.ports }),
   };

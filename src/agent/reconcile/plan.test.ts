@@ -45,7 +45,10 @@ class Driver {
     const request = { cluster: CLUSTER, project: 'shop', imagesByContainer, knownImages: new Map() };
     const observed = await observeProject(this.model.engine, request, signal);
     this.#tracks = new Map(
-      observed.containers.map((container) => [container.id, trackContainer(this.#tracks.get(container.id), container, this.#nowMs)]),
+      observed.containers.map((container) => [
+        container.id,
+        trackContainer(this.#tracks.get(container.id), container, { nowMs: this.#nowMs }),
+      ]),
     );
     const input = { target, observed, tracks: this.#tracks, secrets: this.#secrets.values, backoff: new Map(), busy: new Set<string>() };
     return planProject({ ...input, isAuthoritative: true, nowMs: this.#nowMs });
@@ -235,7 +238,7 @@ test('planProject() never asks for two steps on the same thing, nor for one that
     observed,
     tracks: new Map(),
     secrets: new Map(),
-    backoff: new Map([['pullImage three:1', { notBeforeMs: 500, failure, failures: 1 }]]),
+    backoff: new Map([['pullImage three:1', { notBeforeMs: 500, failure, failures: 1, pauseMs: 0 }]]),
     busy: new Set(['network cara_shop']),
     isAuthoritative: true,
     nowMs: 100,

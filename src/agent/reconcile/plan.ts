@@ -18,7 +18,9 @@ import { isRemovable, leavingStatus, planTeardown } from './plan-teardown.ts';
 import type { SecretValues } from './secret-cache.ts';
 import { viewServices, type OurContainer } from './service-view.ts';
 import type { Step } from './steps.ts';
+import type { LostContainer } from './track-keeper.ts';
 
+const NONE_LOST: ReadonlyMap<string, LostContainer> = new Map();
 const MAX_MESSAGE = 16_384; // as in the schema of StatusReport
 
 /** What is to become of a Project on this node. */
@@ -40,6 +42,8 @@ interface PlanInput extends AgendaOptions {
   readonly observed: ObservedProject;
   /** Container id -> track. */
   readonly tracks: ReadonlyMap<string, ContainerTrack>;
+  /** Service -> the record of a container that someone took away. */
+  readonly lost?: ReadonlyMap<string, LostContainer>;
   /** Secret name -> values at hand. */
   readonly secrets: ReadonlyMap<string, SecretValues>;
   /** Whether the server itself has said what runs here; the file's word is not enough to clear anything away for. */
@@ -109,7 +113,14 @@ function planRun(desired: DesiredProject, input: PlanInput, agenda: Agenda): Pla
   const own = ofUid(input.observed, desired.uid);
   const views = viewServices(desired, own, { tracks: input.tracks, nowMs: input.nowMs });
   const infrastructure = planInfrastructure(desired, own, agenda);
-  const site: Site = { agenda, views, ...infrastructure, secrets: input.secrets, imageDigests: digestsOf(own) };
+  const site: Site = {
+    agenda,
+    views,
+    ...infrastructure,
+    secrets: input.secrets,
+    imageDigests: digestsOf(own),
+    lost: input.lost ?? NONE_LOST,
+  };
   planSurplus(views.surplus, { desired, own, agenda });
   const plans = [...views.byName.values()].map((view) => planService(view, site));
   return toPlan(agenda, summarize(desired, plans, agenda));

@@ -11,16 +11,15 @@ import { deriveFenceTerms } from '../../api/fence.ts';
 import { isLeaving } from '../../api/leaving.ts';
 import type { ProjectObject, StatusReport } from '../../api/project.ts';
 import { Backoff } from '../../base/backoff.ts';
-import type { Clock } from '../../base/clock.ts';
+import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { Wakeup } from '../../base/wakeup.ts';
-import type { ImageDetail, PullProgress } from '../docker/docker-types.ts';
+import type { EngineEvent, ImageDetail, PullProgress, RestartSpec } from '../docker/docker-types.ts';
 import { hasEngineReason } from '../docker/engine-error.ts';
 import type { HealthChecker } from '../health/health-checker.ts';
 import type { ProjectReport } from './assignment.ts';
 import { canonicalJson } from './config-hash.ts';
-import { trackContainer, type ContainerTrack } from './container-track.ts';
 import { deriveDesired, type DesiredProject } from './desired.ts';
 import { createEffects, type EffectsOptions } from './effects.ts';
 import type { FenceGate, FenceState } from './fence-gate.ts';
@@ -31,8 +30,11 @@ import { RestartBackoff } from './restart-backoff.ts';
 import { StepRunner } from './step-runner.ts';
 import type { PrivilegePolicy } from './service-options.ts';
 import { stepKey } from './steps.ts';
+import { TrackKeeper } from './track-keeper.ts';
 
 const OBSERVE_BACKOFF = { baseMs: 500, capMs: 15_000 }; // the engine's return wakes the loop anyway
+const AWAY = ['EngineUnreachable', 'Timeout', 'EngineFault'] as const;
+const PROMPT_MS = 1000; // of an engine's answer to a ping, which takes it a millisecond
 const PROGRESS_INTERVAL_MS = 500; // of a pull, told at most so often
 
 /** What the server, or the file, says of a Project. */
@@ -72,8 +74,7 @@ export class ProjectLoop {
   #fence: FenceState = 'open';
   /** Ids of containers that ran until the fence stopped them. */
   readonly #interrupted = new Set<string>();
-  /** Container id -> track. */
-  #tracks: ReadonlyMap<string, ContainerTrack> = new Map();
+  readonly #keeper = new TrackKeeper();
   #observed: ObservedProject | undefined;
   /** Image reference -> how far its pull is. */
   readonly #pulls = new Map<string, string>();
@@ -88,8 +89,8 @@ export class ProjectLoop {
     this.#observeBackoff = new Backoff(OBSERVE_BACKOFF, options.random);
     const admit = async (id: string, signal: AbortSignal): Promise<void> => await this.#admit(id, signal);
     const effects = createEffects({ ...options, admit }, (image, progress) => this.#recordProgress(image, progress));
-    const { clock, log } = options;
-    this.#runner = new StepRunner({ effects, backoff: this.#backoff, clock, log, onEnd: () => this.#wakeup.notify() });
+    const { clock, log, engine } = options;
+    this.#runner = new StepRunner({ effects, engine, backoff: this.#backoff, clock, log, onEnd: () => this.#wakeup.notify() });
   }
 
   get order(): Order {
@@ -112,6 +113,17 @@ export class ProjectLoop {
   /** Look again. */
   wake(): void {
     this.#wakeup.notify();
+  }
+
+  /** Something happened to a container of the Project: look again. */
+  noteEvent(event: EngineEvent): void {
+    this.#keeper.noteEvent(event);
+    this.#wakeup.notify();
+  }
+
+  /** The engine's events broke off: the engine may have stopped, and its containers with it. */
+  noteEngineAway(): void {
+    this.#keeper.noteEngineAway();
   }
 
   /** Reports anew where the server has another phase, or one for another spec, than was told last: a report was lost. */
@@ -153,8 +165,11 @@ export class ProjectLoop {
       return waitMs;
     } catch (error) {
       signal.throwIfAborted();
+      if (hasEngineReason(error, ...AWAY)) {
+        this.#keeper.noteEngineAway();
+      }
       if (this.#observeBackoff.failures === 0) {
-        const isEngineAway = hasEngineReason(error, 'EngineUnreachable', 'Timeout', 'EngineFault');
+        const isEngineAway = hasEngineReason(error, ...AWAY);
         this.#options.log[isEngineAway ? 'warn' : 'error']({ err: error }, 'project cannot be reconciled');
       }
       return this.#observeBackoff.nextMs();
@@ -170,18 +185,26 @@ export class ProjectLoop {
     if (target !== this.#target) {
       return 0;
     }
+    if (this.#keeper.hasNewEnd(observed.containers) && !(await this.#isEngineThere(signal))) {
+      return 0; // what ended with the engine did not end by itself
+    }
     const nowMs = clock.monotonicMs();
     this.#observed = observed;
     this.#noteContainers(observed);
     const restarter = this.#order.project !== undefined && deriveFenceTerms(this.#order.project.spec) !== undefined ? 'agent' : 'engine';
     this.#options.onContainers?.(observed.containers);
-    this.#tracks = new Map(
-      observed.containers.map((container) => [container.id, trackContainer(this.#tracks.get(container.id), container, nowMs, restarter)]),
-    );
+    this.#keeper.look(observed.containers, {
+      nowMs,
+      now: nowRfc3339(clock),
+      restarter,
+      restartOf: target.kind === 'run' ? restartsOf(target.desired) : undefined,
+      reported: this.#order.project?.status.services ?? [],
+    });
     const plan = planProject({
       target,
       observed,
-      tracks: this.#tracks,
+      tracks: this.#keeper.tracks,
+      lost: this.#keeper.lost,
       secrets: this.#options.secrets.values,
       backoff: this.#backoff.entries,
       busy,
@@ -198,6 +221,7 @@ export class ProjectLoop {
       if (target.kind === 'fenced' && step.kind === 'stopContainer') {
         this.#interrupted.add(step.containerId);
       }
+      this.#keeper.noteStep(step);
       this.#runner.start(step);
     }
     if (plan.isDone && target.kind === 'remove') {
@@ -206,6 +230,21 @@ export class ProjectLoop {
       return 'gone';
     }
     return plan.wakeAtMs - nowMs;
+  }
+
+  /**
+   * Whether the engine takes new connections. One that shuts down stops its containers while it still answers on the connections that
+   * it has; and where its socket is kept open for it, the next engine answers, after a while.
+   */
+  async #isEngineThere(signal: AbortSignal): Promise<boolean> {
+    const { clock, engine } = this.#options;
+    const startedMs = clock.monotonicMs();
+    await engine.ping(signal);
+    const isPrompt = clock.monotonicMs() - startedMs < PROMPT_MS;
+    if (!isPrompt) {
+      this.#keeper.noteEngineAway();
+    }
+    return isPrompt;
   }
 
   #getTarget(): Target {
@@ -311,4 +350,10 @@ export class ProjectLoop {
 
 function wantedImages({ services }: DesiredProject): ReadonlyMap<string, { readonly image: string; readonly configHash: string }> {
   return new Map(services.map(({ containerName, container, configHash }) => [containerName, { image: container.image, configHash }]));
+}
+
+/** How the engine restarts a container that is what the spec asks for. */
+function restartsOf({ services }: DesiredProject): (container: ObservedProject['containers'][number]) => RestartSpec['name'] | undefined {
+  const byHash = new Map(services.map(({ configHash, container }) => [configHash, container.restart?.name]));
+  return ({ owner }) => byHash.get(owner.configHash);
 }

@@ -288,11 +288,13 @@ class EngineReconciler implements Reconciler {
         labels: clusterFilter(clusterId),
         onConnected: () => {
           for (const { loop } of this.#members.values()) {
+            loop.noteEngineAway(); // it may have stopped and started before anyone looked
             loop.wake();
           }
           this.#sweepWakeup.notify();
         },
-        onEvent: ({ attributes }) => this.#members.get(attributes[LABEL.project] ?? '')?.loop.wake(),
+        onEvent: (event) => this.#members.get(event.attributes[LABEL.project] ?? '')?.loop.noteEvent(event),
+        onDisconnected: () => this.#members.forEach(({ loop }) => loop.noteEngineAway()),
       },
       signal,
     );

@@ -13,6 +13,8 @@ import type { Failure } from './failure.ts';
 export interface BackoffEntry {
   /** Monotonic ms before which the step is not to be tried. */
   readonly notBeforeMs: number;
+  /** How long that is after the last try. */
+  readonly pauseMs: number;
   /** What went wrong the last time; undefined when it went well, or the fault lay elsewhere. */
   readonly failure: Failure | undefined;
   /** Failures in a row. */
@@ -52,7 +54,8 @@ export class RestartBackoff {
     const backoff = previous?.options === options ? previous.backoff : new Backoff(options, this.#random);
     const waitMs = backoff.nextMs();
     const askedMs = error instanceof EngineError ? error.retryAfterMs : undefined; // what the registry's gate says goes for all Projects alike
-    const entry = { backoff, options, failure, failures: (previous?.failures ?? 0) + 1, notBeforeMs: nowMs + (askedMs ?? waitMs) };
+    const pauseMs = askedMs ?? waitMs;
+    const entry = { backoff, options, failure, failures: (previous?.failures ?? 0) + 1, notBeforeMs: nowMs + pauseMs, pauseMs };
     this.#entries.set(key, entry);
     return entry;
   }
@@ -66,8 +69,9 @@ export class RestartBackoff {
     const previous = this.#entries.get(key);
     const backoff = previous?.backoff ?? new Backoff(STEP, this.#random);
     const hasSucceeded = previous !== undefined && previous.failure === undefined;
-    const notBeforeMs = hasSucceeded ? nowMs + backoff.nextMs() : nowMs;
-    this.#entries.set(key, { backoff, options: previous?.options ?? STEP, failure: undefined, failures: 0, notBeforeMs });
+    const pauseMs = hasSucceeded ? backoff.nextMs() : 0;
+    const options = previous?.options ?? STEP;
+    this.#entries.set(key, { backoff, options, failure: undefined, failures: 0, notBeforeMs: nowMs + pauseMs, pauseMs });
     return previous?.failures ?? 0;
   }
 

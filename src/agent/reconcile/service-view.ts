@@ -105,7 +105,8 @@ function judgeState(
       }
       return judgeRunning(container);
     case 'exited':
-      return judgeEnd(service, container);
+      // a job that is being restarted as unhealthy may end well for that moment
+      return track?.sickness !== undefined && service.restartPolicy === 'OnFailure' ? 'down' : judgeEnd(service, container);
     default:
       return status satisfies never;
   }

@@ -7,12 +7,14 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
+import type { Engine } from '../docker/engine.ts';
 import { toFailure } from './failure.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
 import { executeStep, stepKey, stepTarget, type Effects, type Step } from './steps.ts';
 
 interface StepRunnerOptions {
   readonly effects: Effects;
+  readonly engine: Pick<Engine, 'ping'>;
   readonly backoff: RestartBackoff;
   readonly clock: Clock;
   readonly log: Logger;
@@ -70,6 +72,15 @@ export class StepRunner {
     await Promise.all(running.map(async ({ ended }) => await ended));
   }
 
+  async #isEngineThere(signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#options.engine.ping(signal);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   async #execute(step: Step, signal: AbortSignal): Promise<void> {
     const { effects, backoff, clock, log } = this.#options;
     const key = stepKey(step);
@@ -85,7 +96,13 @@ export class StepRunner {
       if (signal.aborted) {
         return;
       }
-      const { failures } = backoff.recordFailure(key, { error, failure: toFailure(step, error) }, clock.monotonicMs());
+      const failure = toFailure(step, error);
+      // an engine that shuts down fails what is asked of it, for no fault of the Project's
+      const isToBlame = failure === undefined || (await this.#isEngineThere(signal));
+      if (signal.aborted) {
+        return;
+      }
+      const { failures } = backoff.recordFailure(key, { error, failure: isToBlame ? failure : undefined }, clock.monotonicMs());
       if (failures === 1) {
         log.warn({ ...describeStep(step), err: error }, 'step failed'); // again only when it works again
       }

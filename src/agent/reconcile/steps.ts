@@ -30,6 +30,14 @@ export type Step =
       readonly inputs?: ServiceInputs;
       readonly hostPaths?: readonly string[];
     }
+  /** As its health check fails. `isStepwise`: whether it may start is asked anew when it has stopped. */
+  | {
+      readonly kind: 'restartContainer';
+      readonly service: string;
+      readonly containerId: string;
+      readonly graceMs: number;
+      readonly isStepwise: boolean;
+    }
   | { readonly kind: 'stopContainer'; readonly service: string; readonly containerId: string; readonly graceMs: number }
   /** `isStuck`: an earlier removal did not end, and only force gets rid of it. */
   | { readonly kind: 'removeContainer'; readonly service: string; readonly containerId: string; readonly isStuck: boolean }
@@ -65,6 +73,7 @@ export function stepKey(step: Step): string {
     case 'createContainer':
       return `createContainer ${step.name} ${step.spec.labels[LABEL.configHash] ?? ''}`;
     case 'startContainer':
+    case 'restartContainer':
     case 'stopContainer':
     case 'removeContainer':
       return `${step.kind} ${step.containerId}`;
@@ -89,6 +98,7 @@ export function stepTarget(step: Step): string {
     case 'readSecrets':
     case 'createContainer':
     case 'startContainer':
+    case 'restartContainer':
     case 'stopContainer':
     case 'removeContainer':
       return `service ${step.service}`;

@@ -1,0 +1,68 @@
+/**
+ * How a container's run ended, found by comparing two looks at it: pure.
+ *
+ * The engine forgets the code of a run when the next begins, so what its events said of the end helps out where it restarted the
+ * container before anyone looked.
+ */
+import type { ExitReason, ServiceExit } from '../../api/service-exit.ts';
+import type { ContainerDetail, RestartSpec } from '../docker/docker-types.ts';
+
+/** What the engine's events said of the newest end of a container. */
+export interface EndHint {
+  readonly exitCode: number;
+  readonly isOomKilled: boolean;
+}
+
+/** What is known of the circumstances of a look. */
+export interface ExitContext {
+  /** What the agent itself last did to the container. */
+  readonly deed?: 'stop' | 'restart' | undefined;
+  readonly hint?: EndHint | undefined;
+  /** The engine was away since the last look. */
+  readonly wasEngineAway: boolean;
+  /** How the engine restarts the container by itself; undefined where that is not known. */
+  readonly restart?: RestartSpec['name'] | undefined;
+}
+
+export interface SeenRun {
+  readonly startedAt: string | undefined;
+  readonly finishedAt: string | undefined;
+}
+
+/** @returns undefined where no run has ended since `previous`, or the agent ended it for another container */
+export function findExit(previous: SeenRun, { state }: ContainerDetail, context: ExitContext): ServiceExit | undefined {
+  if (state.finishedAt === undefined || state.finishedAt === previous.finishedAt || context.deed === 'stop') {
+    return undefined;
+  }
+  const hasEnded = state.status === 'exited' || state.status === 'restarting';
+  const exitCode = hasEnded ? state.exitCode : context.hint?.exitCode;
+  const isOomKilled = hasEnded ? state.isOomKilled : context.hint?.isOomKilled === true;
+  return {
+    reason: findReason(context, { isLeftDown: state.status === 'exited' && state.error === '', exitCode, isOomKilled }),
+    ...(exitCode !== undefined && { exitCode }),
+    ...(previous.startedAt !== undefined && { startedAt: previous.startedAt }),
+    finishedAt: state.finishedAt,
+  };
+}
+
+interface End {
+  /** the engine does not restart it */
+  readonly isLeftDown: boolean;
+  readonly exitCode: number | undefined;
+  readonly isOomKilled: boolean;
+}
+
+function findReason({ deed, wasEngineAway, restart }: ExitContext, { isLeftDown, exitCode, isOomKilled }: End): ExitReason {
+  if (deed === 'restart') {
+    return 'Unhealthy';
+  }
+  if (wasEngineAway) {
+    return 'EngineStopped';
+  }
+  if (isOomKilled) {
+    return 'OOMKilled';
+  }
+  // the engine restarts what ends by itself, and leaves alone what someone stopped
+  const isRestarted = restart === 'unless-stopped' || restart === 'always' || (restart === 'on-failure' && exitCode !== 0);
+  return isLeftDown && isRestarted ? 'Stopped' : 'Exited';
+}
