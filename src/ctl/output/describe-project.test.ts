@@ -31,3 +31,17 @@ test('describeProject() shows a move that is under way, and none otherwise', () 
   assert.match(show({ move: { ...move, to: undefined } }), /^Moving: +from worker-01 to another node, /mu);
   assert.doesNotMatch(show({}), /Moving/u);
 });
+
+test('describeProject() shows the health of a service, what is checked, and its last exit', () => {
+  const healthCheck = { httpGet: { port: 8080, path: '/ready' }, interval: '5s', retries: 2 };
+  const project = makeProject({ services: [{ name: 'web', image: 'web:1', healthCheck }] });
+  const health = { state: 'Unhealthy', output: 'GET http://10.0.0.2:8080/ready answered 503 Service Unavailable' } as const;
+  const startedAt = '2026-01-01T00:00:00Z';
+  const lastExit = { reason: 'Exited', exitCode: 137, startedAt, finishedAt: '2026-01-01T00:00:03Z' } as const;
+  const service = { name: 'web', state: 'Unhealthy', ready: false, restarts: 2, health, lastExit } as const;
+  const nowMs = Date.UTC(2026, 0, 1, 0, 5, 3);
+  const text = describeProject({ ...project, status: { ...project.status, services: [service] } }, { screen: SCREEN, nowMs });
+  assert.match(text, /^ +Health: +Unhealthy: GET http:\/\/10\.0\.0\.2:8080\/ready answered 503 Service Unavailable$/mu);
+  assert.match(text, /^ +Health check: +GET \/ready on port 8080 by the agent, every 5s, 2 retries$/mu);
+  assert.match(text, /^ +Last exit: +exited with code 137 \(SIGKILL\), 3s after it started, 5m ago$/mu);
+});

@@ -7,6 +7,7 @@ import { describeOptions } from './describe-options.ts';
 import { paint, toneOf } from './paint.ts';
 import { countReady } from './project-columns.ts';
 import { toPrintable } from './printable.ts';
+import { describeCheck, describeHealth, describeLastExit } from './describe-health.ts';
 import { heading, pairs, renderFields, type Field } from './section.ts';
 
 export function describeProject(project: ProjectObject, view: DescribeView): string {
@@ -84,6 +85,9 @@ function describeService(service: Service, status: ServiceStatus | undefined, { 
     { name: 'Started', value: status?.startedAt === undefined ? undefined : timeWithAge(status.startedAt, nowMs) },
     { name: 'Restarts', value: String(status?.restarts ?? 0) },
     { name: 'Exit code', value: status?.exitCode === undefined ? undefined : String(status.exitCode) },
+    { name: 'Last exit', value: status?.lastExit && describeLastExit(status.lastExit, nowMs) },
+    { name: 'Health', value: status?.health && describeHealth(status.health), tone: toneOf(status?.health?.state ?? '') },
+    { name: 'Health check', value: service.healthCheck && describeCheck(service.healthCheck) },
     { name: 'Ports', value: ports.length === 0 ? undefined : ports.join(', ') },
     { name: 'Command', value: [...(service.entrypoint ?? []), ...(service.command ?? [])].map(quote).join(' ') || undefined },
     { name: 'Needs', value: service.dependsOn?.map(({ service: name, condition }) => `${name} ${condition ?? 'Started'}`).join(', ') },

@@ -13,6 +13,7 @@ export function paint({ hasColor }: Pick<Screen, 'hasColor'>, tone: Tone, text: 
 export function toneOf(word: string): Tone {
   switch (word) {
     case 'Ready':
+    case 'Healthy':
     case 'Running':
     case 'Completed':
       return 'good';

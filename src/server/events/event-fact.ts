@@ -3,12 +3,14 @@ import { hash } from 'node:crypto';
 import type { EventSubject, EventType } from '../../api/event.ts';
 import type { StoredObject } from '../../store/store.ts';
 
-/** Something happened to an object. Two facts with the same object, type and reason are one Event that happened twice. */
+/** Something happened to an object. Two facts with the same object, part, type and reason are one Event that happened twice. */
 export interface EventFact {
   readonly object: EventSubject;
   readonly type: EventType;
   /** CamelCase word from code, an agent's for a failed Project: never free text, as each one is another Event */
   readonly reason: string;
+  /** what part of the object it is about, where each part has Events of its own */
+  readonly part?: string;
   /** a sentence for a person; cut at MAX_EVENT_MESSAGE characters */
   readonly message: string;
 }
@@ -23,8 +25,8 @@ export function sourceOf({ kind, name }: EventSubject): string {
 }
 
 /** What makes two facts the same Event. */
-export function keyOf({ object, type, reason }: Omit<EventFact, 'message'>): string {
-  return [object.kind, object.name, object.uid, type, reason].join('\0');
+export function keyOf({ object, type, reason, part }: Omit<EventFact, 'message'>): string {
+  return [object.kind, object.name, object.uid, type, reason, ...(part === undefined ? [] : [part])].join('\0');
 }
 
 const NAME_PREFIX_LENGTH = 200; // with the dot and the hash well below the 253 characters of a name

@@ -9,6 +9,7 @@ import { EXPIRING } from '../../api/expiry.ts';
 import { MOVED } from '../../api/leaving.ts';
 import type { ProjectObject, ProjectStatus } from '../../api/project.ts';
 import { subjectOf, type EventFact } from './event-fact.ts';
+import { listServiceEvents } from './service-events.ts';
 import { spanBetween, withSpan } from './span.ts';
 
 /** What a Project comes from that was not there. */
@@ -22,14 +23,21 @@ export function eventsOfProjectChange(previous: ProjectObject | undefined, next:
     return gone;
   }
   const before = isSame ? (previous?.status ?? NOTHING) : NOTHING;
+  const ofServices = listServiceEvents(before, next);
   return [
     ...gone,
     ...listMoveEvents(before, next),
     ...listPlacementEvents(before, next),
     ...listReachabilityEvents(before, next),
     ...listLifetimeEvents(before, next),
-    ...listPhaseEvents(before, next),
+    ...ofServices,
+    // what a service that turned unhealthy has told is not told a second time
+    ...listPhaseEvents(before, next).filter(({ reason }) => reason !== 'Unhealthy' || !isHealthKnown(next)),
   ];
+}
+
+function isHealthKnown({ status }: ProjectObject): boolean {
+  return status.services.some(({ health, lastExit }) => health !== undefined || lastExit?.reason === 'Unhealthy');
 }
 
 function deleted(project: ProjectObject): EventFact {
