@@ -57,15 +57,21 @@ function splitArguments(
 function readChange(arg: string, verb: MetadataVerb['verb']): readonly [key: string, value: string | null] {
   const equals = arg.indexOf('=');
   if (equals === -1 && !arg.endsWith('-')) {
-    throw new UsageError(`Cannot read ${JSON.stringify(arg)} as it must be KEY=VALUE or KEY-`);
+    throw new UsageError(`Cannot read ${JSON.stringify(shorten(arg))} as it must be KEY=VALUE or KEY-`);
   }
   const key = equals === -1 ? arg.slice(0, -1) : arg.slice(0, equals);
   const value = equals === -1 ? null : arg.slice(equals + 1);
   if (!matches(LABEL_KEY, key)) {
-    throw new UsageError(`Cannot use the key ${JSON.stringify(key)} as it must be ${LABEL_KEY.expects}`);
+    throw new UsageError(`Cannot use the key ${JSON.stringify(shorten(key))} as it must be ${LABEL_KEY.expects}`);
   }
   if (verb === 'label' && value !== null && !matches(LABEL_VALUE, value)) {
-    throw new UsageError(`Cannot use the value ${JSON.stringify(value)} of ${key} as it must be ${LABEL_VALUE.expects}`);
+    throw new UsageError(`Cannot use the value ${JSON.stringify(shorten(value))} of ${key} as it must be ${LABEL_VALUE.expects}`);
   }
   return [key, value];
+}
+
+const SHOWN_CHARACTERS = 100;
+
+function shorten(text: string): string {
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
 }

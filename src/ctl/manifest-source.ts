@@ -77,7 +77,7 @@ async function access<Value>(path: string, read: () => Promise<Value>): Promise<
 
 function checkSize(file: string, bytes: number): void {
   if (bytes > MAX_FILE_BYTES) {
-    const actual = file === '<stdin>' ? 'more than that was sent' : `its size is ${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+    const actual = file === '<stdin>' ? 'more than that was sent' : `it has ${bytes} bytes, ${bytes - MAX_FILE_BYTES} too many`;
     throw new CtlError(`Cannot read ${file} as a manifest file may have at most 1 MiB: ${actual}`, {
       hint: 'put its documents into several files, and large content into an image or a volume',
     });

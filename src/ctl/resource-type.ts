@@ -34,6 +34,11 @@ const HINTS = [
   [/^vol(?:umes?)?(?:$|,)/u, 'caractrl get volumes, or caractrl delete volume NODE/NAME'],
 ] as const;
 
+/** Tells whether `readType` takes the word. */
+export function isType(word: string): boolean {
+  return RESOURCE_TYPES.some((type) => WORDS[type].aliases.includes(word.toLowerCase()));
+}
+
 /** @throws {UsageError} naming the types there are */
 export function readType(word: string): ResourceType {
   const lower = word.toLowerCase();

@@ -25,6 +25,8 @@ interface MachineAnswer {
   readonly retryAfter: string | undefined;
   /** whether what is fenced may go on */
   readonly isGranted: boolean;
+  /** of the node's own API */
+  readonly hasCredential: boolean;
   /** Cara-Hold */
   readonly hold: string | undefined;
 }
@@ -49,6 +51,7 @@ function machineOf(api: ApiServer, { id, boot, address: remoteAddress, ...more }
       detail: problem.detail ?? '',
       retryAfter: response.headers['retry-after']?.toString(),
       isGranted: response.headers['cara-heartbeat-timeout'] !== undefined,
+      hasCredential: response.headers['cara-agent-credential'] !== undefined,
       hold: response.headers['cara-hold']?.toString(),
     };
   };
@@ -97,6 +100,8 @@ describe('one identity on two machines', () => {
     );
     assert.equal((await api.node('worker-01')).status.state, 'Ready'); // the first is healthy
     const refused = await copy.beat();
+    await api.clock.advance(50);
+    assert.match(await duplicateOf(api), /host-of-copy .*10\.0\.0\.2 is refused/u); // though heartbeats do not say the host name
     assert.deepEqual([refused.status, refused.reason], [409, 'DuplicateIdentity']);
     for (const words of ['10.0.0.1', '10.0.0.2', 'identity.json', 'caractrl node reset-identity worker-01']) {
       assert.ok(refused.detail.includes(words), `${words} in: ${refused.detail}`);
@@ -249,10 +254,12 @@ describe('another boot of a machine, or a copy of it', () => {
   test('it starts nothing while the one before may be heard, and may then, until nobody can dispute it any more', async () => {
     await using api = await startGranted();
     const since = sinceOf(api);
-    assert.equal((await since.register()).status, 200);
+    const registered = await since.register();
+    assert.deepEqual([registered.status, registered.hasCredential], [200, false]); // the way to the node is still that of the one before
     assert.equal((await since.beat()).hold, String(TIMEOUT_MS / 2 - 1000));
     await api.clock.advance(TIMEOUT_MS / 2 - 1000);
     assert.equal((await since.beat()).hold, '0');
+    assert.ok((await since.register()).hasCredential);
     await api.clock.advance(TIMEOUT_MS / 2 + 1000);
     assert.equal((await since.beat()).hold, undefined);
   });

@@ -20,6 +20,7 @@ describe('caractrl typed wrongly', () => {
     ['get projects --phase Flying', /^error: Cannot use --phase "Flying" as it must be one of Pending, /u],
     ['get nodes -o jsn', /^error: Cannot use --output "jsn" as it must be one of table, wide, json, yaml, name\n$/u],
     ['get nodes --output', /^error: Option .* argument missing\nhint: caractrl get --help\n$/u],
+    ['events worker-01', /^error: Cannot show events of "worker-01" as .*\nhint: caractrl events node\/worker-01\n$/u],
     ['get nodes -l zone=!', /^error: Cannot read label selector as each part must be .*: current part is "zone=!"\n/u],
     ['describe projects -l =', /^error: Cannot read label selector /u],
     ['top nodes -l zone=a,,', /^error: Cannot read label selector /u],

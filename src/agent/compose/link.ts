@@ -66,7 +66,13 @@ export function runLink(parts: Link): void {
     },
     onDeleted: () => (standing.current = 'deleted'),
     onGranted: (grant) => parts.fence.granted(grant),
-    onHold: (holdMs) => parts.trial.heard(holdMs),
+    onHold: (holdMs) => {
+      const wasHeld = parts.trial.state === 'held';
+      parts.trial.heard(holdMs);
+      if (wasHeld && parts.trial.state !== 'held') {
+        stopper.spawn('registration after a trial', (signal) => registrar.renew(signal)); // while it is held it gets no credential
+      }
+    },
     ...(parts.bootClock !== undefined && { bootClock: parts.bootClock }),
     changed: host.changed,
   });
@@ -98,7 +104,12 @@ export function runLink(parts: Link): void {
       access: parts.access,
       registered,
       // a node that was deleted, or whose name another machine holds, must not register by itself
-      onUnknownCredential: async (signal) => (standing.current === 'registered' ? await registrar.renew(signal) : undefined),
+      onUnknownCredential: async (signal) => {
+        if (standing.current === 'registered') {
+          await registrar.renew(signal);
+          host.changed.notify(); // beats: if it is a copy of this machine that has registered, the server learns of it by that
+        }
+      },
       serve: (connection) => serveTunnel(connection, parts.dispatcher),
     });
     stopper.spawn('tunnel', (signal) => tunnel.run(signal));

@@ -9,7 +9,7 @@ import { follow } from '../follow.ts';
 import { renderDocument, toDocument } from '../output/document.ts';
 import { byLastSeen, EVENT_COLUMNS } from '../output/event-columns.ts';
 import { columnWidths, renderTable } from '../output/table.ts';
-import { kindOf, readSelections } from '../resource-type.ts';
+import { isType, kindOf, readSelections } from '../resource-type.ts';
 
 export const eventsCommand = defineCommand({
   name: 'events',
@@ -42,6 +42,12 @@ function readQuery({ clock }: CommandContext, args: readonly string[], since: st
 
 /** `TYPE/NAME` or `TYPE NAME`. @returns `Kind/name` */
 function readObject(args: readonly string[]): string {
+  const [word = ''] = args;
+  if (args.length === 1 && !word.includes('/') && !isType(word)) {
+    throw new UsageError(`Cannot show events of ${JSON.stringify(word)} as that is neither TYPE/NAME nor a type`, {
+      hint: `caractrl events node/${word}`,
+    });
+  }
   const selections = readSelections(args, 'events');
   const [first, ...others] = selections.flatMap(({ type, names }) => names.map((name) => `${kindOf(type)}/${name}`));
   if (first === undefined) {

@@ -216,6 +216,18 @@ test('a lone machine is never refused, however often it and the server restart a
   );
 });
 
+test('an elder that registers again, as for its tunnel, stays the elder: it wins with its next heartbeat, and the copy loses', () => {
+  const name = new Name();
+  name.register('elder');
+  name.beatAlive('elder');
+  name.register('copy');
+  name.beatAlive('copy');
+  assert.equal(name.register('elder'), 'granted');
+  assert.equal(name.beatAlive('copy'), 'granted');
+  assert.equal(name.beatAlive('elder'), 'granted');
+  assert.equal(name.beatAlive('copy'), 'refused');
+});
+
 test('of two live machines exactly one is refused once each has beaten, and the same one from then on', () => {
   fc.assert(
     fc.property(fc.array(fc.record({ isElder: fc.boolean(), afterMs: fc.nat({ max: 20_000 }) }), { maxLength: 40 }), (beats) => {

@@ -7,6 +7,7 @@
  *    identity was reset, whoever registers next gets it.
  * 2. The same id with another bootId is a restart or a copy of the disk, and nobody can tell which at once. So it gets in at once: a
  *    restart is never locked out. The boot before it becomes an elder: it may prove that it still lives.
+ *    An elder that registers again in that time is still one: it is heard by its heartbeats.
  * 3. A heartbeat from a boot that does not hold the name is not taken in but challenged: who answers in its next heartbeat what it has
  *    just been asked is alive, whereas one that a dead process left behind in some socket cannot answer, however late it comes.
  * 4. An elder that answers within a timeout has the name again, and every boot younger than it is refused from then on: the newcomer
@@ -37,10 +38,13 @@ export interface Party {
   readonly address?: string | undefined;
 }
 
-interface Elder {
+interface Boot {
   readonly bootId: string;
   /** as it said when it registered: heartbeats do not */
   readonly hostname?: string | undefined;
+}
+
+interface Elder extends Boot {
   /** until when it may prove that it was first, monotonic ms */
   readonly untilMs: number;
 }
@@ -63,7 +67,7 @@ export interface Holding {
   /** boots of the holder's id that held the name before it, oldest first */
   readonly elders: readonly Elder[];
   /** boots of the holder's id that were found to be second */
-  readonly refused: readonly string[];
+  readonly refused: readonly Boot[];
   /** what was asked last, and of whom */
   readonly challenge?: { readonly bootId: string; readonly question: string } | undefined;
   /** of a holder that may be a copy */
@@ -117,8 +121,12 @@ export function judgeRegistration(holding: Holding | undefined, claimant: Party,
   if (bootId === undefined || bootId === holder.bootId) {
     return { kind: 'granted', holding: { ...holding, holder: claimant } };
   }
-  if (isLive(moment) && refused.includes(bootId)) {
+  const known = refused.find((boot) => boot.bootId === bootId);
+  if (isLive(moment) && known !== undefined) {
     return refuse(holding, claimant, 'IdentityShared');
+  }
+  if (isLive(moment) && holding.elders.some((elder) => elder.bootId === bootId && elder.untilMs >= moment.nowMs)) {
+    return { kind: 'granted', holding }; // it has to beat for the name: a registration can be what a dead process left behind
   }
   const others = holding.elders.filter((elder) => elder.bootId !== bootId && elder.untilMs >= moment.nowMs).slice(0, MAX_ELDERS - 1);
   return {
@@ -126,7 +134,7 @@ export function judgeRegistration(holding: Holding | undefined, claimant: Party,
     holding: {
       ...newHolding(claimant),
       elders: [...others, newElder(holder.bootId ?? ANY_BOOT, holder.hostname, moment)],
-      refused: refused.filter((boot) => boot !== bootId),
+      refused: refused.filter((boot) => boot !== known),
       ...trialOf(claimant, moment),
     },
   };
@@ -156,8 +164,9 @@ export function judgeHeartbeat(
       holding: { ...newHolding({ ...party, hostname }), isReleased: holding.isReleased, elders, ...trialOf(party, moment) },
     };
   }
-  if (holding.refused.includes(party.bootId)) {
-    return refuse(holding, party, 'IdentityShared');
+  const known = holding.refused.find(({ bootId }) => bootId === party.bootId);
+  if (known !== undefined) {
+    return refuse(holding, { ...party, hostname: party.hostname ?? known.hostname }, 'IdentityShared');
   }
   if (challenge?.bootId === party.bootId && challenge.question === answer) {
     return judgeProven(holding, party, moment);
@@ -171,9 +180,9 @@ function judgeProven(holding: Holding, party: Party, { nowMs }: Moment): Verdict
   const { holder, elders, refused } = holding;
   const rank = elders.findIndex(({ bootId, untilMs }) => (bootId === party.bootId || bootId === ANY_BOOT) && untilMs >= nowMs);
   if (rank === -1) {
-    return refuse({ ...holding, refused: withBoots(refused, [party.bootId]), challenge: undefined }, party, 'IdentityShared');
+    return refuse({ ...holding, refused: withBoots(refused, [party]), challenge: undefined }, party, 'IdentityShared');
   }
-  const younger = [...elders.slice(rank + 1).map(({ bootId }) => bootId), holder.bootId].filter((boot) => boot !== party.bootId);
+  const younger = [...elders.slice(rank + 1), holder].filter(({ bootId }) => bootId !== party.bootId);
   const elder = { ...party, hostname: party.hostname ?? elders[rank]?.hostname };
   return {
     kind: 'granted',
@@ -228,7 +237,7 @@ function refuse(holding: Holding, other: Party, reason: RivalReason): Verdict {
   return { kind: 'refused', holding, rivalry: { reason, holder: holding.holder, other } };
 }
 
-function withBoots(refused: readonly string[], boots: readonly (string | undefined)[]): readonly string[] {
-  const known = boots.filter((boot) => boot !== undefined && boot !== ANY_BOOT) as readonly string[];
-  return [...new Set([...refused, ...known])].slice(-MAX_REFUSED);
+function withBoots(refused: readonly Boot[], boots: readonly Pick<Party, 'bootId' | 'hostname'>[]): readonly Boot[] {
+  const known = boots.flatMap(({ bootId, hostname }) => (bootId === undefined || bootId === ANY_BOOT ? [] : [{ bootId, hostname }]));
+  return [...new Map([...refused, ...known].map((boot) => [boot.bootId, boot])).values()].slice(-MAX_REFUSED);
 }

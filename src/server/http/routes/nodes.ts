@@ -65,7 +65,9 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
         }
         const registration = decodeOrThrow(registrationDecoder, body ?? {}, 'registration');
         const node = await nodes.register(name, registration, addressOf(request));
-        reply.header(AGENT_CREDENTIAL_HEADER, await credentials.issue(node));
+        if ((registry.holders.holdMs(name) ?? 0) === 0) {
+          reply.header(AGENT_CREDENTIAL_HEADER, await credentials.issue(node));
+        } // else it may be a copy: until that is known, the way to the node is the way to the machine of before
         return registry.withPresence(node);
       },
     }),
