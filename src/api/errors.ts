@@ -7,6 +7,8 @@ export const REASONS = {
   Invalid: { status: 400, title: 'Invalid request', retryable: false },
   Unauthorized: { status: 401, title: 'Credentials needed', retryable: false },
   Forbidden: { status: 403, title: 'Not allowed', retryable: false },
+  NotAssigned: { status: 403, title: 'Not assigned', retryable: false }, // to a node: the Project is not, or no longer, bound to it
+  ApprovalNeeded: { status: 403, title: 'Approval needed', retryable: true }, // a node that has joined and waits for a person's word
   NotFound: { status: 404, title: 'Not found', retryable: false },
   MethodNotAllowed: { status: 405, title: 'Method not allowed', retryable: false },
   NotAcceptable: { status: 406, title: 'Not acceptable', retryable: false },

@@ -5,7 +5,6 @@ import { durationSetting } from '../api/duration.ts';
 import { oneOf, text, wholeNumber, type ValuesOf } from '../base/config.ts';
 import { NO_DATA_DIR, defaultDataDir, type DataDirSources } from '../base/data-dir.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../base/log.ts';
-import { StartError } from '../base/program.ts';
 
 /** ms; below this, one garbage collection or one lost packet would look like an outage. */
 const SHORTEST_TIMEOUT_MS = 2000;
@@ -45,9 +44,14 @@ export function serverSettings(host: DataDirSources) {
       help: 'A Terminating Project on a lost node is let go after it.',
     },
     AUTH: {
-      read: oneOf(['auto', 'none']),
+      read: oneOf(['auto', 'token', 'none']),
       default: 'auto',
-      help: 'auto: nothing is asked for on loopback, and other addresses are refused; none: nothing is asked for anywhere.',
+      help: 'auto: credentials are asked for unless HOST is loopback; token: always; none: never, everyone who reaches HOST is an admin.',
+    },
+    ALLOWED_HOSTS: {
+      read: hostList,
+      default: undefined,
+      help: 'Where no credentials are asked for: names beside localhost that requests may call this server by, such as that of a proxy.',
     },
     TLS: { read: oneOf(['auto', 'off']), default: 'auto', help: 'auto: off on loopback; off: leave it to a proxy or an overlay.' },
     LOG_LEVEL: { read: oneOf(LOG_LEVELS), default: 'info', help: `One of ${LOG_LEVELS.join(', ')}.` },
@@ -62,15 +66,6 @@ export function databaseUrlOf(config: ServerConfig): string {
   return config.DATABASE_URL ?? `sqlite:${join(config.DATA_DIR, 'cara.db')}`;
 }
 
-/** Until there are credentials, only this machine may call, unless somebody says outright that all may. @throws {StartError} */
-export function checkExposure({ HOST, AUTH }: ServerConfig): void {
-  if (!isLoopback(HOST) && AUTH !== 'none') {
-    throw new StartError(
-      `Cannot listen on ${HOST} as nothing there would ask callers for credentials: listen on 127.0.0.1, or let everyone in with AUTH=none`,
-    );
-  }
-}
-
 /** Tells whether only this machine reaches `host`. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
@@ -82,6 +77,14 @@ function address(value: string): string {
     throw new RangeError('an address or a host name, without port, such as 127.0.0.1');
   }
   return host;
+}
+
+function hostList(value: string): readonly string[] {
+  const names = value.split(',').map((name) => name.trim().toLowerCase());
+  if (!names.every((name) => /^[a-z0-9.:_-]+$/u.test(name))) {
+    throw new RangeError('host names or addresses without ports, separated by commas, such as cara.example,192.168.1.5');
+  }
+  return names;
 }
 
 function folder(value: string): string {

@@ -1,6 +1,7 @@
 /** Listening and the end of it. */
 import type { FastifyInstance } from 'fastify';
 import type { AddressInfo } from 'node:net';
+import { hostname, networkInterfaces } from 'node:os';
 import type { Clock } from '../base/clock.ts';
 import { StartError } from '../base/program.ts';
 
@@ -19,6 +20,17 @@ export async function listen(
   const { port: bound } = app.server.address() as AddressInfo;
   const shown = WILDCARDS.has(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
   return `http://${shown}:${bound}`;
+}
+
+/** The URL under which other machines reach a server that listens on `host`, as far as can be told. */
+export function toReachableUrl(url: string, host: string): string {
+  if (!WILDCARDS.has(host)) {
+    return url;
+  }
+  const address = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+  return url.replace('127.0.0.1', address ?? hostname());
 }
 
 function explain(error: unknown): string {

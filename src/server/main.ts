@@ -18,15 +18,18 @@ import { Stopper } from '../base/stopper.ts';
 import { VERSION } from '../base/version.ts';
 import { createMirror } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
+import { greet } from './auth/first-start.ts';
+import { asksForCredentials } from './auth/mode.ts';
+import { startAuth } from './auth/start-auth.ts';
 import { loadClusterId } from './cluster-id.ts';
-import { checkExposure, databaseUrlOf, isLoopback, serverSettings, type ServerConfig } from './config.ts';
+import { databaseUrlOf, isLoopback, serverSettings, type ServerConfig } from './config.ts';
 import { createCrowdEvents } from './events/crowd-events.ts';
 import { drained } from './events/drain-events.ts';
 import { createEventRecorder } from './events/event-recorder.ts';
 import { createEventService } from './events/event-service.ts';
 import { createEventSource } from './events/event-source.ts';
 import { createApp } from './http/app.ts';
-import { closeApp, listen } from './listen.ts';
+import { closeApp, listen, toReachableUrl } from './listen.ts';
 import type { NodeRegistry } from './nodes/node-registry.ts';
 import { startNodes } from './nodes/start-nodes.ts';
 import { openOwnStore } from './own-store.ts';
@@ -49,6 +52,8 @@ export interface ServerPorts {
   readonly log: Logger;
   /** given by tests and the simulation, who close it; otherwise DATABASE_URL says which */
   readonly store?: Store;
+  /** shows a person what no log may hold; default: nobody is there */
+  readonly tell?: (text: string) => void;
   /** false: no socket, the app is called through `app.inject` */
   readonly listen?: boolean;
 }
@@ -67,7 +72,6 @@ export interface RunningServer extends RunningProgram {
 /** Starts a server; when this resolves it serves. @throws {StartError} */
 export async function startServer(ports: ServerPorts): Promise<RunningServer> {
   const { config, clock, log } = ports;
-  checkExposure(config);
   const store = ports.store ?? (await openOwnStore(ports));
   const { promise: failed, resolve: onFailed } = Promise.withResolvers<unknown>();
   const stopper = new Stopper((loop, error) => {
@@ -79,10 +83,16 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
     const crashed = failed.then((cause): never => {
       throw cause;
     });
-    const { app, registry, links, tunnels, close, save } = await Promise.race([startParts(ports, store, stopper), crashed]);
+    const { app, registry, links, tunnels, tokens, close, save } = await Promise.race([startParts(ports, store, stopper), crashed]);
     const url = ports.listen === false ? 'http://cara-server.invalid' : await listen(app, config);
     warnOfExposure(config, log);
     log.info({ url, dataDir: config.DATA_DIR, version: VERSION }, 'server listening');
+    if (asksForCredentials(config)) {
+      const words = await greet({ ...ports, store, tokens, url: toReachableUrl(url, config.HOST) });
+      if (words !== undefined) {
+        ports.tell?.(words);
+      }
+    }
     let stopping: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
       log.info('server stopping');
@@ -126,6 +136,7 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
 
   const reach = startLinks({ ...base, ...secretParts, registry, nodes, stopper });
   const views = { ...base, nodes, projects };
+  const auth = await startAuth({ ...base, settings: config, stopper });
   const scheduler = createScheduler(views);
   const controller = createProjectController({
     ...views,
@@ -156,6 +167,8 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
     ...secretParts,
     volumes,
     ...reach,
+    ...auth,
+    labelsOf: (kind, name) => (kind === 'Project' ? projects.get(name)?.metadata.labels : undefined),
     clusterId,
     stopSignal: stopper.signal,
     measure,
@@ -163,14 +176,18 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
   const close = (): void => {
     eventSource[Symbol.dispose]();
     secretParts.secretUsers[Symbol.dispose]();
+    auth.bearers[Symbol.dispose]();
     metrics.close();
   };
-  return { app, registry, ...reach, close, save };
+  return { app, registry, tokens: auth.tokens, ...reach, close, save };
 }
 
-function warnOfExposure({ HOST: host }: ServerConfig, log: Logger): void {
-  if (!isLoopback(host)) {
+function warnOfExposure(config: ServerConfig, log: Logger): void {
+  const { HOST: host } = config;
+  if (!isLoopback(host) && !asksForCredentials(config)) {
     log.warn({ host }, 'everyone who reaches this address controls the fleet: AUTH is none and there is no TLS');
+  } else if (!isLoopback(host)) {
+    log.warn({ host }, 'tokens travel unencrypted: there is no TLS yet, so keep this network private or put a proxy with TLS in front');
   }
 }
 
@@ -191,7 +208,8 @@ if (import.meta.main) {
       start: async (config) => {
         const log = createLogger('cara-server', { level: config.LOG_LEVEL, format: config.LOG_FORMAT });
         log.info(redactConfig(settings, config), 'configuration');
-        return await startServer({ config, clock: systemClock, random: systemRandom, log });
+        const tell = (text: string): void => void process.stderr.write(text);
+        return await startServer({ config, clock: systemClock, random: systemRandom, log, tell });
       },
     };
     await runProgram(program, { argv, env });

@@ -29,6 +29,8 @@ export interface ApiServerOptions<C extends Clock> {
   readonly config?: Partial<ServerConfig>;
   /** true: on a free port of 127.0.0.1; default: inject() alone */
   readonly listen?: boolean;
+  /** gets what the server would show a person at its first start */
+  readonly tell?: (text: string) => void;
 }
 
 export interface Answer {
@@ -66,11 +68,19 @@ export async function startApi(options: Partial<ApiServerOptions<VirtualClock>> 
 
 /** Starts a server with the clock that the test chooses. */
 export async function startApiOn<C extends Clock>(options: ApiServerOptions<C>): Promise<ApiServer<C>> {
-  const { clock, listen = false } = options;
+  const { clock, listen = false, tell } = options;
   const store = options.store ?? createMemoryStore({ clock });
   const defaults = loadConfig(serverSettings({ env: {}, isRoot: true }), { argv: [], env: { PORT: '0' } });
   const config = { ...defaults, ...options.config };
-  const server = await startServer({ config, clock, random: systemRandom, log: pino({ level: 'silent' }), store, listen });
+  const server = await startServer({
+    config,
+    clock,
+    random: systemRandom,
+    log: pino({ level: 'silent' }),
+    store,
+    listen,
+    ...(tell && { tell }),
+  });
   const call: ApiServer['call'] = async (method, path, { body, type, headers } = {}) => {
     const answer = await server.app.inject({
       method: method as 'GET',

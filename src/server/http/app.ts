@@ -23,6 +23,12 @@ import type { VolumeService } from '../volumes/volume-service.ts';
 import type { AgentCredentials } from '../tunnel/agent-credentials.ts';
 import type { NodeLinks } from '../tunnel/node-links.ts';
 import type { TunnelRegistry } from '../tunnel/tunnel-registry.ts';
+import { NOBODY } from '../auth/caller.ts';
+import type { LabelsOf } from '../auth/scope.ts';
+import type { Credentials } from '../auth/credentials.ts';
+import type { TokenService } from '../auth/token-service.ts';
+import type { Guard } from './guard.ts';
+import { authRoutes } from './routes/auth.ts';
 import { parseJsonBody } from './json-body.ts';
 import { describeApi } from './openapi.ts';
 import { replyToBrokenRequest, replyWithNoRoute, replyWithProblem } from './problem-reply.ts';
@@ -58,6 +64,10 @@ export interface AppDeps {
   readonly log: Logger;
   readonly metrics: ServerMetrics;
   readonly clusterId: string;
+  readonly guard: Guard;
+  readonly bearers: Pick<Credentials, 'hold'>;
+  readonly tokens: TokenService;
+  readonly labelsOf: LabelsOf;
   /** aborts when the server stops: ends watches, and readyz says so */
   readonly stopSignal: AbortSignal;
   /** sets the gauges that are counted at each scrape */
@@ -94,6 +104,7 @@ export function createApp(parts: AppDeps): FastifyInstance {
     ...secretRoutes(deps),
     ...volumeRoutes(deps),
     ...tunnelRoutes(deps),
+    ...authRoutes(deps),
   ];
 
   enableUpgrades(app);
@@ -107,9 +118,11 @@ export function createApp(parts: AppDeps): FastifyInstance {
   });
   app.setErrorHandler((error, request, reply) => replyWithProblem(error, request, reply, log));
   app.setNotFoundHandler((request, reply) => replyWithNoRoute(routes, request, reply));
+  app.decorateRequest('caller');
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id).header('cache-control', 'no-store').header('cara-time', nowRfc3339(deps.clock));
-    done();
+    request.caller = NOBODY;
+    deps.guard(request, reply, done);
   });
   // heartbeats apart: their own body parser, no log line, no timing
   registerHeartbeat(app, deps);
@@ -131,6 +144,7 @@ function registerRoute(app: FastifyInstance, route: Route): void {
   app.route({
     method: route.method as HTTPMethods,
     url: toFastifyPath(route.path),
+    config: { access: route.access },
     ...(accepted.length > 0 && {
       onRequest: (request, _reply, done) => {
         checkMediaType(accepted, request);

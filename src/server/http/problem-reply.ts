@@ -38,6 +38,9 @@ export function replyWithProblem(error: unknown, request: FastifyRequest, reply:
   if (failure.retryAfterMs !== undefined) {
     reply.header('retry-after', String(Math.ceil(failure.retryAfterMs / 1000)));
   }
+  if (failure.status === 401) {
+    reply.header('www-authenticate', 'Bearer realm="caravanserai"'); // RFC 9110 section 11.6.1
+  }
   return sendProblem(reply, toProblem(failure));
 }
 

@@ -7,6 +7,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type, { type Static, type TSchema } from 'typebox';
 import { createDecoder, decodeOrThrow, type Decoder } from '../../api/decode.ts';
 import { ApiError } from '../../api/errors.ts';
+import type { Caller } from '../auth/caller.ts';
+import type { Access } from '../auth/rules.ts';
 
 export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 export type Method = (typeof METHODS)[number];
@@ -19,6 +21,8 @@ export interface RouteInput<Query> {
   readonly body: unknown;
   /** of the body, such as "application/merge-patch+json"; "" when there was none */
   readonly mediaType: string;
+  /** whom the route's rule let in; which objects are theirs is for the handler to check (auth/scope.ts) */
+  readonly caller: Caller;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
 }
@@ -36,6 +40,8 @@ export interface RouteOf<Query> {
   readonly path: string;
   readonly summary: string;
   readonly tag: string;
+  /** who may call it; checked before a body is read */
+  readonly access: Access;
   readonly query?: TSchema;
   /** media type -> schema of the body, for the documentation; other media types get 415 */
   readonly bodies?: Readonly<Record<string, TSchema>>;
@@ -61,6 +67,7 @@ export function defineRoute<Schema extends TSchema = typeof NO_QUERY>(
       query: decodeOrThrow(decoder, coerceQuery(schema, request.query as QueryStrings), 'the query'),
       body: request.body,
       mediaType: mediaTypeOf(request),
+      caller: request.caller,
       request,
       reply,
     });

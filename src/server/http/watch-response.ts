@@ -9,11 +9,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { toProblem } from '../../api/errors.ts';
+import { ApiError, toProblem } from '../../api/errors.ts';
 import type { WatchEvent, WatchFailure } from '../../api/watch-event.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ServerMetrics } from '../../base/metrics.ts';
 import type { Change, Store, StoredObject, WatchItem } from '../../store/store.ts';
+import type { Credentials } from '../auth/credentials.ts';
 import { isClientFault, toApiError } from './problem-reply.ts';
 import type { SharedLines } from './shared-lines.ts';
 
@@ -23,6 +24,8 @@ const CHUNK_LENGTH = 16_384;
 /** ms; four bookmarks: whose connection takes nothing for so long is gone, or as good as gone. */
 const STUCK_MS = 120_000;
 
+const REVOKED = new Error('Revoked'); // tells the end by revocation from the others; never thrown
+
 export interface WatchDeps {
   readonly store: Store;
   readonly log: Logger;
@@ -30,6 +33,8 @@ export interface WatchDeps {
   readonly lines: SharedLines;
   /** aborts when the server stops */
   readonly stopSignal: AbortSignal;
+  /** tells when whoever watches may no longer */
+  readonly bearers: Pick<Credentials, 'hold'>;
 }
 
 export interface WatchRequest<Item extends StoredObject> {
@@ -38,6 +43,8 @@ export interface WatchRequest<Item extends StoredObject> {
   readonly since: number | undefined;
   readonly isSelected: (item: Item) => boolean;
   readonly present: (item: Item) => StoredObject;
+  /** what is shown of one that leaves the view; default as `present` */
+  readonly conceal?: (item: Item) => StoredObject;
 }
 
 /** Sends the stream. @throws {ApiError} Expired before anything is sent when `since` is too old */
@@ -52,7 +59,9 @@ export async function sendWatch<Item extends StoredObject>(
   if (deps.stopSignal.aborted) {
     end();
   }
+  const release = deps.bearers.hold(request.caller, () => ended.abort(REVOKED));
   reply.raw.once('close', () => {
+    release();
     deps.stopSignal.removeEventListener('abort', end);
     end(); // wakes a generator that waits for a change, so that it can return
   });
@@ -63,7 +72,8 @@ export async function sendWatch<Item extends StoredObject>(
     socket.setTimeout(STUCK_MS); // in the simulation there is none, and no timer may be set
   }
   reply.header('content-type', 'application/x-ndjson').header('x-accel-buffering', 'no');
-  const stream = first.done === true ? [] : tell(deps, watch.kind, { first: first.value, lines, requestId: request.id });
+  const stream =
+    first.done === true ? [] : tell(deps, watch.kind, { first: first.value, lines, requestId: request.id, signal: ended.signal });
   return reply.send(Readable.from(stream, { objectMode: false, highWaterMark: 1 }));
 }
 
@@ -71,14 +81,23 @@ interface Lines {
   readonly first: string;
   readonly lines: AsyncGenerator<string>;
   readonly requestId: string;
+  readonly signal: AbortSignal;
 }
 
 /** The lines, counted as one watcher, and a last one that says why it ends where it does not end by the client's or the server's will. */
-async function* tell({ metrics, log }: WatchDeps, kind: string, { first, lines, requestId }: Lines): AsyncGenerator<string> {
+async function* tell({ metrics, log }: WatchDeps, kind: string, { first, lines, requestId, signal }: Lines): AsyncGenerator<string> {
   metrics.watchers.inc({ kind });
   try {
     yield first;
-    yield* lines;
+    for await (const line of lines) {
+      if (signal.reason === REVOKED) {
+        break; // in the midst of a long first list
+      }
+      yield line;
+    }
+    if (signal.reason === REVOKED) {
+      throw new ApiError('Unauthorized', 'Cannot go on watching as the credential was revoked or has expired');
+    }
   } catch (error) {
     if (!isClientFault(error)) {
       log.error({ err: error, requestId }, 'watch failed');
@@ -105,7 +124,13 @@ async function* readLines<Item extends StoredObject>(
       return toBookmark(watch.kind, item.version);
     }
     const type = typeInView(item, watch.isSelected);
-    return type === undefined ? '' : lines.find(item.version, type, () => toLine({ type, object: watch.present(item.object) }));
+    if (type === undefined) {
+      return '';
+    }
+    if (type === 'DELETED' && watch.conceal !== undefined) {
+      return toLine({ type, object: watch.conceal(item.object) }); // not for others to share
+    }
+    return lines.find(item.version, type, () => toLine({ type, object: watch.present(item.object) }));
   };
   for await (const batch of store.watchBatches<Item>(watch.kind, since, signal)) {
     yield* toChunks(batch, toText);

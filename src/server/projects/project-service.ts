@@ -13,6 +13,7 @@ import { type Clock, nowRfc3339 } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store, Write } from '../../store/store.ts';
+import type { Admit } from '../auth/admission.ts';
 import { notFound } from '../objects/not-found.ts';
 import { applyObject, checkMayCreate, newObject, patchManifest, replaceObject, retryOnConflict } from '../objects/write-object.ts';
 import { fillUsedSecrets } from '../secrets/fill-secrets.ts';
@@ -32,50 +33,62 @@ export interface Applied {
   readonly isChanged: boolean;
 }
 
+/** `admit` is asked before each write, with what is there and what it would become. */
 export interface ProjectService {
   /** @throws {ApiError} AlreadyExists; Conflict while one of that name is being deleted */
-  create(manifest: ProjectManifest): Promise<ProjectObject>;
+  create(manifest: ProjectManifest, admit?: Admit): Promise<ProjectObject>;
   /** @throws {ApiError} NotFound; Conflict where the manifest names an older version, or while it is being deleted */
-  replace(name: string, manifest: ProjectManifest): Promise<ProjectObject>;
+  replace(name: string, manifest: ProjectManifest, admit?: Admit): Promise<ProjectObject>;
   /** Creates or changes: labels and annotations merge, spec replaces. @throws {ApiError} Conflict as above */
-  apply(manifest: ProjectManifest | ProjectApply): Promise<Applied>;
+  apply(manifest: ProjectManifest | ProjectApply, admit?: Admit): Promise<Applied>;
   /** RFC 7396. @throws {ApiError} NotFound, Invalid, Conflict as above */
-  patch(name: string, mergePatch: unknown): Promise<ProjectObject>;
+  patch(name: string, mergePatch: unknown, admit?: Admit): Promise<ProjectObject>;
   /**
    * Begins deletion; asking again changes nothing. A Project without a node, and any with `force`, is gone at once: its containers, if
    * there are some, are then for their agent to clear away.
    * @throws {ApiError} NotFound
    */
-  delete(name: string, options: { readonly force: boolean }): Promise<{ readonly object: ProjectObject; readonly isGone: boolean }>;
-  /** @throws {ApiError} NotFound; StaleAssignment when the report speaks of an assignment that is no more */
-  reportStatus(name: string, report: StatusReport): Promise<void>;
+  delete(
+    name: string,
+    options: { readonly force: boolean; readonly admit?: Admit | undefined },
+  ): Promise<{ readonly object: ProjectObject; readonly isGone: boolean }>;
+  /**
+   * @param reporter the node whose agent it is, where that is known
+   * @throws {ApiError} NotFound; StaleAssignment when the report speaks of an assignment that is no more; NotAssigned for another node
+   */
+  reportStatus(name: string, report: StatusReport, reporter?: string): Promise<void>;
 }
 
 export function createProjectService(deps: ProjectServiceDeps): ProjectService {
   const log = deps.log.child({ component: 'project-service' });
   const context: Context = { ...deps, log };
   return {
-    create: (manifest) => createProject(context, manifest),
-    replace: async (name, manifest) => (await rewrite(context, name, (existing, now) => replaceObject(existing, manifest, now))).object,
-    apply: (manifest) => applyProject(context, manifest),
-    patch: async (name, mergePatch) =>
+    create: (manifest, admit) => createProject({ ...context, admit }, manifest),
+    replace: async (name, manifest, admit) =>
+      (await rewrite({ ...context, admit }, name, (existing, now) => replaceObject(existing, manifest, now))).object,
+    apply: (manifest, admit) => applyProject({ ...context, admit }, manifest),
+    patch: async (name, mergePatch, admit) =>
       (
-        await rewrite(context, name, (existing, now) =>
+        await rewrite({ ...context, admit }, name, (existing, now) =>
           replaceObject(existing, patchManifest(existing, mergePatch, decodeProjectManifest), now),
         )
       ).object,
-    delete: (name, { force }) => retryOnConflict(() => deleteProject(context, name, force ? 'now' : 'orderly')),
-    reportStatus: (name, report) => retryOnConflict(() => takeReport(context, name, report)),
+    delete: (name, { force, admit }) => retryOnConflict(() => deleteProject({ ...context, admit }, name, force ? 'now' : 'orderly')),
+    reportStatus: (name, report, reporter) => retryOnConflict(() => takeReport(context, name, { report, reporter })),
   };
 }
 
-type Context = ProjectServiceDeps;
+type Context = ProjectServiceDeps & { readonly admit?: Admit | undefined };
 
-async function createProject({ store, clock, random, log }: Context, manifest: ProjectManifest | ProjectApply): Promise<ProjectObject> {
+async function createProject(
+  { store, clock, random, log, admit }: Context,
+  manifest: ProjectManifest | ProjectApply,
+): Promise<ProjectObject> {
   const now = nowRfc3339(clock);
   const { name } = manifest.metadata;
   const { spec, metadata } = manifest;
   const draft = newObject<ProjectObject>({ kind: 'Project', metadata, spec, status: initialStatus(now), uid: random.uuid(), now });
+  await admit?.(undefined, draft);
   const object = await fillUsedSecrets(store, draft);
   try {
     const created = await commitOne(store, { op: 'create', object });
@@ -121,9 +134,10 @@ async function rewrite(
   name: string,
   decide: (existing: ProjectObject, now: string) => ProjectObject,
 ): Promise<{ readonly object: ProjectObject; readonly isChanged: boolean }> {
-  const { store, clock, log } = context;
+  const { store, clock, log, admit } = context;
   const outcome = await retryOnConflict(async () => {
     const existing = await getProject(store, name);
+    await admit?.(existing, existing);
     if (isTerminating(existing)) {
       return { object: existing, isRefused: true, isChanged: false };
     }
@@ -132,6 +146,7 @@ async function rewrite(
     if (decided === existing) {
       return { object: existing, isRefused: false, isChanged: false };
     }
+    await admit?.(existing, decided);
     const { generation } = decided.metadata;
     const isNewSpec = generation !== existing.metadata.generation;
     const draft = isNewSpec ? await fillUsedSecrets(store, { ...decided, status: markUpdating(decided, now) }) : decided;
@@ -147,8 +162,9 @@ async function rewrite(
   return outcome;
 }
 
-async function deleteProject({ store, clock, log }: Context, name: string, mode: 'now' | 'orderly') {
+async function deleteProject({ store, clock, log, admit }: Context, name: string, mode: 'now' | 'orderly') {
   const existing = await getProject(store, name);
+  await admit?.(existing, undefined);
   const expectedVersion = existing.metadata.resourceVersion;
   if (mode === 'now' || existing.status.nodeRef === undefined) {
     const object = await commitOne(store, { op: 'delete', kind: 'Project', name, expectedVersion });
@@ -164,11 +180,22 @@ async function deleteProject({ store, clock, log }: Context, name: string, mode:
   return { object, isGone: false };
 }
 
-async function takeReport({ store, clock, log }: Context, name: string, report: StatusReport): Promise<void> {
+interface Reported {
+  readonly report: StatusReport;
+  readonly reporter: string | undefined;
+}
+
+async function takeReport({ store, clock, log }: Context, name: string, { report, reporter }: Reported): Promise<void> {
   const existing = await getProject(store, name);
   const now = nowRfc3339(clock);
   const isNodeKnown = !isLost(existing.status) || (await store.get('Node', existing.status.nodeRef ?? '')) !== undefined;
   const outcome = deriveReported(existing, report, { now, isNodeKnown });
+  if (reporter !== undefined && reporter !== existing.status.nodeRef && outcome.kind !== 'stale') {
+    throw new ApiError(
+      'NotAssigned',
+      `Cannot take the report on project ${JSON.stringify(name)} as it is not bound to node ${JSON.stringify(reporter)}`,
+    );
+  }
   const write = writeOf(existing, outcome, now);
   if (write === undefined) {
     return;

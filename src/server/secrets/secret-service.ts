@@ -21,6 +21,7 @@ import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store } from '../../store/store.ts';
+import type { Admit } from '../auth/admission.ts';
 import { notFound } from '../objects/not-found.ts';
 import { applyObject, checkMayCreate, checkName, mergePatch, newObject, replaceObject, retryOnConflict } from '../objects/write-object.ts';
 import type { Sealer } from './sealer.ts';
@@ -40,18 +41,21 @@ export interface Applied {
   readonly isChanged: boolean;
 }
 
-/** A manifest without data and stringData leaves the values as they are: reads do not show them, so it cannot have them all. */
+/**
+ * `admit` is asked before each write, with what is there and what it would become.
+ * A manifest without data and stringData leaves the values as they are: reads do not show them, so it cannot have them all.
+ */
 export interface SecretService {
   /** @throws {ApiError} AlreadyExists, Invalid */
-  create(manifest: SecretManifest): Promise<StoredSecret>;
+  create(manifest: SecretManifest, admit?: Admit): Promise<StoredSecret>;
   /** @throws {ApiError} NotFound, Invalid; Conflict when the manifest names a resourceVersion that is not current */
-  replace(name: string, manifest: SecretManifest): Promise<StoredSecret>;
+  replace(name: string, manifest: SecretManifest, admit?: Admit): Promise<StoredSecret>;
   /** Creates or changes: labels and annotations merge, the values given replace all there were. @throws {ApiError} Invalid, Conflict */
-  apply(manifest: SecretManifest | SecretApply): Promise<Applied>;
+  apply(manifest: SecretManifest | SecretApply, admit?: Admit): Promise<Applied>;
   /** RFC 7396 on metadata, type, data and stringData. @throws {ApiError} NotFound, Invalid, Conflict */
-  patch(name: string, patch: unknown): Promise<StoredSecret>;
+  patch(name: string, patch: unknown, admit?: Admit): Promise<StoredSecret>;
   /** @throws {ApiError} NotFound */
-  delete(name: string): Promise<StoredSecret>;
+  delete(name: string, admit?: Admit): Promise<StoredSecret>;
   /** With its values. Who may see them is the caller's to know. @throws {ApiError} NotFound */
   reveal(name: string): Promise<SecretObject>;
 }
@@ -73,16 +77,18 @@ export function createSecretService(deps: SecretServiceDeps): SecretService {
     return secret;
   }
 
-  async function createSecret({ metadata, content }: Desired): Promise<StoredSecret> {
+  async function createSecret({ metadata, content }: Desired, admit: Admit | undefined): Promise<StoredSecret> {
     const uid = random.uuid();
     const spec = sealSpec(sealer, content, { name: metadata.name, uid });
     const object = newObject<StoredSecret>({ kind: SECRET_KIND, metadata, spec, status: {}, uid, now: nowRfc3339(clock) });
+    await admit?.(undefined, object);
     const [created] = await store.commit([{ op: 'create', object }]);
     log.info({ secret: metadata.name, keys: Object.keys(spec.values).length }, 'secret created');
     return created as StoredSecret;
   }
 
-  async function commitChange(before: StoredSecret, after: StoredSecret): Promise<StoredSecret> {
+  async function commitChange(before: StoredSecret, after: StoredSecret, admit: Admit | undefined): Promise<StoredSecret> {
+    await admit?.(before, after);
     if (after === before) {
       return before;
     }
@@ -91,21 +97,22 @@ export function createSecretService(deps: SecretServiceDeps): SecretService {
     return changed as StoredSecret;
   }
 
-  const replace = async (before: StoredSecret, { metadata, content }: Desired): Promise<StoredSecret> =>
-    commitChange(
-      before,
-      replaceObject(before, { metadata, spec: sealSpec(sealer, content, before.metadata, before.spec) }, nowRfc3339(clock)),
-    );
+  const replace = async (before: StoredSecret, { metadata, content }: Desired, admit: Admit | undefined): Promise<StoredSecret> => {
+    await admit?.(before, before); // before a Conflict tells what has changed
+    const spec = sealSpec(sealer, content, before.metadata, before.spec);
+    return commitChange(before, replaceObject(before, { metadata, spec }, nowRfc3339(clock)), admit);
+  };
 
-  async function applyOnce(manifest: SecretManifest | SecretApply): Promise<Applied> {
+  async function applyOnce(manifest: SecretManifest | SecretApply, admit: Admit | undefined): Promise<Applied> {
     const { metadata } = manifest;
     const before = await store.get<StoredSecret>(SECRET_KIND, metadata.name);
     if (before === undefined) {
       checkMayCreate('Secret', metadata);
-      return { object: await createSecret({ metadata, content: manifest }), isCreated: true, isChanged: true };
+      return { object: await createSecret({ metadata, content: manifest }, admit), isCreated: true, isChanged: true };
     }
+    await admit?.(before, before);
     const spec = sealSpec(sealer, manifest, before.metadata, before.spec);
-    const object = await commitChange(before, applyObject(before, { metadata, spec }, nowRfc3339(clock)));
+    const object = await commitChange(before, applyObject(before, { metadata, spec }, nowRfc3339(clock)), admit);
     return { object, isCreated: false, isChanged: object !== before };
   }
 
@@ -123,19 +130,22 @@ export function createSecretService(deps: SecretServiceDeps): SecretService {
   }
 
   return {
-    create: (manifest) => createSecret({ metadata: manifest.metadata, content: manifest }),
-    replace: (name, manifest) =>
-      retryOnConflict(async () => replace(await getSecret(name), { metadata: manifest.metadata, content: manifest })),
-    apply: (manifest) => retryOnConflict(() => applyOnce(manifest), ['Conflict', 'AlreadyExists']),
-    patch: (name, patch) =>
+    create: (manifest, admit) => createSecret({ metadata: manifest.metadata, content: manifest }, admit),
+    replace: (name, manifest, admit) =>
+      retryOnConflict(async () => replace(await getSecret(name), { metadata: manifest.metadata, content: manifest }, admit)),
+    apply: (manifest, admit) => retryOnConflict(() => applyOnce(manifest, admit), ['Conflict', 'AlreadyExists']),
+    patch: (name, patch, admit) =>
       retryOnConflict(async () => {
         const before = await getSecret(name);
+        await admit?.(before, before);
         const manifest = patched(before, patch);
-        return replace(before, { metadata: manifest.metadata, content: manifest });
+        return replace(before, { metadata: manifest.metadata, content: manifest }, admit);
       }),
-    delete: (name) =>
+    delete: (name, admit) =>
       retryOnConflict(async () => {
-        const { metadata } = await getSecret(name);
+        const secret = await getSecret(name);
+        const { metadata } = secret;
+        await admit?.(secret, undefined);
         const [deleted] = await store.commit([{ op: 'delete', kind: SECRET_KIND, name, expectedVersion: metadata.resourceVersion }]);
         log.info({ secret: name, uid: metadata.uid }, 'secret deleted');
         return deleted as StoredSecret;

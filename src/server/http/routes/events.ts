@@ -2,6 +2,9 @@
 import Type from 'typebox';
 import { EventSchema, OBJECT_REFERENCE, type EventObject } from '../../../api/event.ts';
 import { API_VERSION, Closed, Text } from '../../../api/meta.ts';
+import type { Caller } from '../../auth/caller.ts';
+import { concealing, isInScope, isUnscoped, type LabelsOf } from '../../auth/scope.ts';
+import { notFound } from '../../objects/not-found.ts';
 import type { EventService } from '../../events/event-service.ts';
 import { defineRoute, type Route } from '../route.ts';
 import { sendWatch, type WatchDeps } from '../watch-response.ts';
@@ -25,6 +28,20 @@ const EventListSchema = Closed({
 
 export interface EventRoutesDeps extends WatchDeps {
   readonly events: EventService;
+  readonly labelsOf: LabelsOf;
+}
+
+/** An Event is seen by whoever sees what it is about; of what is gone there are no labels any more. */
+function scopeOfEvents(caller: Caller, labelsOf: LabelsOf): (event: EventObject) => boolean {
+  if (isUnscoped(caller)) {
+    return () => true;
+  }
+  const isByLabel = caller.kind === 'Person' && (caller.limit?.requirements.length ?? 0) > 0;
+  return ({ object: { kind, name } }) => {
+    const labels = labelsOf(kind, name);
+    const isUntold = labels === undefined && isByLabel && kind !== 'Node';
+    return !isUntold && isInScope(caller, { kind, metadata: { name, labels: labels ?? {} } });
+  };
 }
 
 export function eventRoutes(deps: EventRoutesDeps): readonly Route[] {
@@ -36,18 +53,23 @@ export function eventRoutes(deps: EventRoutesDeps): readonly Route[] {
       path: '/api/v1/events',
       summary: 'List events, what happened last coming last, or watch them',
       tag,
+      access: { verb: 'read', resource: 'events' },
       query: EventsQuery,
       answers: {
         200: { description: 'The list, or with watch a stream of changes', schema: EventListSchema },
         410: { description: 'The resourceVersion is too old: list again' },
       },
-      handle: async ({ query, request, reply }) => {
+      handle: async ({ query, caller, request, reply }) => {
+        const isTheirs = scopeOfEvents(caller, deps.labelsOf);
         if (query.watch !== true || request.method === 'HEAD') {
-          return events.list(query);
+          const list = await events.list(query);
+          return { ...list, items: list.items.filter(isTheirs) };
         }
         const since = query.resourceVersion === undefined ? undefined : Number(query.resourceVersion);
-        const isSelected = events.createFilter(query);
-        return sendWatch<EventObject>(deps, { kind: 'Event', since, isSelected, present: (event) => event }, { request, reply });
+        const isAsked = events.createFilter(query);
+        const isSelected = (event: EventObject): boolean => isAsked(event) && isTheirs(event);
+        const watch = { kind: 'Event', since, isSelected, present: (event: EventObject) => event } as const;
+        return sendWatch<EventObject>(deps, { ...watch, ...concealing(caller) }, { request, reply });
       },
     }),
     defineRoute({
@@ -55,8 +77,15 @@ export function eventRoutes(deps: EventRoutesDeps): readonly Route[] {
       path: '/api/v1/events/{name}',
       summary: 'Read an event',
       tag,
+      access: { verb: 'read', resource: 'events' },
       answers: { 200: { description: 'It', schema: EventSchema }, 404: { description: 'There is none of that name' } },
-      handle: async ({ params }) => events.get(nameOf(params)),
+      handle: async ({ params, caller }) => {
+        const event = await events.get(nameOf(params));
+        if (!scopeOfEvents(caller, deps.labelsOf)(event)) {
+          throw notFound('event', nameOf(params));
+        }
+        return event;
+      },
     }),
   ];
 }

@@ -26,6 +26,7 @@ export function healthRoutes({ store, metrics, clusterId, stopSignal, describeAp
     defineRoute({
       method: 'GET',
       path: '/api/healthz',
+      access: 'anyone',
       summary: 'Whether the server is alive',
       tag,
       answers: { 200: { description: 'It is', schema: Health } },
@@ -34,6 +35,7 @@ export function healthRoutes({ store, metrics, clusterId, stopSignal, describeAp
     defineRoute({
       method: 'GET',
       path: '/api/readyz',
+      access: 'anyone',
       summary: 'Whether the store answers, and the server is not stopping',
       tag,
       answers: { 200: { description: 'It does', schema: Health } },
@@ -48,6 +50,7 @@ export function healthRoutes({ store, metrics, clusterId, stopSignal, describeAp
     defineRoute({
       method: 'GET',
       path: '/api/v1/version',
+      access: 'anyone',
       summary: 'Version of the server and of the API, and the id of the cluster',
       tag,
       answers: { 200: { description: 'The versions', schema: Version } },
@@ -56,6 +59,7 @@ export function healthRoutes({ store, metrics, clusterId, stopSignal, describeAp
     defineRoute({
       method: 'GET',
       path: '/metrics',
+      access: { verb: 'read', resource: 'metrics' },
       summary: 'Metrics for Prometheus',
       tag,
       answers: { 200: { description: 'The metrics', schema: Type.String(), mediaType: metrics.registry.contentType } },
@@ -68,6 +72,7 @@ export function healthRoutes({ store, metrics, clusterId, stopSignal, describeAp
     defineRoute({
       method: 'GET',
       path: '/openapi.json',
+      access: 'anyone',
       summary: 'This description',
       tag,
       answers: { 200: { description: 'The OpenAPI document', schema: Type.Object({}) } },

@@ -10,12 +10,14 @@ import { GRANT_HEADER, HOLD_HEADER, RIVAL_HEADER } from '../../../api/headers.ts
 import { Heartbeat } from '../../../api/node.ts';
 import { createReportDecoder } from '../../../api/report.ts';
 import type { ServerMetrics } from '../../../base/metrics.ts';
+import type { Access } from '../../auth/rules.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';
 import { parseJsonBody } from '../json-body.ts';
 import { addressOf } from '../remote-address.ts';
 import { checkMediaType, defineRoute, toFastifyPath, type Route } from '../route.ts';
 
 const PATH = '/api/v1/nodes/{name}/heartbeat';
+const ACCESS = { verb: 'report', resource: 'nodes', nodes: 'self' } as const satisfies Access;
 const JSON_TYPES = ['application/json'];
 const heartbeatDecoder = createReportDecoder(Heartbeat);
 
@@ -26,6 +28,7 @@ export function describeHeartbeat(): Route {
     path: PATH,
     summary: 'An agent is alive, and what it measured; every field is optional',
     tag: 'agents',
+    access: ACCESS,
     bodies: { 'application/json': Heartbeat },
     answers: {
       204: {
@@ -50,6 +53,7 @@ export function registerHeartbeat(app: FastifyInstance, deps: { readonly registr
     scope.post<{ Params: { readonly name: string }; Body: string | undefined }>(
       toFastifyPath(PATH),
       {
+        config: { access: ACCESS },
         onRequest: (request, _reply, next) => {
           if (request.headers['content-type'] !== 'application/json') {
             checkMediaType(JSON_TYPES, request);

@@ -1,23 +1,26 @@
 /** Routes that empty a node and that move a Project. */
 import { createDecoder, decodeOrThrow } from '../../../api/decode.ts';
 import { DrainPlan, MoveRequest } from '../../../api/drain.ts';
+import type { Store } from '../../../store/store.ts';
 import type { MoveService } from '../../projects/move-service.ts';
 import { defineRoute, type Route } from '../route.ts';
-import { nameOf } from './resource-routes.ts';
+import { getObject, nameOf } from './resource-routes.ts';
 
 export interface MoveRoutesDeps {
+  readonly store: Store;
   readonly moves: MoveService;
   readonly stopSignal: AbortSignal;
 }
 
 const requestDecoder = createDecoder(MoveRequest);
 
-export function moveRoutes({ moves, stopSignal }: MoveRoutesDeps): readonly Route[] {
+export function moveRoutes({ store, moves, stopSignal }: MoveRoutesDeps): readonly Route[] {
   const decode = (body: unknown): MoveRequest => decodeOrThrow(requestDecoder, body ?? {}, 'request to move');
   return [
     defineRoute({
       method: 'POST',
       path: '/api/v1/nodes/{name}/drain',
+      access: { verb: 'update', resource: 'nodes' },
       summary: 'Cordon a node and ask every project on it that can move to leave; progress shows in the projects',
       tag: 'nodes',
       bodies: { 'application/json': MoveRequest },
@@ -30,6 +33,7 @@ export function moveRoutes({ moves, stopSignal }: MoveRoutesDeps): readonly Rout
     defineRoute({
       method: 'POST',
       path: '/api/v1/projects/{name}/move',
+      access: { verb: 'update', resource: 'projects' },
       summary: 'Ask a project to leave its node; its agent stops it first',
       tag: 'projects',
       bodies: { 'application/json': MoveRequest },
@@ -38,7 +42,11 @@ export function moveRoutes({ moves, stopSignal }: MoveRoutesDeps): readonly Rout
         404: { description: 'There is none of that name' },
         409: { description: 'It cannot be moved, and why' },
       },
-      handle: ({ params, body }) => moves.move(nameOf(params), decode(body), stopSignal),
+      handle: async ({ params, body, caller }) => {
+        const request = decode(body);
+        await getObject(store, { kind: 'Project', name: nameOf(params), caller });
+        return moves.move(nameOf(params), request, stopSignal);
+      },
     }),
   ];
 }

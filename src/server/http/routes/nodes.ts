@@ -29,6 +29,7 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
     ...resourceRoutes(deps, {
       kind: 'Node',
       plural: 'nodes',
+      nodes: 'own',
       service: nodes,
       decodeManifest: decodeNodeManifest,
       decodeApply: decodeNodeApply,
@@ -41,6 +42,7 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
       path: '/api/v1/nodes/{name}',
       summary: 'Delete a node; its containers are left alone, and its agent is told 410 until it registers at its next start',
       tag,
+      access: { verb: 'delete', resource: 'nodes' },
       answers: { 200: { description: 'Deleted; its last state', schema: NodeSchema }, 404: { description: 'There is none of that name' } },
       handle: async ({ params }) => nodes.delete(nameOf(params)),
     }),
@@ -49,6 +51,7 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
       path: '/api/v1/nodes/{name}/register',
       summary: "An agent's start: creates or claims the node; labels, annotations and spec stay as they are",
       tag: 'agents',
+      access: { verb: 'report', resource: 'nodes', nodes: 'self', joining: true },
       bodies: { 'application/json': Registration },
       answers: {
         200: { description: 'Registered', schema: NodeSchema },
@@ -76,6 +79,7 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
       path: '/api/v1/nodes/{name}/reset-identity',
       summary: 'Let the next machine that registers have the name, as after reinstalling it, though another identity holds it',
       tag,
+      access: { verb: 'update', resource: 'nodes' },
       answers: { 200: { description: 'Reset', schema: NodeSchema }, 404: { description: 'There is none of that name' } },
       handle: async ({ params }) => registry.withPresence(await nodes.resetIdentity(nameOf(params))),
     }),

@@ -5,6 +5,8 @@ import { Closed, OneOf } from '../../../api/meta.ts';
 import { decodeProjectApply, decodeProjectManifest } from '../../../api/manifest.ts';
 import { PROJECT_PHASES, ProjectApply, ProjectManifest, ProjectSchema, StatusReport, type ProjectObject } from '../../../api/project.ts';
 import { createReportDecoder } from '../../../api/report.ts';
+import { createAdmit } from '../../auth/admission.ts';
+import { checkName, checkNodeRef } from '../../auth/scope.ts';
 import type { ProjectService } from '../../projects/project-service.ts';
 import { defineRoute, type Route } from '../route.ts';
 import { LIST_QUERY, MERGE_PATCH, nameOf, resourceRoutes, type ResourceRoutesDeps } from './resource-routes.ts';
@@ -35,11 +37,13 @@ export function projectRoutes(deps: ProjectRoutesDeps): readonly Route[] {
     ...resourceRoutes(deps, {
       kind: 'Project',
       plural: 'projects',
+      nodes: 'own',
       service: projects,
       decodeManifest: decodeProjectManifest,
       decodeApply: decodeProjectApply,
       schemas: { item: ProjectSchema, manifest: ProjectManifest, apply: ProjectApply, query: ProjectQuery },
       createFilter: createProjectFilter,
+      checkQuery: ({ nodeRef }, caller) => checkNodeRef(nodeRef, caller, 'projects'),
       present: (project: ProjectObject) => project,
     }),
     defineRoute({
@@ -47,14 +51,17 @@ export function projectRoutes(deps: ProjectRoutesDeps): readonly Route[] {
       path: '/api/v1/projects/{name}',
       summary: 'Delete a project: its agent clears away, then the record goes',
       tag,
+      access: { verb: 'delete', resource: 'projects' },
       query: DeleteQuery,
       answers: {
         202: { description: 'Terminating', schema: ProjectSchema },
         204: { description: 'Gone' },
         404: { description: 'There is none of that name' },
       },
-      handle: async ({ params, query, reply }) => {
-        const { object, isGone } = await projects.delete(nameOf(params), { force: query.force === true });
+      handle: async ({ params, query, caller, reply }) => {
+        checkName(caller, 'delete', { kind: 'Project', name: nameOf(params) });
+        const admit = createAdmit(caller, deps.store);
+        const { object, isGone } = await projects.delete(nameOf(params), { force: query.force === true, admit });
         return isGone ? reply.code(204).send() : reply.code(202).send(object);
       },
     }),
@@ -63,14 +70,17 @@ export function projectRoutes(deps: ProjectRoutesDeps): readonly Route[] {
       path: '/api/v1/projects/{name}/status',
       summary: 'An agent reports on a project',
       tag: 'agents',
+      access: { verb: 'report', resource: 'projects', nodes: 'own' },
       bodies: { [MERGE_PATCH]: StatusReport, 'application/json': StatusReport },
       answers: {
         204: { description: 'Taken in' },
+        403: { description: 'It is bound to another node' },
         404: { description: 'There is none of that name' },
         409: { description: 'The project was given to another node since: clear it away' },
       },
-      handle: async ({ params, body, reply }) => {
-        await projects.reportStatus(nameOf(params), decodeOrThrow(reportDecoder, body, 'status report'));
+      handle: async ({ params, body, caller, reply }) => {
+        const reporter = caller.kind === 'Node' ? caller.node : undefined;
+        await projects.reportStatus(nameOf(params), decodeOrThrow(reportDecoder, body, 'status report'), reporter);
         return reply.code(204).send();
       },
     }),

@@ -1,9 +1,14 @@
 /** The routes that every kind has: create, list, watch, read, replace, patch, apply. What is special to a kind is in nodes.ts and projects.ts. */
 import type { FastifyReply } from 'fastify';
 import Type, { type Static, type TSchema } from 'typebox';
+import type { AccessResource } from '../../../api/access.ts';
 import { API_VERSION, Closed } from '../../../api/meta.ts';
 import { parseSelector, selects } from '../../../api/selector.ts';
 import { explainingConflict } from '../../objects/explain-conflict.ts';
+import { createAdmit, type Admit } from '../../auth/admission.ts';
+import type { Caller } from '../../auth/caller.ts';
+import type { NodeAccess } from '../../auth/rules.ts';
+import { checkName as checkNameInScope, checkScope, concealing, scopeFilter } from '../../auth/scope.ts';
 import { notFound } from '../../objects/not-found.ts';
 import { checkName } from '../../objects/write-object.ts';
 import type { Store, StoredObject } from '../../../store/store.ts';
@@ -39,22 +44,26 @@ interface Manifest {
 }
 
 export interface ResourceService<Item, Create extends Manifest, Apply extends Manifest> {
-  create(manifest: Create): Promise<Item>;
-  replace(name: string, manifest: Create): Promise<Item>;
-  apply(manifest: Apply): Promise<{ readonly object: Item; readonly isCreated: boolean; readonly isChanged: boolean }>;
-  patch(name: string, mergePatch: unknown): Promise<Item>;
+  create(manifest: Create, admit?: Admit): Promise<Item>;
+  replace(name: string, manifest: Create, admit?: Admit): Promise<Item>;
+  apply(manifest: Apply, admit?: Admit): Promise<{ readonly object: Item; readonly isCreated: boolean; readonly isChanged: boolean }>;
+  patch(name: string, mergePatch: unknown, admit?: Admit): Promise<Item>;
 }
 
 export interface ResourceKind<Item extends StoredObject, Create extends Manifest, Apply extends Manifest, Query extends ListQuery> {
   readonly kind: Item['kind'];
   /** last part of the path, such as "nodes" */
-  readonly plural: string;
+  readonly plural: AccessResource;
+  /** what nodes may read of it; not there: nothing */
+  readonly nodes?: NodeAccess;
   readonly service: ResourceService<Item, Create, Apply>;
   readonly decodeManifest: (input: unknown) => Create;
   readonly decodeApply: (input: unknown) => Apply;
   readonly schemas: { readonly item: TSchema; readonly manifest: TSchema; readonly apply: TSchema; readonly query: TSchema };
   /** beside labelSelector */
   readonly createFilter: (query: Query) => (item: Item) => boolean;
+  /** whether the caller may ask for this at all */
+  readonly checkQuery?: (query: Query, caller: Caller) => void;
   /** the item as users see it */
   readonly present: (item: Item) => StoredObject;
   /** the fields that users write, for telling what has changed between two states; default: as users see it */
@@ -73,6 +82,7 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
 ): readonly Route[] {
   const { kind, plural, service, schemas, present } = resource;
   const conflicts = { store: deps.store, kind, compared: resource.compared ?? present };
+  const readAccess = { verb: 'read', resource: plural, ...(resource.nodes && { nodes: resource.nodes }) } as const;
   const collection = `/api/v1/${plural}`;
   const one = `${collection}/{name}`;
   const noun = kind.toLowerCase();
@@ -85,12 +95,14 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
       path: collection,
       summary: `Create a ${noun}`,
       tag,
+      access: { verb: 'create', resource: plural },
       bodies: { 'application/json': schemas.manifest },
       answers: { 201: itemAnswer('Created'), 409: { description: 'There is one of that name' } },
-      handle: async ({ body, reply }) => {
+      handle: async ({ body, caller, reply }) => {
         const manifest = resource.decodeManifest(body);
+        checkNameInScope(caller, 'create', { kind, name: manifest.metadata.name });
         warnOfStatus(manifest, reply);
-        const item = await service.create(manifest);
+        const item = await service.create(manifest, createAdmit(caller, deps.store));
         return reply.code(201).header('location', `${collection}/${item.metadata.name}`).send(present(item));
       },
     }),
@@ -99,6 +111,7 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
       path: collection,
       summary: `List ${plural}, or watch them`,
       tag,
+      access: readAccess,
       query: schemas.query,
       answers: {
         200: { description: 'The list, or with watch a stream of events', schema: listSchema(kind, schemas.item) },
@@ -112,26 +125,30 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
         path: one,
         summary: `Read a ${noun}`,
         tag,
+        access: readAccess,
         answers: { 200: itemAnswer('It'), 404: { description: 'There is none of that name' } },
-        handle: async ({ params }) => present(await getObject<Item>(deps.store, kind, nameOf(params))),
+        handle: async ({ params, caller }) => present(await getObject<Item>(deps.store, { kind, name: nameOf(params), caller })),
       }),
     defineRoute({
       method: 'PUT',
       path: one,
       summary: `Replace spec, labels and annotations of a ${noun}`,
       tag,
+      access: { verb: 'update', resource: plural },
       bodies: { 'application/json': schemas.manifest },
       answers: {
         200: itemAnswer('Replaced'),
         404: { description: 'There is none of that name' },
         409: { description: 'It has changed since' },
       },
-      handle: async ({ params, body, reply }) => {
+      handle: async ({ params, body, caller, reply }) => {
+        checkNameInScope(caller, 'change', { kind, name: nameOf(params) });
         const manifest = resource.decodeManifest(body);
         checkName(nameOf(params), manifest.metadata.name);
         warnOfStatus(manifest, reply);
         const { name, resourceVersion: named } = manifest.metadata;
-        return present(await explainingConflict(conflicts, { name, named }, () => service.replace(name, manifest)));
+        const admit = createAdmit(caller, deps.store);
+        return present(await explainingConflict(conflicts, { name, named }, () => service.replace(name, manifest, admit)));
       },
     }),
     defineRoute({
@@ -139,6 +156,7 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
       path: one,
       summary: `Change a ${noun} (merge patch), or create or change it (apply patch)`,
       tag,
+      access: { verb: 'update', resource: plural },
       bodies: { [MERGE_PATCH]: patchSchema, [APPLY_PATCH]: schemas.apply },
       answers: {
         200: itemAnswer('Changed, or as it was; for an apply Cara-Result says configured or unchanged'),
@@ -146,18 +164,20 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
         404: { description: 'There is none of that name to patch' },
         409: { description: 'It has changed since' },
       },
-      handle: async ({ params, body, mediaType, reply }) => {
+      handle: async ({ params, body, mediaType, caller, reply }) => {
         const name = nameOf(params);
+        checkNameInScope(caller, 'change', { kind, name });
+        const admit = createAdmit(caller, deps.store);
         if (mediaType === MERGE_PATCH) {
           warnOfStatus(body, reply);
           const named = (body as { readonly metadata?: { readonly resourceVersion?: unknown } | null } | null)?.metadata?.resourceVersion;
-          return present(await explainingConflict(conflicts, { name, named }, () => service.patch(name, body)));
+          return present(await explainingConflict(conflicts, { name, named }, () => service.patch(name, body, admit)));
         }
         const manifest = resource.decodeApply(body);
         checkName(name, manifest.metadata.name);
         warnOfStatus(manifest, reply);
         const named = manifest.metadata.resourceVersion;
-        const applied = await explainingConflict(conflicts, { name, named }, () => service.apply(manifest));
+        const applied = await explainingConflict(conflicts, { name, named }, () => service.apply(manifest, admit));
         const { object, isCreated, isChanged } = applied;
         reply.code(isCreated ? 201 : 200).header('cara-result', isCreated ? 'created' : isChanged ? 'configured' : 'unchanged');
         return present(object);
@@ -168,15 +188,17 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
 
 async function listOrWatch<Item extends StoredObject, Create extends Manifest, Apply extends Manifest, Query extends ListQuery>(
   deps: ResourceRoutesDeps,
-  { kind, createFilter, present }: ResourceKind<Item, Create, Apply, Query>,
-  { query, request, reply }: RouteInput<Query>,
+  { kind, createFilter, checkQuery, present }: ResourceKind<Item, Create, Apply, Query>,
+  { query, caller, request, reply }: RouteInput<Query>,
 ): Promise<unknown> {
+  checkQuery?.(query, caller);
   const requirements = parseSelector(query.labelSelector ?? '');
   const isOfKind = createFilter(query);
-  const isSelected = (item: Item): boolean => selects(requirements, item.metadata.labels) && isOfKind(item);
+  const isTheirs = scopeFilter(caller);
+  const isSelected = (item: Item): boolean => selects(requirements, item.metadata.labels) && isOfKind(item) && isTheirs(item);
   if (query.watch === true && request.method !== 'HEAD') {
     const since = query.resourceVersion === undefined ? undefined : Number(query.resourceVersion);
-    return sendWatch(deps, { kind, since, isSelected, present }, { request, reply });
+    return sendWatch(deps, { kind, since, isSelected, present, ...concealing(caller) }, { request, reply });
   }
   return listObjects<Item>(deps.store, {
     kind,
@@ -187,12 +209,17 @@ async function listOrWatch<Item extends StoredObject, Create extends Manifest, A
   });
 }
 
-/** @throws {ApiError} NotFound */
-export async function getObject<Item extends StoredObject>(store: Store, kind: Item['kind'], name: string): Promise<Item> {
+/** @throws {ApiError} NotFound; Forbidden, NotAssigned where it is not for `caller` to see */
+export async function getObject<Item extends StoredObject>(
+  store: Store,
+  { kind, name, caller }: { readonly kind: Item['kind']; readonly name: string; readonly caller: Caller },
+): Promise<Item> {
+  checkNameInScope(caller, 'read', { kind, name });
   const object = await store.get<Item>(kind, name);
   if (object === undefined) {
     throw notFound(kind.toLowerCase(), name);
   }
+  checkScope(caller, 'read', object);
   return object;
 }
 

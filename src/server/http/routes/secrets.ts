@@ -5,6 +5,10 @@ import { ApiError } from '../../../api/errors.ts';
 import { decodeSecretApply, decodeSecretManifest } from '../../../api/manifest.ts';
 import { Closed } from '../../../api/meta.ts';
 import { SecretApply, SecretManifest, SecretSchema } from '../../../api/secret.ts';
+import { createAdmit } from '../../auth/admission.ts';
+import { describeCaller, type Caller } from '../../auth/caller.ts';
+import { judge } from '../../auth/rules.ts';
+import { checkName } from '../../auth/scope.ts';
 import type { SecretService } from '../../secrets/secret-service.ts';
 import type { SecretUsers } from '../../secrets/secret-users.ts';
 import { compareSecret, presentSecret, SECRET_KIND, type StoredSecret } from '../../secrets/stored-secret.ts';
@@ -33,17 +37,24 @@ export function secretRoutes(deps: SecretRoutesDeps): readonly Route[] {
     path: one,
     summary: 'Read a secret: keys, sizes and fingerprints; its values only where they are asked for',
     tag,
+    access: { verb: 'read', resource: 'secrets' },
     query: ReadQuery,
     answers: { 200: { description: 'It', schema: SecretSchema }, 404: notFound },
-    handle: async ({ params, query, request, reply }) => {
+    handle: async ({ params, query, caller, request, reply }) => {
       const name = nameOf(params);
+      checkReveal(query.reveal === true, caller, name);
+      const stored = await getObject<StoredSecret>(deps.store, { kind: SECRET_KIND, name, caller });
       if (query.reveal !== true) {
-        return presentSecret(await getObject<StoredSecret>(deps.store, SECRET_KIND, name));
+        return presentSecret(stored);
       }
       const secret = await secrets.reveal(name);
-      log.info({ component: 'http', secret: name, requestId: request.id, remoteAddress: request.ip }, 'secret revealed');
-      // as long as nobody is asked for credentials; with roles this is the right of an admin
-      warn(reply, 'the values are shown as this server asks nobody for credentials: everyone who reaches it can read them');
+      log.info(
+        { component: 'http', secret: name, requestId: request.id, remoteAddress: request.ip, caller: describeCaller(caller) },
+        'secret revealed',
+      );
+      if (caller.kind === 'Everyone') {
+        warn(reply, 'the values are shown as this server asks nobody for credentials: everyone who reaches it can read them');
+      }
       return secret;
     },
   });
@@ -65,10 +76,12 @@ export function secretRoutes(deps: SecretRoutesDeps): readonly Route[] {
       path: one,
       summary: 'Delete a secret; what runs with its values runs on, and a Warning names the projects that use it',
       tag,
+      access: { verb: 'delete', resource: 'secrets' },
       answers: { 200: { description: 'Deleted; its last state, without values', schema: SecretSchema }, 404: notFound },
-      handle: async ({ params, reply }) => {
+      handle: async ({ params, caller, reply }) => {
         const name = nameOf(params);
-        const deleted = presentSecret(await secrets.delete(name));
+        checkName(caller, 'delete', { kind: SECRET_KIND, name });
+        const deleted = presentSecret(await secrets.delete(name, createAdmit(caller, deps.store)));
         warnOfUsers(secretUsers.usersOf(name), reply);
         return deleted;
       },
@@ -78,18 +91,30 @@ export function secretRoutes(deps: SecretRoutesDeps): readonly Route[] {
       path: '/api/v1/nodes/{name}/secrets/{secret}',
       summary: 'Read a secret with its values, for a node that runs a project which uses it',
       tag: 'agents',
+      access: { verb: 'reveal', resource: 'secrets', nodes: 'self' },
       answers: {
         200: { description: 'It, with data', schema: SecretSchema },
         403: { description: 'No project on the node uses it' },
         404: notFound,
       },
-      handle: async ({ params }) => {
+      handle: async ({ params, caller }) => {
         const secret = params['secret'] ?? '';
         checkUse(secretUsers, secret, nameOf(params));
+        if (caller.kind !== 'Node') {
+          await getObject<StoredSecret>(deps.store, { kind: SECRET_KIND, name: secret, caller });
+        }
         return secrets.reveal(secret);
       },
     }),
   ];
+}
+
+/** Before anything tells whether there is such a Secret. @throws {ApiError} Forbidden */
+function checkReveal(isAsked: boolean, caller: Caller, name: string): void {
+  const refusal = isAsked ? judge(caller, { verb: 'reveal', resource: 'secrets' }) : undefined;
+  if (refusal !== undefined) {
+    throw new ApiError(refusal.reason, `Cannot show the values of secret ${JSON.stringify(name)} as ${refusal.why}`);
+  }
 }
 
 /** Before anything tells whether there is such a Secret. @throws {ApiError} Forbidden */

@@ -50,6 +50,7 @@ export function throughputRoutes(deps: ThroughputDeps): readonly Route[] {
     defineRoute({
       method: 'GET',
       path: THROUGHPUT_PATH,
+      access: { verb: 'report', resource: 'throughput', nodes: 'any' },
       summary: 'Download so many bytes of noise, to measure the line',
       tag,
       query: ThroughputQuery,
@@ -66,6 +67,7 @@ export function throughputRoutes(deps: ThroughputDeps): readonly Route[] {
     defineRoute({
       method: 'POST',
       path: THROUGHPUT_PATH,
+      access: { verb: 'report', resource: 'throughput', nodes: 'any' },
       summary: `Upload at most ${MAX_THROUGHPUT_BYTES} bytes that are thrown away, to measure the line`,
       tag,
       bodies: { [BINARY]: Type.String() },
@@ -95,6 +97,7 @@ export function registerThroughput(app: FastifyInstance, routes: readonly Route[
       scope.route({
         method: route.method as HTTPMethods,
         url: route.path,
+        config: { access: route.access },
         onRequest: (request, _reply, next) => {
           checkMediaType(Object.keys(route.bodies ?? {}), request);
           next();

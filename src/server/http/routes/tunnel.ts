@@ -41,6 +41,7 @@ export function tunnelRoutes({ registry, credentials, tunnels, links, clock, sto
       path: `/api/v1/nodes/{name}/${TUNNEL_PATH}`,
       summary: 'An agent opens its tunnel: a WebSocket with HTTP/2 in it, the agent being the server',
       tag: 'agents',
+      access: { verb: 'report', resource: 'nodes', nodes: 'self' },
       answers: {
         101: { description: 'Open' },
         401: { description: 'That is not the credential of the last registration: register again' },
@@ -73,6 +74,7 @@ export function tunnelRoutes({ registry, credentials, tunnels, links, clock, sto
       path: '/api/v1/nodes/{name}/link',
       summary: 'How the server reaches the agent of a node now, and how far away that is',
       tag: 'nodes',
+      access: { verb: 'read', resource: 'nodes' },
       answers: { 200: { description: 'The path taken', schema: LinkSchema }, 404: { description: 'There is none of that name' } },
       handle: async ({ params }) => {
         using deadline = withDeadline(clock, MEASURE_MS, stopSignal);

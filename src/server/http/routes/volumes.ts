@@ -5,6 +5,7 @@ import { API_VERSION, Closed } from '../../../api/meta.ts';
 import { createReportDecoder } from '../../../api/report.ts';
 import { isBeingDeleted } from '../../../api/volume-rules.ts';
 import { DeletionGrant, DeletionUpdate, VolumeReport, VolumeSchema, type VolumeObject } from '../../../api/volume.ts';
+import { checkNodeRef, checkScope, concealing, scopeFilter, type LabelsOf, type Seen } from '../../auth/scope.ts';
 import type { Store } from '../../../store/store.ts';
 import type { VolumeService } from '../../volumes/volume-service.ts';
 import { listObjects } from '../list.ts';
@@ -34,6 +35,7 @@ const VolumeListSchema = Closed({
 export interface VolumeRoutesDeps extends WatchDeps {
   readonly store: Store;
   readonly volumes: VolumeService;
+  readonly labelsOf: LabelsOf;
 }
 
 const reportDecoder = createReportDecoder(VolumeReport);
@@ -50,6 +52,7 @@ export function volumeRoutes(deps: VolumeRoutesDeps): readonly Route[] {
       path: '/api/v1/volumes',
       summary: "List the volumes of the cluster's nodes, also those of Projects that are gone, or watch them",
       tag,
+      access: { verb: 'read', resource: 'volumes', nodes: 'own' },
       query: VolumesQuery,
       answers: {
         200: { description: 'The list, or with watch a stream of changes', schema: VolumeListSchema },
@@ -62,21 +65,30 @@ export function volumeRoutes(deps: VolumeRoutesDeps): readonly Route[] {
       path: ONE,
       summary: 'Read a volume',
       tag,
+      access: { verb: 'read', resource: 'volumes', nodes: 'self' },
       answers: { 200: { description: 'It', schema: VolumeSchema }, 404: NONE },
-      handle: async ({ params }) => volumes.present(await volumes.get(nodeOf(params), volumeOf(params))),
+      handle: async ({ params, caller }) => {
+        const volume = await volumes.get(nodeOf(params), volumeOf(params));
+        checkScope(caller, 'read the volumes of', ownerOf(volume, deps.labelsOf));
+        return volumes.present(volume);
+      },
     }),
     defineRoute({
       method: 'DELETE',
       path: ONE,
       summary: 'Ask for the deletion of a volume and all its data; its agent removes it, and then the record goes',
       tag,
+      access: { verb: 'delete', resource: 'volumes' },
       answers: {
         202: { description: 'Asked for; status.deletion tells how it stands', schema: VolumeSchema },
         404: NONE,
         409: { description: 'A Project uses it, or its node is NotReady' },
       },
-      handle: async ({ params, reply }) =>
-        reply.code(202).send(volumes.present(await volumes.requestDeletion(nodeOf(params), volumeOf(params)))),
+      handle: async ({ params, caller, reply }) => {
+        const volume = await volumes.get(nodeOf(params), volumeOf(params));
+        checkScope(caller, 'delete the volumes of', ownerOf(volume, deps.labelsOf));
+        return reply.code(202).send(volumes.present(await volumes.requestDeletion(nodeOf(params), volumeOf(params))));
+      },
     }),
     ...agentRoutes(deps),
   ];
@@ -89,6 +101,7 @@ function agentRoutes({ volumes }: VolumeRoutesDeps): readonly Route[] {
       path: '/api/v1/nodes/{node}/volumes',
       summary: 'An agent tells which volumes there are on its node; when that changes',
       tag: 'agents',
+      access: { verb: 'report', resource: 'nodes', nodes: 'self' },
       bodies: { 'application/json': VolumeReport },
       answers: { 204: { description: 'Taken in' }, 410: { description: 'There is no such node' } },
       handle: async ({ params, body, reply }) => {
@@ -101,6 +114,7 @@ function agentRoutes({ volumes }: VolumeRoutesDeps): readonly Route[] {
       path: `${ONE}/deletion`,
       summary: 'An agent is about to delete a volume, or tells how that ended',
       tag: 'agents',
+      access: { verb: 'report', resource: 'nodes', nodes: 'self' },
       bodies: { 'application/json': DeletionUpdate },
       answers: {
         200: { description: 'It may begin', schema: DeletionGrant },
@@ -117,15 +131,18 @@ function agentRoutes({ volumes }: VolumeRoutesDeps): readonly Route[] {
   ];
 }
 
-function listOrWatch(deps: VolumeRoutesDeps, { query, request, reply }: RouteInput<VolumesQuery>): Promise<unknown> {
+function listOrWatch(deps: VolumeRoutesDeps, { query, caller, request, reply }: RouteInput<VolumesQuery>): Promise<unknown> {
+  checkNodeRef(query.nodeRef, caller, 'volumes');
+  const isTheirs = scopeFilter(caller);
   const isSelected = (volume: VolumeObject): boolean =>
     (query.nodeRef === undefined || volume.status.node === query.nodeRef) &&
     (query.project === undefined || volume.status.project === query.project) &&
-    (query.deleting === undefined || isBeingDeleted(volume) === query.deleting);
+    (query.deleting === undefined || isBeingDeleted(volume) === query.deleting) &&
+    isTheirs(ownerOf(volume, deps.labelsOf));
   const present = (volume: VolumeObject): VolumeObject => deps.volumes.present(volume);
   if (query.watch === true && request.method !== 'HEAD') {
     const since = query.resourceVersion === undefined ? undefined : Number(query.resourceVersion);
-    return sendWatch<VolumeObject>(deps, { kind: 'Volume', since, isSelected, present }, { request, reply });
+    return sendWatch<VolumeObject>(deps, { kind: 'Volume', since, isSelected, present, ...concealing(caller) }, { request, reply });
   }
   return listObjects<VolumeObject>(deps.store, {
     kind: 'Volume',
@@ -134,6 +151,12 @@ function listOrWatch(deps: VolumeRoutesDeps, { query, request, reply }: RouteInp
     ...(query.limit !== undefined && { limit: query.limit }),
     ...(query.continue !== undefined && { continue: query.continue }),
   });
+}
+
+/** Whose it is: the Project that it was made for, on the node where it is; whoever may see that may see it. */
+function ownerOf({ status }: VolumeObject, labelsOf: LabelsOf): Seen {
+  const labels = labelsOf('Project', status.project) ?? {};
+  return { kind: 'Project', metadata: { name: status.project, labels }, status: { nodeRef: status.node } };
 }
 
 function nodeOf(params: Readonly<Record<string, string>>): string {

@@ -1,0 +1,145 @@
+/**
+ * Credentials: who a bearer token is.
+ *
+ * Owns     id -> what is kept of it, from the mirrors of Tokens and NodeCredentials; in memory. Whoever keeps a stream open by one is
+ *          told when it is gone.
+ * Never    keeps or logs a secret. A heartbeat costs one small hash.
+ * Callers  http/guard.ts; watch-response.ts through `hold`.
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { Mirror } from '../../store/mirror.ts';
+import type { Store } from '../../store/store.ts';
+import { toLimit, type Caller } from './caller.ts';
+import { NODE_CREDENTIAL_KIND, TOKEN_KIND, type NodeCredential, type StoredToken } from './stored-credentials.ts';
+import { isSecretOf, parseCredential, TOKEN_LETTER, type Credential } from './token-format.ts';
+
+export interface Known {
+  readonly caller: Caller;
+  readonly hash: Buffer;
+  readonly expiresAtMs: number;
+}
+
+export type Recognition =
+  | { readonly kind: 'known'; readonly caller: Caller }
+  /** `id` undefined: it does not even look like one */
+  | { readonly kind: 'unknown'; readonly id: string | undefined }
+  | { readonly kind: 'expired'; readonly id: string; readonly expiredAt: string };
+
+export interface CredentialsDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** not yet running */
+  readonly tokens: Mirror<StoredToken>;
+  readonly nodeCredentials: Mirror<NodeCredential>;
+}
+
+export class Credentials implements Disposable {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #known = new Map<string, Known>();
+  // id -> those who have a stream open by it
+  readonly #holders = new Map<string, Set<() => void>>();
+  readonly #unsubscribe: readonly (() => void)[];
+
+  constructor({ store, clock, tokens, nodeCredentials }: CredentialsDeps) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#unsubscribe = [
+      tokens.onChange(({ type, object }) => this.#take(object.metadata.name, type === 'DELETED' ? undefined : toKnown(object))),
+      nodeCredentials.onChange(({ type, object }) => this.#take(object.metadata.name, type === 'DELETED' ? undefined : toKnown(object))),
+    ];
+  }
+
+  /** By what this server knows already; "unknown" may be another server's news. */
+  recognise(text: string): Recognition {
+    const credential = parseCredential(text);
+    return credential === undefined ? { kind: 'unknown', id: undefined } : this.#check(credential, this.#known.get(credential.id));
+  }
+
+  /** By what is stored. */
+  async lookUp(text: string): Promise<Recognition> {
+    const credential = parseCredential(text);
+    if (credential === undefined) {
+      return { kind: 'unknown', id: undefined };
+    }
+    const kind = credential.id.startsWith(TOKEN_LETTER) ? TOKEN_KIND : NODE_CREDENTIAL_KIND;
+    const stored = await this.#store.get<StoredToken | NodeCredential>(kind, credential.id);
+    return this.#check(credential, stored === undefined ? undefined : toKnown(stored));
+  }
+
+  /** Calls `end` once when the credential is revoked or runs out. @returns what gives it up */
+  hold(caller: Caller, end: () => void): () => void {
+    if (!('shown' in caller)) {
+      return () => undefined;
+    }
+    const { id, expiresAtMs } = caller.shown;
+    const holders = this.#holders.get(id) ?? new Set();
+    const timer = new AbortController();
+    const release = (): void => {
+      timer.abort();
+      holders.delete(told);
+      if (holders.size === 0 && this.#holders.get(id) === holders) {
+        this.#holders.delete(id);
+      }
+    };
+    const told = (): void => {
+      release();
+      end();
+    };
+    holders.add(told);
+    this.#holders.set(id, holders);
+    if (Number.isFinite(expiresAtMs)) {
+      void this.#waitUntil(expiresAtMs, timer.signal).then(told, () => undefined); // rejects only when it was given up
+    }
+    return release;
+  }
+
+  /** How many streams are open by credentials. */
+  get held(): number {
+    return this.#holders.values().reduce((sum, holders) => sum + holders.size, 0);
+  }
+
+  [Symbol.dispose](): void {
+    this.#unsubscribe.forEach((unsubscribe) => unsubscribe());
+  }
+
+  async #waitUntil(atMs: number, signal: AbortSignal): Promise<void> {
+    for (let leftMs = atMs - this.#clock.wallMs(); leftMs > 0; leftMs = atMs - this.#clock.wallMs()) {
+      await this.#clock.sleep(leftMs, signal);
+    }
+  }
+
+  #check({ id, secret }: Credential, known: Known | undefined): Recognition {
+    if (!isSecretOf(secret, known?.hash) || known === undefined) {
+      return { kind: 'unknown', id };
+    }
+    if (known.expiresAtMs <= this.#clock.wallMs()) {
+      return { kind: 'expired', id, expiredAt: new Date(known.expiresAtMs).toISOString() };
+    }
+    return { kind: 'known', caller: known.caller };
+  }
+
+  #take(id: string, known: Known | undefined): void {
+    if (known === undefined) {
+      this.#known.delete(id);
+      this.#holders.get(id)?.forEach((told) => told());
+    } else {
+      this.#known.set(id, known);
+    }
+  }
+}
+
+function toKnown(stored: StoredToken | NodeCredential): Known {
+  const id = stored.metadata.name;
+  const expiresAt = stored.kind === 'Token' ? stored.spec.expiresAt : stored.expiresAt;
+  const shown = { id, expiresAtMs: expiresAt === undefined ? Infinity : Date.parse(expiresAt) };
+  return { caller: toCaller(stored, shown), hash: Buffer.from(stored.hash, 'hex'), expiresAtMs: shown.expiresAtMs };
+}
+
+function toCaller(stored: StoredToken | NodeCredential, shown: { readonly id: string; readonly expiresAtMs: number }): Caller {
+  if (stored.kind !== 'Token') {
+    return { kind: 'Node', node: stored.node, shown };
+  }
+  const { role, user = 'unknown', rights = [], limit, node } = stored.spec;
+  return role === 'node' ? { kind: 'Joining', node, shown } : { kind: 'Person', user, role, rights, limit: limit && toLimit(limit), shown };
+}

@@ -1,0 +1,39 @@
+/** What is stored of credentials: kinds of their own, which users see as Tokens or not at all. Hashes and public keys, never secrets. */
+import { API_VERSION, type ObjectMeta } from '../../api/meta.ts';
+import type { TokenObject } from '../../api/token.ts';
+import type { Draft, StoredObject } from '../../store/store.ts';
+
+export const TOKEN_KIND = 'Token';
+export const NODE_CREDENTIAL_KIND = 'NodeCredential';
+
+/** `metadata.name` is the id. */
+export interface StoredToken extends TokenObject {
+  /** SHA-256 of the secret, hex */
+  readonly hash: string;
+}
+
+/** `metadata.name` is the id. */
+export interface NodeCredential extends StoredObject {
+  readonly kind: typeof NODE_CREDENTIAL_KIND;
+  readonly node: string;
+  readonly hash: string;
+  readonly expiresAt: string;
+}
+
+export function newMeta(name: string, uid: string, now: string): Omit<ObjectMeta, 'resourceVersion'> {
+  return { name, labels: {}, annotations: {}, uid, generation: 1, createdAt: now, updatedAt: now };
+}
+
+/** An object of one of the kinds above that is to be created. */
+export function newStored<Item extends StoredObject>(
+  kind: Item['kind'],
+  metadata: Omit<ObjectMeta, 'resourceVersion'>,
+  fields: Omit<Item, keyof StoredObject>,
+): Draft<Item> {
+  return { apiVersion: API_VERSION, kind, metadata, ...fields } as unknown as Draft<Item>; // Item is StoredObject and `fields`
+}
+
+/** A token as admins see it. */
+export function presentToken({ hash: _hash, ...token }: StoredToken): TokenObject {
+  return token;
+}
