@@ -1,10 +1,11 @@
 /**
- * Assignment file: the Projects last assigned to this node, so that they are kept up while the server is away.
+ * Assignment file: the Projects last assigned to this node, so that they are kept up while the server is away; and which version of each
+ * was good last, so that one can go back to it.
  *
  * Owns     DATA_DIR/assignments.json and its latest content in memory. A file that cannot be read is set aside and counts as unknown:
  *          then nothing is cleared away until the server answers.
  * Never    blocks who changes it: a loop writes, and only when something that matters changed (steady state writes nothing).
- * Callers  session/assignment-watcher.ts changes it; main.ts reads it at start.
+ * Callers  session/assignment-watcher.ts changes it; main.ts reads it at start; the reconciler keeps its rollouts here.
  */
 import { isLeaving } from '../api/leaving.ts';
 import type { ProjectObject } from '../api/project.ts';
@@ -14,6 +15,7 @@ import type { Disk } from '../base/disk.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { Wakeup } from '../base/wakeup.ts';
+import type { RolloutRecord, RolloutStore } from './reconcile/rollout.ts';
 import { Outage } from './session/outage.ts';
 
 export interface AssignmentFileOptions {
@@ -30,6 +32,8 @@ interface Content {
   readonly clusterId: string;
   readonly node: string;
   readonly projects: readonly ProjectObject[];
+  /** Project's uid -> its versions; absent in files of older agents */
+  readonly rollouts?: Readonly<Record<string, RolloutRecord>>;
 }
 
 export class AssignmentFile {
@@ -38,6 +42,8 @@ export class AssignmentFile {
   #clusterId: string | undefined;
   /** project name -> the Project, slimmed to what supervision needs */
   #projects = new Map<string, ProjectObject>();
+  /** Project's uid -> its versions */
+  readonly #rollouts = new Map<string, RolloutRecord>();
   /** content that matters, as on disk; undefined: unknown */
   #written: string | undefined;
 
@@ -53,14 +59,27 @@ export class AssignmentFile {
     }
     this.#clusterId = clusterId;
     this.#projects = new Map(content.projects.map((project) => [project.metadata.name, project]));
+    Object.entries(content.rollouts ?? {}).forEach(([uid, record]) => this.#rollouts.set(uid, record));
     this.#written = this.#fingerprint();
     return content.projects;
+  }
+
+  /** Which version of each Project was good last, and which was given up; forgotten with the Project. */
+  get rollouts(): RolloutStore {
+    return {
+      find: (uid) => this.#rollouts.get(uid),
+      put: (uid, record) => {
+        this.#rollouts.set(uid, record);
+        this.#wakeup.notify();
+      },
+    };
   }
 
   /** Takes the complete set, as just listed. */
   replaceAll(clusterId: string, projects: readonly ProjectObject[]): void {
     this.#clusterId = clusterId;
     this.#projects = new Map(projects.map((project) => [project.metadata.name, slim(project)]));
+    this.#forgetRollouts();
     this.#wakeup.notify();
   }
 
@@ -88,6 +107,7 @@ export class AssignmentFile {
   delete(project: string, uid: string): void {
     if (this.#projects.get(project)?.metadata.uid === uid) {
       this.#projects.delete(project);
+      this.#forgetRollouts();
       this.#wakeup.notify();
     }
   }
@@ -126,6 +146,7 @@ export class AssignmentFile {
       clusterId: this.#clusterId,
       node: this.#options.nodeName,
       projects: [...this.#projects.values()],
+      rollouts: Object.fromEntries(this.#rollouts),
     };
     await this.#options.disk.writeText(this.#options.path, `${JSON.stringify(content)}\n`);
     this.#written = fingerprint;
@@ -139,11 +160,19 @@ export class AssignmentFile {
       metadata.deletedAt,
       metadata.labels,
       status.assignment,
+      status.restarts,
       status.secrets, // their fingerprints are part of what a container is; values are never here
       isLeaving({ status }), // or a restart without the server would bring it up again after its stop was confirmed
       spec,
     ]);
-    return JSON.stringify([this.#clusterId, projects]);
+    return JSON.stringify([this.#clusterId, projects, [...this.#rollouts]]);
+  }
+
+  #forgetRollouts(): void {
+    const uids = new Set([...this.#projects.values()].map(({ metadata }) => metadata.uid));
+    for (const uid of [...this.#rollouts.keys()].filter((known) => !uids.has(known))) {
+      this.#rollouts.delete(uid);
+    }
   }
 
   async #readContent(): Promise<Content | undefined> {

@@ -198,6 +198,17 @@ export const UsedSecret = Closed({
 });
 export type UsedSecret = Readonly<Static<typeof UsedSecret>>;
 
+/** A service that was asked to be restarted: its container is replaced by a new one. */
+export const ServiceRestart = Closed({ service: Text(DNS_LABEL), at: Timestamp });
+export type ServiceRestart = Readonly<Static<typeof ServiceRestart>>;
+
+/** How the current generation came about. */
+export const ProjectChange = Closed({
+  at: Timestamp,
+  cause: Type.String({ description: 'Such as: apply; undo to revision 3; restart web' }),
+});
+export type ProjectChange = Readonly<Static<typeof ProjectChange>>;
+
 /** What the agent of a fenced Project may go by while it hears nothing; without `after` nobody can tell. */
 export const FenceStatus = Closed({ after: Type.Optional(Text(DURATION, 'The longest onNodeLost.after that it may know of')) });
 export type FenceStatus = Readonly<Static<typeof FenceStatus>>;
@@ -218,6 +229,12 @@ export interface ProjectStatus {
   readonly move?: ProjectMove;
   /** the Secrets that spec uses, by name: agents replace a container when a fingerprint that concerns it changes */
   readonly secrets?: readonly UsedSecret[];
+  /** the newest generation all of whose services got ready; it goes on running while a later one is brought up, or was rolled back to it */
+  readonly goodGeneration?: number;
+  /** the latest of each service that was asked to be restarted */
+  readonly restarts?: readonly ServiceRestart[];
+  /** of the current generation; without: as it was created */
+  readonly change?: ProjectChange;
   /** while it is fenced and has a node: the server gives it away only when this is over */
   readonly fence?: FenceStatus;
 }
@@ -246,6 +263,9 @@ export const ProjectSchema = Closed({
     message: Type.Optional(Type.String()),
     move: Type.Optional(ProjectMove),
     secrets: Type.Optional(Type.Array(UsedSecret)),
+    goodGeneration: Type.Optional(Type.Integer({ minimum: 1, description: 'The newest generation all of whose services got ready' })),
+    restarts: Type.Optional(Type.Array(ServiceRestart)),
+    change: Type.Optional(ProjectChange),
     fence: Type.Optional(FenceStatus),
   }),
 });
@@ -262,6 +282,8 @@ export const StatusReport = Closed({
   /** the Project's uid, so that a report for one deleted and made anew under its name is refused */
   uid: Type.Optional(Type.String({ maxLength: 64 })),
   observedGeneration: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** the newest generation that this agent has seen all services of ready */
+  goodGeneration: Type.Optional(Type.Integer({ minimum: 0 })),
   services: Type.Optional(Type.Array(ServiceStatus, { maxItems: 128 })),
 });
 export type StatusReport = Readonly<Static<typeof StatusReport>>;

@@ -311,6 +311,30 @@ function suite(start: () => Promise<Target>): void {
     assert.equal(await engine.inspectNetwork(name, signal), undefined);
   });
 
+  it('a running container is taken off its network and put back with its address and other names, and is renamed', async () => {
+    const name = `cara_contract-${run}-b`;
+    const octet = Number.parseInt(run.slice(2, 4), 16);
+    const network = await engine.createNetwork(name, { labels, subnet: `10.200.${octet}.0/26` }, signal);
+    const address = `10.200.${octet}.60`;
+    const id = await create({ ...target.sleeps, labels, network: { name, aliases: [], address } });
+    await engine.startContainer(id, signal);
+    await engine.disconnectNetwork(network, id, signal);
+    assert.deepEqual((await engine.inspectContainer(id, signal))?.networks, {});
+    await engine.connectNetwork(network, { containerId: id, aliases: ['web'], address }, signal);
+    const endpoint = (await engine.inspectContainer(id, signal))?.networks[name];
+    assert.deepEqual([endpoint?.ipAddress, endpoint?.fixedAddress, endpoint?.aliases.includes('web')], [address, address, true]);
+    await rejects(engine.connectNetwork(network, { containerId: id, aliases: [] }, signal), 'Conflict');
+
+    const [other, free] = [nextName(), nextName()];
+    await engine.createContainer(other, { ...target.sleeps, labels }, signal);
+    await rejects(engine.renameContainer(id, other, signal), 'NameConflict');
+    await engine.renameContainer(id, free, signal);
+    assert.equal((await engine.inspectContainer(free, signal))?.id, id);
+    await engine.removeContainer(id, { force: true, removeAnonymousVolumes: true }, signal);
+    await engine.disconnectNetwork(network, id, signal);
+    await engine.removeNetwork(network, signal);
+  });
+
   it('startContainer() fails with NotFound when its network is gone', async () => {
     const id = await create({ ...target.sleeps, labels, network: { name: `cara_gone-${run}`, aliases: [] } });
     await rejects(engine.startContainer(id, signal), 'NotFound');

@@ -5,6 +5,7 @@ import {
   type CreateBody,
   type FakeContainer,
   type FakeDockerState,
+  type FakeEndpoint,
   type FakeEvent,
   type FakeNetwork,
 } from './fake-docker-state.ts';
@@ -36,6 +37,7 @@ const ROUTES: readonly (readonly [method: string, path: RegExp, handler: Handler
   ['POST', /^\/containers\/([^/]+)\/stop$/u, (state, _request, id) => ({ status: state.stopContainer(id) ? 204 : 304 })],
   ['POST', /^\/containers\/([^/]+)\/restart$/u, (state, _request, id) => done(state.restartContainer(id))],
   ['POST', /^\/containers\/([^/]+)\/kill$/u, (state, _request, id) => done(state.killContainer(id))],
+  ['POST', /^\/containers\/([^/]+)\/rename$/u, (state, { query }, id) => done(state.renameContainer(id, query.get('name') ?? ''))],
   ['DELETE', /^\/containers\/([^/]+)$/u, (state, { query }, id) => done(state.removeContainer(id, query.get('force') === 'true'))],
   [
     'GET',
@@ -44,6 +46,8 @@ const ROUTES: readonly (readonly [method: string, path: RegExp, handler: Handler
   ],
   ['POST', /^\/networks\/create$/u, createNetwork],
   ['GET', /^\/networks\/([^/]+)$/u, (state, _request, id) => ok(toNetwork(state, state.getNetwork(id)))],
+  ['POST', /^\/networks\/([^/]+)\/connect$/u, connectNetwork],
+  ['POST', /^\/networks\/([^/]+)\/disconnect$/u, disconnectNetwork],
   ['DELETE', /^\/networks\/([^/]+)$/u, (state, _request, id) => done(state.removeNetwork(id))],
   [
     'GET',
@@ -109,6 +113,17 @@ function listContainers(state: FakeDockerState, request: FakeRequest): FakeAnswe
     Created: Math.floor(createdAtMs / 1000),
   }));
   return ok(summaries.toReversed()); // newest first
+}
+
+function connectNetwork(state: FakeDockerState, { body }: FakeRequest, reference: string): FakeAnswer {
+  const { Container, EndpointConfig = {} } = body as { readonly Container: string; readonly EndpointConfig?: FakeEndpoint };
+  state.connectNetwork(reference, state.getContainer(Container), EndpointConfig);
+  return { status: 200 };
+}
+
+function disconnectNetwork(state: FakeDockerState, { body }: FakeRequest, reference: string): FakeAnswer {
+  state.disconnectNetwork(reference, state.getContainer((body as { readonly Container: string }).Container));
+  return { status: 200 };
 }
 
 function createNetwork(state: FakeDockerState, { body }: FakeRequest): FakeAnswer {
@@ -271,11 +286,12 @@ function toContainer(state: FakeDockerState, container: FakeContainer): object {
       Ports: Object.fromEntries(
         Object.entries(container.ports).map(([key, ports]) => [key, ports.map((port) => ({ HostIp: '0.0.0.0', HostPort: port }))]),
       ),
-      Networks: {
+      Networks: container.endpoint && {
         [network?.name ?? mode]: {
           NetworkID: network?.id ?? '',
-          IPAddress: container.status === 'running' ? state.containerAddress : '',
-          Aliases: body.NetworkingConfig?.EndpointsConfig?.[mode]?.Aliases ?? null,
+          IPAddress: container.status === 'running' ? (container.endpoint.IPAMConfig?.IPv4Address ?? state.containerAddress) : '',
+          IPAMConfig: container.endpoint.IPAMConfig ?? null,
+          Aliases: container.endpoint.Aliases ?? null,
         },
       },
     },

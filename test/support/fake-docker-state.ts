@@ -38,12 +38,20 @@ export interface CreateBody {
     readonly PortBindings?: Readonly<Record<string, readonly PortBinding[]>>;
     readonly Mounts?: readonly { Type: string; Source?: string; Target: string; ReadOnly?: boolean }[];
   };
-  readonly NetworkingConfig?: { readonly EndpointsConfig?: Readonly<Record<string, { readonly Aliases?: readonly string[] }>> };
+  readonly NetworkingConfig?: { readonly EndpointsConfig?: Readonly<Record<string, FakeEndpoint>> };
+}
+
+/** How a container sits on a network. */
+export interface FakeEndpoint {
+  readonly Aliases?: readonly string[] | null;
+  readonly IPAMConfig?: { readonly IPv4Address?: string } | null;
 }
 
 export interface FakeContainer {
   readonly id: string;
-  readonly name: string;
+  name: string;
+  /** of its one network; undefined: it was taken off it */
+  endpoint: FakeEndpoint | undefined;
   readonly createdAtMs: number;
   readonly imageId: string;
   readonly body: CreateBody;
@@ -156,6 +164,7 @@ export class FakeDockerState {
     const container: FakeContainer = {
       id: newId(),
       name,
+      endpoint: body.NetworkingConfig?.EndpointsConfig?.[body.HostConfig?.NetworkMode ?? ''] ?? {},
       createdAtMs: Date.now(),
       imageId: image.id,
       body,
@@ -271,6 +280,15 @@ export class FakeDockerState {
     this.#emitContainer(container, 'destroy');
   }
 
+  renameContainer(reference: string, name: string): void {
+    const container = this.getContainer(reference);
+    if ([...this.containers.values()].some((other) => other.name === name)) {
+      throw new Refusal(409, `Conflict. The container name "/${name}" is already in use by container "${newId()}".`);
+    }
+    container.name = name;
+    this.#emitContainer(container, 'rename');
+  }
+
   setHealth(reference: string, health: 'starting' | 'healthy' | 'unhealthy'): void {
     const container = this.getContainer(reference);
     container.health = health;
@@ -316,9 +334,25 @@ export class FakeDockerState {
     this.emit('network', 'destroy', { ID: network.id, Attributes: { name: network.name, type: 'bridge' } });
   }
 
+  connectNetwork(reference: string, container: FakeContainer, endpoint: FakeEndpoint): void {
+    const network = this.getNetwork(reference);
+    if (container.endpoint !== undefined) {
+      throw new Refusal(403, `endpoint with name ${container.name} already exists in network ${network.name}`);
+    }
+    container.endpoint = endpoint;
+    this.changed();
+  }
+
+  disconnectNetwork(reference: string, container: FakeContainer): void {
+    this.getNetwork(reference);
+    container.endpoint = undefined;
+    this.changed();
+  }
+
   /** The running containers on a network. */
   attached(network: FakeNetwork): readonly FakeContainer[] {
-    const isOn = ({ body }: FakeContainer): boolean => [network.name, network.id].includes(body.HostConfig?.NetworkMode ?? '');
+    const isOn = ({ body, endpoint }: FakeContainer): boolean =>
+      endpoint !== undefined && [network.name, network.id].includes(body.HostConfig?.NetworkMode ?? '');
     return [...this.containers.values()].filter((container) => container.status === 'running' && isOn(container));
   }
 

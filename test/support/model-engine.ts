@@ -13,6 +13,7 @@ import type {
   EngineEvent,
   ImageDetail,
   Labels,
+  LogFrame,
   NetworkDetail,
   VolumeSummary,
 } from '../../src/agent/docker/docker-types.ts';
@@ -30,6 +31,8 @@ interface ModelContainer {
   readonly files: Map<string, string>;
   /** of the network it joined at its last start; "" before; undefined once someone took it off that */
   networkId: string | undefined;
+  /** of its network; as its spec says, until it was connected anew */
+  endpoint: { readonly aliases: readonly string[]; readonly address?: string | undefined };
 }
 
 /** Calls that change something. */
@@ -40,6 +43,9 @@ export const CHANGES = [
   'stopContainer',
   'restartContainer',
   'removeContainer',
+  'renameContainer',
+  'connectNetwork',
+  'disconnectNetwork',
   'createNetwork',
   'removeNetwork',
   'createVolume',
@@ -83,6 +89,8 @@ export class ModelEngine {
   readonly health = new Map<string, ContainerHealth>();
   /** It shuts down: takes no new connections, and answers on those that it has. */
   isClosing = false;
+  /** image reference -> lines that its containers write */
+  readonly output = new Map<string, readonly string[]>();
   /** Changes in order, such as `createContainer cara_shop_web`. */
   readonly changes: string[] = [];
   /** Called after each change was made, before its call returns. */
@@ -150,7 +158,16 @@ export class ModelEngine {
 
   /** Puts something there that is not ours, or not made by the reconciler. */
   plantContainer(name: string, spec: ContainerSpec): ModelContainer {
-    const container = { id: this.#newId('c'), name, spec, state: FRESH, restartCount: 0, files: new Map<string, string>(), networkId: '' };
+    const container: ModelContainer = {
+      id: this.#newId('c'),
+      name,
+      spec,
+      state: FRESH,
+      restartCount: 0,
+      files: new Map(),
+      networkId: '',
+      endpoint: spec.network ?? { aliases: [] },
+    };
     this.containers.set(container.id, container);
     return container;
   }
@@ -177,6 +194,7 @@ export class ModelEngine {
 
   #reads(): Pick<
     Engine,
+    | 'containerLogs'
     | 'listContainers'
     | 'inspectContainer'
     | 'listNetworks'
@@ -227,6 +245,11 @@ export class ModelEngine {
         await turn(signal);
         return this.images.get(reference) ?? [...this.images.values()].find(({ id }) => id === reference);
       },
+      containerLogs: async (id, { tail = Infinity }, signal) => {
+        await turn(signal);
+        const lines = this.output.get(this.#get(id).spec.image) ?? [];
+        return toFrames(lines.slice(-tail));
+      },
       listImages: async (signal) => {
         await turn(signal);
         return [...this.images.values()].map(({ id, repoTags, repoDigests }) => ({ id, repoTags, repoDigests, sizeBytes: 1024 }));
@@ -236,9 +259,23 @@ export class ModelEngine {
 
   #containerChanges(): Pick<
     Engine,
-    'createContainer' | 'writeFiles' | 'startContainer' | 'stopContainer' | 'restartContainer' | 'killContainer' | 'removeContainer'
+    | 'createContainer'
+    | 'writeFiles'
+    | 'startContainer'
+    | 'stopContainer'
+    | 'restartContainer'
+    | 'killContainer'
+    | 'removeContainer'
+    | 'renameContainer'
   > {
     return {
+      renameContainer: async (id, name, signal) =>
+        await this.#change('renameContainer', name, signal, () => {
+          if (this.byName(name) !== undefined) {
+            throw refusal('NameConflict', name);
+          }
+          this.#get(id).name = name;
+        }),
       createContainer: async (name, spec, signal) =>
         await this.#change('createContainer', name, signal, () => {
           if (!this.images.has(spec.image)) {
@@ -291,8 +328,33 @@ export class ModelEngine {
     };
   }
 
-  #otherChanges(): Pick<Engine, 'createNetwork' | 'removeNetwork' | 'createVolume' | 'removeVolume' | 'pullImage' | 'removeImage'> {
+  #otherChanges(): Pick<
+    Engine,
+    | 'createNetwork'
+    | 'removeNetwork'
+    | 'connectNetwork'
+    | 'disconnectNetwork'
+    | 'createVolume'
+    | 'removeVolume'
+    | 'pullImage'
+    | 'removeImage'
+  > {
     return {
+      connectNetwork: async (networkId, { containerId, ...endpoint }, signal) =>
+        await this.#change('connectNetwork', this.#get(containerId).name, signal, () => {
+          const container = this.#get(containerId);
+          const isTaken = [...this.containers.values()].some(
+            ({ id, endpoint: { address } }) => id !== containerId && address !== undefined && address === endpoint.address,
+          );
+          if (container.networkId !== undefined || isTaken || !this.networks.has(networkId)) {
+            throw refusal('Conflict', container.name);
+          }
+          Object.assign(container, { networkId, endpoint });
+        }),
+      disconnectNetwork: async (_networkId, containerId, signal) =>
+        await this.#change('disconnectNetwork', this.#find(containerId)?.name ?? containerId, signal, () => {
+          Object.assign(this.#find(containerId) ?? {}, { networkId: undefined });
+        }),
       createNetwork: async (name, { labels, subnet = '172.17.0.0/16' }, signal) =>
         await this.#change('createNetwork', name, signal, () => {
           const taken = [...this.networks.values()];
@@ -344,7 +406,7 @@ export class ModelEngine {
     };
   }
 
-  #unused(): Pick<Engine, 'ping' | 'version' | 'info' | 'containerLogs'> {
+  #unused(): Pick<Engine, 'ping' | 'version' | 'info'> {
     const refuse = async (): Promise<never> => await Promise.reject(refusal('Invalid', 'not part of the model'));
     const ping = async (signal: AbortSignal): Promise<void> => {
       await turn(signal);
@@ -352,7 +414,7 @@ export class ModelEngine {
         throw refusal('EngineUnreachable', 'the engine');
       }
     };
-    return { ping, version: refuse, info: refuse, containerLogs: refuse };
+    return { ping, version: refuse, info: refuse };
   }
 
   async #change<Result>(change: Change, subject: string, signal: AbortSignal, act: () => Result): Promise<Result> {
@@ -419,7 +481,7 @@ export class ModelEngine {
     this.#emit(container, 'die');
   }
 
-  #detail({ id, name, spec, state, restartCount, networkId }: ModelContainer): ContainerDetail {
+  #detail({ id, name, spec, state, restartCount, networkId, endpoint: { aliases, address } }: ModelContainer): ContainerDetail {
     const { network } = spec;
     return {
       id,
@@ -433,7 +495,9 @@ export class ModelEngine {
       ports: state.isRunning ? (spec.ports ?? []) : [],
       mounts: spec.mounts ?? [],
       networks:
-        network === undefined || networkId === undefined ? {} : { [network.name]: { networkId, ipAddress: '', aliases: network.aliases } },
+        network === undefined || networkId === undefined
+          ? {}
+          : { [network.name]: { networkId, ipAddress: state.isRunning ? (address ?? '') : '', fixedAddress: address, aliases } },
       hasTty: false,
     };
   }
@@ -495,6 +559,11 @@ function hasLabels(labels: Labels, wanted: Labels): boolean {
 
 function refusal(reason: EngineReason, subject: string): EngineError {
   return new EngineError(reason, `Cannot go on with ${subject}: the model says ${reason}`);
+}
+
+async function* toFrames(lines: readonly string[]): AsyncGenerator<LogFrame> {
+  await Promise.resolve();
+  yield* lines.map((line): LogFrame => ({ stream: 'stdout', bytes: Buffer.from(`${line}\n`) }));
 }
 
 function overlap(left: string, right: string): boolean {

@@ -125,6 +125,7 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, { cl
         onContainers: (containers) => images.ledger.noteUse(containers),
         onVolumes: (volumes) => volumeReporter.note(volumes),
         fence: trial,
+        rollouts: file.rollouts,
         allowedHostPaths: config.ALLOWED_HOST_PATHS ?? [],
         privileges: { isAllowed: config.ALLOW_PRIVILEGED, node: config.NODE_NAME },
         ...(parts.readRoutes !== undefined && { readRoutes: parts.readRoutes }),

@@ -23,8 +23,13 @@ export function toContainerRequest(spec: ContainerSpec): object {
     Healthcheck: spec.healthCheck && toHealthcheck(spec.healthCheck),
     StopTimeout: spec.stopGraceMs === undefined ? undefined : toWholeSeconds(spec.stopGraceMs),
     HostConfig: toHostConfig(spec),
-    NetworkingConfig: spec.network && { EndpointsConfig: { [spec.network.name]: { Aliases: spec.network.aliases } } },
+    NetworkingConfig: spec.network && { EndpointsConfig: { [spec.network.name]: toEndpoint(spec.network) } },
   };
+}
+
+/** How a container sits on a network. */
+export function toEndpoint({ aliases, address }: { readonly aliases: readonly string[]; readonly address?: string | undefined }): object {
+  return { Aliases: aliases, IPAMConfig: address === undefined ? undefined : { IPv4Address: address } };
 }
 
 /** Seconds as the engine counts grace: whole, and never less than asked for. */

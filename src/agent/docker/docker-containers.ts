@@ -21,6 +21,7 @@ type ContainerCalls = Pick<
   | 'stopContainer'
   | 'restartContainer'
   | 'killContainer'
+  | 'renameContainer'
   | 'removeContainer'
   | 'containerLogs'
 >;
@@ -141,6 +142,14 @@ function createEffects(transport: DockerTransport, inspect: Inspect): ContainerE
       await transport.request(
         // 409: does not run; 404: gone
         { method: 'POST', path: `${pathOf(id)}/kill`, action: `kill container "${id}"`, accept: [404, 409] },
+        signal,
+      );
+    },
+
+    renameContainer: async (id, name, signal) => {
+      const action = `rename container "${id}" to "${name}"`;
+      await transport.request(
+        { method: 'POST', path: `${pathOf(id)}/rename`, query: { name }, action, byStatus: { 409: 'NameConflict' } },
         signal,
       );
     },

@@ -1,10 +1,14 @@
 /** The engine's networks and volumes: what Engine promises of them, over HTTP. */
+import { toEndpoint } from './container-request.ts';
 import { decodeList, decodeNetwork, decodeVolume } from './docker-wire.ts';
 import type { DockerTransport } from './docker-transport.ts';
 import type { Engine } from './engine.ts';
 import { labelTerms, toFilters } from './filters.ts';
 
-type NetworkCalls = Pick<Engine, 'listNetworks' | 'inspectNetwork' | 'createNetwork' | 'removeNetwork'>;
+type NetworkCalls = Pick<
+  Engine,
+  'listNetworks' | 'inspectNetwork' | 'createNetwork' | 'removeNetwork' | 'connectNetwork' | 'disconnectNetwork'
+>;
 
 export function createNetworkCalls(transport: DockerTransport): NetworkCalls {
   return {
@@ -48,6 +52,31 @@ export function createNetworkCalls(transport: DockerTransport): NetworkCalls {
     removeNetwork: async (idOrName, signal) => {
       await transport.request(
         { method: 'DELETE', path: networkPath(idOrName), action: `remove network "${idOrName}"`, accept: [404] },
+        signal,
+      );
+    },
+
+    connectNetwork: async (networkId, { containerId, ...endpoint }, signal) => {
+      await transport.request(
+        {
+          method: 'POST',
+          path: `${networkPath(networkId)}/connect`,
+          body: { Container: containerId, EndpointConfig: toEndpoint(endpoint) },
+          action: `connect container "${containerId}" to network "${networkId}"`,
+        },
+        signal,
+      );
+    },
+
+    disconnectNetwork: async (networkId, containerId, signal) => {
+      await transport.request(
+        {
+          method: 'POST',
+          path: `${networkPath(networkId)}/disconnect`,
+          body: { Container: containerId },
+          action: `disconnect container "${containerId}" from network "${networkId}"`,
+          accept: [404], // network or container is gone
+        },
         signal,
       );
     },

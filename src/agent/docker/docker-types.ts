@@ -83,8 +83,8 @@ export interface ContainerSpec {
   readonly log?: { readonly maxSizeBytes?: number; readonly maxFiles?: number };
   readonly ports?: readonly PublishedPort[];
   readonly mounts?: readonly ContainerMount[];
-  /** The one network the container joins, and the names by which others on it find it. */
-  readonly network?: { readonly name: string; readonly aliases: readonly string[] };
+  /** The one network the container joins, and the names by which others on it find it. `address`: an IPv4 address of its own. */
+  readonly network?: { readonly name: string; readonly aliases: readonly string[]; readonly address?: string };
   readonly healthCheck?: HealthCheckSpec;
   /** The engine's own restarting; left out: `no`. */
   readonly restart?: RestartSpec;
@@ -176,6 +176,8 @@ export interface ContainerNetwork {
   readonly networkId: string;
   /** "" while the container does not run. */
   readonly ipAddress: string;
+  /** The IPv4 address that it was given to keep; undefined where the engine picks one at each start. */
+  readonly fixedAddress?: string | undefined;
   readonly aliases: readonly string[];
 }
 

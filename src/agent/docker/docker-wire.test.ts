@@ -35,7 +35,7 @@ test('decodeContainer() takes a whole answer', () => {
     ],
     NetworkSettings: {
       Ports: { '80/tcp': [{ HostIp: '0.0.0.0', HostPort: '8080' }], '53/udp': [{ HostIp: '::', HostPort: '53' }], '81/tcp': null },
-      Networks: { cara_shop: { NetworkID: 'n1', IPAddress: '172.18.0.2', Aliases: null } },
+      Networks: { cara_shop: { NetworkID: 'n1', IPAddress: '172.18.0.2', IPAMConfig: { IPv4Address: '172.18.0.2' }, Aliases: null } },
     },
   });
   assert.deepEqual(detail, {
@@ -64,7 +64,7 @@ test('decodeContainer() takes a whole answer', () => {
       { type: 'volume', source: 'cara_shop_data', target: '/data', isReadOnly: false },
       { type: 'bind', source: '/srv', target: '/srv', isReadOnly: true },
     ],
-    networks: { cara_shop: { networkId: 'n1', ipAddress: '172.18.0.2', aliases: [] } },
+    networks: { cara_shop: { networkId: 'n1', ipAddress: '172.18.0.2', fixedAddress: '172.18.0.2', aliases: [] } },
     hasTty: true,
   });
 });

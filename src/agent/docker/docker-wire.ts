@@ -39,7 +39,12 @@ type WireHealth = Wire<{
 }>;
 type WirePorts = Readonly<Record<string, readonly Wire<{ HostIp: string; HostPort: string }>[] | null>>;
 type WireMount = Wire<{ Type: string; Name: string; Source: string; Destination: string; RW: boolean }>;
-type WireEndpoint = Wire<{ NetworkID: string; IPAddress: string; Aliases: readonly string[] }>;
+type WireEndpoint = Wire<{
+  NetworkID: string;
+  IPAddress: string;
+  IPAMConfig: Wire<{ IPv4Address: string }> | null;
+  Aliases: readonly string[];
+}>;
 type WireContainer = Wire<{
   Id: string;
   Name: string;
@@ -123,7 +128,12 @@ export function decodeContainer(body: unknown): ContainerDetail {
     networks: Object.fromEntries(
       Object.entries(wire.NetworkSettings?.Networks ?? {}).map(([name, endpoint]) => [
         name,
-        { networkId: endpoint.NetworkID ?? '', ipAddress: endpoint.IPAddress ?? '', aliases: endpoint.Aliases ?? [] },
+        {
+          networkId: endpoint.NetworkID ?? '',
+          ipAddress: endpoint.IPAddress ?? '',
+          ...(endpoint.IPAMConfig?.IPv4Address && { fixedAddress: endpoint.IPAMConfig.IPv4Address }),
+          aliases: endpoint.Aliases ?? [],
+        },
       ]),
     ),
     hasTty: wire.Config?.Tty ?? false,

@@ -62,6 +62,13 @@ export interface CreateNetworkOptions extends LabelFilter {
   readonly subnet?: string;
 }
 
+export interface ConnectNetworkOptions {
+  readonly containerId: string;
+  readonly aliases: readonly string[];
+  /** IPv4, to be kept; left out: the engine picks one at each start. */
+  readonly address?: string | undefined;
+}
+
 export interface PullImageOptions {
   readonly auth?: RegistryAuth;
   /** Called at most a few times a second per layer; must not throw. */
@@ -97,6 +104,8 @@ export interface Engine {
   /** Stops it as `stopContainer` does and starts it again: one call, which the engine brings to its end whoever waits for it. */
   restartContainer(id: string, graceMs: number, signal: AbortSignal): Promise<void>;
   killContainer(id: string, signal: AbortSignal): Promise<void>;
+  /** Also while it runs. @throws {EngineError} NameConflict, NotFound */
+  renameContainer(id: string, name: string, signal: AbortSignal): Promise<void>;
   /** @throws {EngineError} Conflict when it runs and `force` is false */
   removeContainer(id: string, options: RemoveContainerOptions, signal: AbortSignal): Promise<void>;
   /**
@@ -111,6 +120,14 @@ export interface Engine {
   createNetwork(name: string, options: CreateNetworkOptions, signal: AbortSignal): Promise<string>;
   /** @throws {EngineError} Conflict while containers are attached */
   removeNetwork(idOrName: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Puts a container onto a network, whether or not it runs; it must not be on it. Connections that were open when it was taken off live
+   * on where it gets the address it had.
+   * @throws {EngineError} NotFound, Conflict; EngineFault where the address is taken
+   */
+  connectNetwork(networkId: string, options: ConnectNetworkOptions, signal: AbortSignal): Promise<void>;
+  /** Takes a container off a network, whether or not it runs. */
+  disconnectNetwork(networkId: string, containerId: string, signal: AbortSignal): Promise<void>;
 
   listVolumes(filter: LabelFilter, signal: AbortSignal): Promise<readonly VolumeSummary[]>;
   inspectVolume(name: string, signal: AbortSignal): Promise<VolumeSummary | undefined>;

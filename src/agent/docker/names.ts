@@ -53,6 +53,16 @@ export function containerName(project: string, service: string): string {
   return [PREFIX, project, service].join(SEPARATOR);
 }
 
+/** A new version of a service while the one before still has the name. One part more than any name of a service. */
+export function nextContainerName(project: string, service: string): string {
+  return [containerName(project, service), 'next'].join(SEPARATOR);
+}
+
+/** The version before, stopped and kept until the new one is ready. */
+export function previousContainerName(project: string, service: string): string {
+  return [containerName(project, service), 'previous'].join(SEPARATOR);
+}
+
 /**
  * Volumes live in folders of their name, which may have 255 bytes: a longer name keeps its beginning and ends in a
  * digest behind a double separator, which no short name contains.

@@ -81,6 +81,18 @@ export class Agenda {
     return this.#options.backoff.get(stepKey(step))?.failures === 0;
   }
 
+  /** Monotonic ms at which the step was done, if it was; as hasDone. */
+  doneAtMs(step: Step): number | undefined {
+    const entry = this.#options.backoff.get(stepKey(step));
+    return entry?.failures === 0 ? entry.notBeforeMs : undefined;
+  }
+
+  /** How often the step has failed in a row for a reason that concerns the Project. */
+  failuresOf(step: Step): number {
+    const entry = this.#options.backoff.get(stepKey(step));
+    return entry?.failure === undefined ? 0 : entry.failures;
+  }
+
   /** Keeps the back-off of a step that is not needed now but would be too early if it were again. */
   keep(step: Step): void {
     this.#wanted.add(stepKey(step));

@@ -16,9 +16,9 @@ const HASH_LENGTH = 32; // hex digits; 128 bits
 export function configHash(
   { labels: _labels, network: _network, ports, mounts, ...rest }: ContainerSpec,
   inputs?: ServiceInputs,
-  names?: ServiceNames,
+  { names, restartedAt }: { readonly names?: ServiceNames | undefined; readonly restartedAt?: string | undefined } = {},
 ): string {
-  const text = canonicalJson({ ...rest, ports: sorted(ports), mounts: sorted(mounts), inputs, names });
+  const text = canonicalJson({ ...rest, ports: sorted(ports), mounts: sorted(mounts), inputs, names, restartedAt });
   return createHash('sha256').update(text).digest('hex').slice(0, HASH_LENGTH);
 }
 

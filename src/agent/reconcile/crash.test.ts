@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ProjectObject, Service } from '../../api/project.ts';
+import type { ProjectObject, Service, StatusReport } from '../../api/project.ts';
 import { CHANGES, type Change, ModelEngine } from '../../../test/support/model-engine.ts';
 import { makeProject, type ProjectOptions } from '../../../test/support/projects.ts';
 import { CLUSTER, ReconcileWorld } from '../../../test/support/reconcile-world.ts';
 import { FakeSecrets } from '../../../test/support/secrets.ts';
 import { VirtualClock } from '../../../test/support/virtual-clock.ts';
 import { LABEL } from '../docker/names.ts';
+import { createRolloutMemory } from './rollout.ts';
 
 const SECRETS = new FakeSecrets();
 SECRETS.set('shop', { password: 'open sesame' });
@@ -21,26 +22,40 @@ const DB: Service = {
   volumeMounts: [{ name: 'data', mountPath: '/data' }],
 };
 const WEB: Service = { name: 'web', image: 'web:1', dependsOn: [{ service: 'db', condition: 'Healthy' }] };
+const API: Service = { name: 'api', image: 'web:1', healthCheck: { test: ['CMD', 'true'] } };
 const OLD: Service = { name: 'old', image: 'web:1', volumeMounts: [{ name: 'scratch', mountPath: '/s' }] };
 
 function shop(options: ProjectOptions): ProjectObject {
   const volumes = [{ name: 'data', type: 'Managed' as const }, { name: 'scratch' }];
-  return SECRETS.fill(makeProject({ volumes, services: [DB, WEB, OLD], ...options }));
+  return SECRETS.fill(makeProject({ volumes, services: [DB, WEB, API, OLD], ...options }));
 }
 
 /** What a user does from nothing to nothing, so that every kind of step comes. */
-const ACTS: readonly { readonly name: string; readonly project: ProjectObject; readonly phase: 'Running' | 'Terminated' }[] = [
+const ACTS: readonly { readonly name: string; readonly project: ProjectObject; readonly phase: 'Running' | 'Failed' | 'Terminated' }[] = [
   { name: 'bring up', project: shop({}), phase: 'Running' },
   {
     name: 'update',
     project: shop({
       generation: 2,
-      services: [{ ...DB, image: 'db:2' }, WEB],
+      services: [{ ...DB, image: 'db:2' }, { ...WEB, command: ['two'] }, API],
       volumes: [{ name: 'data', type: 'Managed' }],
     }),
     phase: 'Running',
   },
-  { name: 'tear down', project: shop({ generation: 2, services: [DB, WEB], isDeleted: true }), phase: 'Terminated' },
+  {
+    name: 'roll back',
+    project: shop({
+      generation: 3,
+      services: [
+        { ...DB, image: 'db:bad' },
+        { ...WEB, command: ['three'] },
+        { ...API, command: ['three'] },
+      ],
+      volumes: [{ name: 'data', type: 'Managed' }],
+    }),
+    phase: 'Failed',
+  },
+  { name: 'tear down', project: shop({ generation: 3, services: [DB, WEB], isDeleted: true }), phase: 'Terminated' },
 ];
 
 function newModel(): ModelEngine {
@@ -48,20 +63,27 @@ function newModel(): ModelEngine {
   model.addImage('web:1');
   model.registry.add('db:1');
   model.registry.add('db:2');
+  model.registry.add('db:bad');
+  model.health.set('db:bad', { status: 'unhealthy', failingStreak: 3, log: [] });
   return model;
 }
 
 async function act(world: ReconcileWorld, { project, phase }: (typeof ACTS)[number]): Promise<void> {
   world.assign([project]);
-  await world.until(() => world.latest()?.phase === phase && world.latest()?.observedGeneration === project.metadata.generation);
+  const isThere = ({ phase: current, observedGeneration, services = [] }: StatusReport): boolean =>
+    current === phase &&
+    observedGeneration === project.metadata.generation &&
+    services.every(({ ready }) => ready || phase === 'Terminated');
+  await world.until(() => isThere(world.latest() ?? assert.fail('no report')));
+  assert.equal(world.latest()?.reason === 'RolledBack', phase === 'Failed');
 }
 
 /** What stands in the engine at the end: names, hashes and states, but no ids. */
 function endOf(model: ModelEngine): unknown {
   return {
     containers: [...model.containers.values()]
-      .map(({ name, spec, state, files }) =>
-        [name, spec.labels[LABEL.configHash], state.status, JSON.stringify(spec.env), ...[...files].flat()].join(' '),
+      .map(({ name, spec, state, files, endpoint: { aliases } }) =>
+        [name, aliases.join(','), spec.labels[LABEL.configHash], state.status, JSON.stringify(spec.env), ...[...files].flat()].join(' '),
       )
       .toSorted(),
     networks: [...model.networks.values()].map(({ name }) => name),
@@ -72,7 +94,7 @@ function endOf(model: ModelEngine): unknown {
 /** Runs the acts up to `last` without a crash. @returns the end, and the changes that the last act made */
 async function runUndisturbed(last: number): Promise<{ readonly end: unknown; readonly changes: readonly string[] }> {
   const model = newModel();
-  await using world = new ReconcileWorld({ model, secrets: SECRETS });
+  await using world = new ReconcileWorld({ model, secrets: SECRETS, rollouts: createRolloutMemory() });
   let before = 0;
   for (const each of ACTS.slice(0, last + 1)) {
     before = model.changes.length;
@@ -85,7 +107,8 @@ async function runUndisturbed(last: number): Promise<{ readonly end: unknown; re
 async function runWithCrash(last: number, crashAt: number): Promise<ModelEngine> {
   const model = newModel();
   const clock = new VirtualClock();
-  const world = new ReconcileWorld({ model, clock, secrets: SECRETS });
+  const rollouts = createRolloutMemory(); // as in the agent's file
+  const world = new ReconcileWorld({ model, clock, secrets: SECRETS, rollouts });
   for (const each of ACTS.slice(0, last)) {
     await act(world, each);
   }
@@ -106,9 +129,9 @@ async function runWithCrash(last: number, crashAt: number): Promise<ModelEngine>
   await crash;
   model.onChange = undefined;
   const kept = new Map([...model.containers.values()].filter(({ state }) => state.isRunning).map(({ id, spec }) => [id, spec]));
-  await using next = new ReconcileWorld({ model, clock, secrets: SECRETS });
+  await using next = new ReconcileWorld({ model, clock, secrets: SECRETS, rollouts });
   await act(next, end);
-  if (end.phase === 'Running') {
+  if (end.phase !== 'Terminated') {
     const wanted = new Set(
       [...model.containers.values()].map(({ spec }) => `${spec.labels[LABEL.service]} ${spec.labels[LABEL.configHash]}`),
     );

@@ -17,7 +17,18 @@ import type { ProjectObject, Service, ServiceStatus, Volume } from '../../api/pr
 import { quantityToMillis, quantityToUnits } from '../../api/quantity.ts';
 import type { ContainerMount, ContainerSpec, HealthCheckSpec, Labels, PublishedPort, RestartSpec } from '../docker/docker-types.ts';
 import { isByAgent } from '../health/agent-check.ts';
-import { containerLabels, containerName, LABEL, networkName, ownerLabels, volumeLabels, volumeName, type Owner } from '../docker/names.ts';
+import {
+  containerLabels,
+  containerName,
+  LABEL,
+  networkName,
+  nextContainerName,
+  ownerLabels,
+  previousContainerName,
+  volumeLabels,
+  volumeName,
+  type Owner,
+} from '../docker/names.ts';
 import { canonicalJson, configHash } from './config-hash.ts';
 import { orderServices, type Dependency } from './dependencies.ts';
 import type { Failure } from './failure.ts';
@@ -47,6 +58,13 @@ export interface DesiredService {
   /** Names in the engine of the volumes it mounts. */
   readonly volumeNames: readonly string[];
   readonly ports: ServiceStatus['ports'];
+  /** Whether a new version may run beside the one before it: neither a host port nor a volume that it writes to forbids it. */
+  readonly canOverlap: boolean;
+  /** Names for a while, so that two versions can stand beside each other. */
+  readonly nextName: string;
+  readonly previousName: string;
+  /** Id of the image that this very version ran before, where it is to be made anew: its tag may mean another by now. */
+  readonly keptImage?: string;
   /** Set when the spec alone tells that it cannot run here: then nothing is done for it or to it. */
   readonly failure: Failure | undefined;
 }
@@ -97,7 +115,8 @@ export function deriveDesired({ metadata, spec, status }: ProjectObject, context
     network: { name: networkName(metadata.name), labels: ownerLabels(owner) },
     services: ordered.map((service) => {
       const { failure: unknown, ...derived } = deriveInputs(service, status.secrets);
-      const desired = deriveService(service, { owner, volumes, isFenced, inputs: derived.inputs });
+      const restartedAt = status.restarts?.find((restart) => restart.service === service.name)?.at;
+      const desired = deriveService(service, { owner, volumes, isFenced, inputs: derived.inputs, restartedAt });
       const failure =
         failures.get(service.name) ??
         findFailure(service, { volumes, allowedHostPaths: context.allowedHostPaths }) ??
@@ -116,11 +135,12 @@ interface ServiceContext {
   readonly volumes: Volumes;
   readonly isFenced: boolean;
   readonly inputs: ServiceInputs | undefined;
+  readonly restartedAt: string | undefined;
 }
 
 function deriveService(
   service: Service,
-  { owner, volumes, isFenced, inputs }: ServiceContext,
+  { owner, volumes, isFenced, inputs, restartedAt }: ServiceContext,
 ): Omit<DesiredService, 'failure' | 'missing' | 'inputs' | 'pull'> {
   const stopGraceMs = service.stopGracePeriod === undefined ? DEFAULT_STOP_GRACE_MS : durationToMs(service.stopGracePeriod);
   const restartPolicy = service.restartPolicy ?? 'Always';
@@ -144,7 +164,7 @@ function deriveService(
     stopGraceMs,
     network: { name: networkName(owner.project), aliases: [service.name, ...(names?.aliases ?? [])] },
   };
-  const hash = configHash(asked, inputs, names);
+  const hash = configHash(asked, inputs, { names, restartedAt });
   return {
     name: service.name,
     containerName: containerName(owner.project, service.name),
@@ -159,6 +179,10 @@ function deriveService(
     hostPorts: ports.map(({ hostPort, protocol }) => `${hostPort}/${protocol}`),
     volumeNames: mounts.filter(({ type }) => type === 'volume').map(({ source }) => source),
     ports: service.ports,
+    // A task (OnFailure, Never) must not run twice at once.
+    canOverlap: restartPolicy === 'Always' && ports.length === 0 && mounts.every(({ isReadOnly }) => isReadOnly),
+    nextName: nextContainerName(owner.project, service.name),
+    previousName: previousContainerName(owner.project, service.name),
   };
 }
 

@@ -15,6 +15,7 @@ import type { ImagePuller } from '../images/image-puller.ts';
 import { StepError } from './failure.ts';
 import { checkHostPaths } from './host-paths.ts';
 import { hostPathsOf } from './path-within.ts';
+import { readLastLines } from './last-lines.ts';
 import { resolveAuth, type PullSecret } from './image-pull.ts';
 import { hasValues, resolveEnv, resolveFiles } from './resolve-inputs.ts';
 import type { SecretCache } from './secret-cache.ts';
@@ -22,6 +23,7 @@ import { listSecrets } from './service-inputs.ts';
 import type { Effects, StepOf } from './steps.ts';
 import { findFreeSubnet } from './subnet-pool.ts';
 
+const SHORT_ID = 12; // digits
 const SUBNET_TRIES = 16; // the engine knows of overlaps that neither its list nor the routes show
 
 export interface EffectsOptions {
@@ -43,6 +45,8 @@ export interface EffectsOptions {
   readonly secrets: SecretCache;
   /** Asked before each start: whether it may be now; see FenceGate. Default: it may. @throws {StepError} */
   readonly admit?: (containerId: string, signal: AbortSignal) => Promise<void>;
+  /** Called when a new version is given up. @param lines the last that its container wrote */
+  readonly onRollBack?: (step: StepOf<'rollBack'>, lines: readonly string[]) => void;
 }
 
 /** @param onPullProgress called often; must not throw */
@@ -85,6 +89,12 @@ export function createEffects(options: EffectsOptions, onPullProgress: (image: s
     stopContainer: async ({ containerId, graceMs }, signal) => await engine.stopContainer(containerId, graceMs, signal),
     removeContainer: async ({ containerId, isStuck }, signal) =>
       await engine.removeContainer(containerId, { force: isStuck, removeAnonymousVolumes: true }, signal),
+    renameContainer: async ({ containerId, name }, signal) => await engine.renameContainer(containerId, name, signal),
+    attachContainer: async (step, signal) => await attachContainer(engine, step, signal),
+    rollBack: async (step, signal) => {
+      const lines = step.containerId === undefined ? [] : await readLastLines(engine, step.containerId, signal);
+      options.onRollBack?.(step, lines);
+    },
     removeNetwork: async ({ networkId }, signal) => await engine.removeNetwork(networkId, signal),
     removeVolume: async (step, signal) => {
       await removeVolume(engine, step, signal);
@@ -161,6 +171,20 @@ async function createContainer(engine: Engine, { name, spec }: StepOf<'createCon
     }
     // Ours, from a try whose answer was lost, or gone again: the next look tells.
   }
+}
+
+/** Stops short where it is as asked for: each time costs the container a moment without a network. */
+async function attachContainer(engine: Engine, step: StepOf<'attachContainer'>, signal: AbortSignal): Promise<void> {
+  const { containerId, network, aliases, address } = step;
+  const endpoint = (await engine.inspectContainer(containerId, signal))?.networks[network.name];
+  if (endpoint !== undefined) {
+    const own = endpoint.aliases.filter((alias) => alias !== containerId.slice(0, SHORT_ID)); // which the engine adds
+    if (new Set(own).symmetricDifference(new Set(aliases)).size === 0 && endpoint.fixedAddress === address) {
+      return;
+    }
+    await engine.disconnectNetwork(network.id, containerId, signal);
+  }
+  await engine.connectNetwork(network.id, { containerId, aliases, address }, signal);
 }
 
 async function createVolume(engine: Engine, { name, labels }: StepOf<'createVolume'>, signal: AbortSignal): Promise<void> {

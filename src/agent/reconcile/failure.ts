@@ -29,6 +29,9 @@ type FailureReason =
   | 'PrivilegedNotAllowed'
   | 'HostPathNotAllowed'
   | 'Fenced'
+  | 'RolledBack'
+  | 'RenameFailed'
+  | 'ProgressDeadlineExceeded'
   | 'InternalError';
 
 /** A reason for programs and a sentence for people. */
@@ -58,6 +61,9 @@ const BY_STEP: { readonly [K in Step['kind']]: FailureReason } = {
   restartContainer: 'StartFailed',
   stopContainer: 'StopFailed',
   removeContainer: 'RemoveFailed',
+  renameContainer: 'RenameFailed',
+  attachContainer: 'NetworkFailed',
+  rollBack: 'InternalError',
   removeNetwork: 'RemoveFailed',
   removeVolume: 'RemoveFailed',
 };

@@ -1,59 +1,74 @@
 /** Plans one service: the next step towards what the spec asks for, and what is true of it now: pure. */
-import type { ServiceState, ServiceStatus } from '../../api/project.ts';
-import type { Agenda } from './agenda.ts';
+import type { ServiceStatus } from '../../api/project.ts';
+import { judgeHealth } from '../health/verdict.ts';
 import { isCrashLooping, stableAtMs } from './container-track.ts';
-import { dependencyFailure, type Dependency } from './dependencies.ts';
-import type { DesiredService } from './desired.ts';
+import { act, failing, RECHECK_MS, type Doing, type Site } from './doing.ts';
 import type { Failure } from './failure.ts';
-import { keepRestarts, restartUnhealthy, toHealthStatus, waitForHealth } from './plan-health.ts';
+import { findObstacle, findPortHolder } from './obstacles.ts';
+import { describeHealth, keepRestarts, restartUnhealthy, toHealthStatus, waitForHealth } from './plan-health.ts';
 import { hostPathsOf } from './path-within.ts';
-import { findInvalid, hasValues } from './resolve-inputs.ts';
-import type { SecretValues } from './secret-cache.ts';
-import { isReady, judgeDependency, type Life, type OurContainer, type ServiceView, type Views } from './service-view.ts';
+import { create, createStep, readSecrets } from './plan-create.ts';
+import { clearFailed, freeAddress, handOver, replace, stopOthers } from './plan-update.ts';
+import { isChanged, PROOF_MS } from './rollout.ts';
+import type { Life, OurContainer, ServiceView } from './service-view.ts';
 import type { Step } from './steps.ts';
-import type { LostContainer } from './track-keeper.ts';
 
-const RECHECK_MS = 1000; // for what ends without an event that we could trust, such as a removal
 const MAX_MESSAGE = 4096; // as in the schema of ServiceStatus
-
-/** What the services of a Project share. */
-export interface Site {
-  readonly agenda: Agenda;
-  readonly views: Views;
-  readonly hasNetwork: boolean;
-  /** Names in the engine of the volumes that may be mounted. */
-  readonly volumes: ReadonlySet<string>;
-  /** Name in the engine -> why the volume may not be mounted. */
-  readonly volumeFailures: ReadonlyMap<string, Failure>;
-  /** Secret name -> values at hand. */
-  readonly secrets: ReadonlyMap<string, SecretValues>;
-  /** Image reference or id -> digest from the registry, or else the image's id. */
-  readonly imageDigests: ReadonlyMap<string, string>;
-  /** Service -> the record of a container that someone took away. */
-  readonly lost: ReadonlyMap<string, LostContainer>;
-}
 
 export interface ServicePlan {
   readonly status: ServiceStatus;
   readonly failure: Failure | undefined;
-}
-
-/** What a service is doing; `failure` where it cannot be brought up as things are. */
-interface Doing {
-  readonly state: ServiceState;
-  readonly message?: string | undefined;
-  readonly failure?: Failure | undefined;
+  /** Set where this is a new version and has failed for good; undefined while it may yet come up. */
+  readonly defeat?: Failure;
+  /** What went wrong with a new version that is to be tried again before it is given up. */
+  readonly tried?: Failure;
+  /** Nothing is expected to happen to it any more. */
+  readonly isStable: boolean;
 }
 
 export function planService(view: ServiceView, site: Site): ServicePlan {
   const doing = view.service.failure === undefined ? proceed(view, site) : { state: 'Failed' as const, failure: view.service.failure };
-  return { status: toStatus(view, doing, site), failure: doing.failure };
+  const status = toStatus(view, doing, site);
+  const isStable = status.ready && isUnshaken(view, site);
+  if (doing.failure === undefined || !isChanged(site.rollout, view.service)) {
+    return { status, failure: doing.failure, isStable };
+  }
+  if (isDefeated(view, doing)) {
+    return { status, failure: doing.failure, isStable, defeat: describeDefeat(view, doing.failure) };
+  }
+  return doing.attempts === undefined
+    ? { status, failure: doing.failure, isStable }
+    : { status, failure: undefined, tried: doing.failure, isStable };
+}
+
+const TRIES = 3; // of making or starting the container of a new version
+const DEFEATED: ReadonlySet<Life> = new Set(['unhealthy', 'crash-looping', 'ended']);
+
+function isDefeated({ life, track, service, container }: ServiceView, { attempts = 0 }: Doing): boolean {
+  const isCurrent = container?.owner.configHash === service.configHash;
+  const hasEnded = DEFEATED.has(life) || ((life === 'down' || life === 'restarting') && isCrashLooping(track));
+  return attempts >= TRIES || (isCurrent && hasEnded);
+}
+
+/** A sick one is not restarted first, as it would be later. */
+function describeDefeat({ life, container }: ServiceView, failure: Failure): Failure {
+  return life === 'unhealthy' && container !== undefined ? { reason: 'Unhealthy', message: describeHealth(container) } : failure;
+}
+
+/** Completed, healthy, or up for so long that a crash would be another story. */
+function isUnshaken({ life, container, track }: ServiceView, site: Site): boolean {
+  const isChecked = container !== undefined && judgeHealth(container).kind !== 'unchecked';
+  return life === 'completed' || isChecked || stableAtMs(track, site.agenda.nowMs) === undefined;
 }
 
 function proceed(view: ServiceView, site: Site): Doing {
   const { service, container, life } = view;
   if (container === undefined || life === 'missing') {
     return create(service, site);
+  }
+  const clearing = clearFailed(view, site);
+  if (clearing !== undefined) {
+    return clearing;
   }
   switch (life) {
     case 'outdated':
@@ -80,99 +95,15 @@ function proceed(view: ServiceView, site: Site): Doing {
   }
 }
 
-function create(service: DesiredService, site: Site): Doing {
-  const blocking = service.volumeNames.map((name) => site.volumeFailures.get(name)).find((failure) => failure !== undefined);
-  if (blocking !== undefined) {
-    return { state: 'Failed', failure: blocking };
-  }
-  const unread = readSecrets(service, site);
-  if (unread !== undefined) {
-    return unread;
-  }
-  const unpulled = pullImage(service, site);
-  if (unpulled !== undefined) {
-    return unpulled;
-  }
-  if (!site.hasNetwork || !service.volumeNames.every((name) => site.volumes.has(name))) {
-    return { state: 'Pending', message: site.hasNetwork ? 'Waiting for its volumes' : 'Waiting for its network' };
-  }
-  return act(site, createStep(service), 'Creating');
-}
-
-function createStep({ name, containerName, container: spec, inputs }: DesiredService): Step {
-  return { kind: 'createContainer', service: name, name: containerName, spec, ...(inputs !== undefined && { inputs }) };
-}
-
-/**
- * Pulls what a new container needs; undefined when it is there. With Always one pull does for a container, also where making it takes
- * many tries: that it was done is known for as long as each plan asks.
- */
-function pullImage({ pull, container: { image } }: DesiredService, site: Site): Doing | undefined {
-  const isThere = site.imageDigests.has(image);
-  const isForced = pull.policy === 'Always';
-  const step: Step = {
-    kind: 'pullImage',
-    image,
-    ...(isForced && { isForced }),
-    ...(pull.secrets.length > 0 && { secrets: pull.secrets }),
-  };
-  if (isThere && (!isForced || site.agenda.hasDone(step))) {
-    if (isForced) {
-      site.agenda.keep(step);
-    }
-    return undefined;
-  }
-  if (pull.policy === 'Never') {
-    const message = `Cannot use image "${image}" as it is not on the node and its imagePullPolicy is Never: load it there, or set another policy`;
-    return { state: 'Failed', failure: { reason: 'ImageNotPresent', message } };
-  }
-  return pull.missing === undefined ? act(site, step, 'Pulling') : { state: 'Failed', failure: pull.missing };
-}
-
-/** Reads the values that a new container needs; undefined when they are at hand and will do. */
-function readSecrets({ name, configHash, inputs, missing }: DesiredService, site: Site): Doing | undefined {
-  if (missing !== undefined) {
-    return { state: 'Failed', failure: missing };
-  }
-  if (inputs === undefined) {
-    return undefined;
-  }
-  if (!hasValues(inputs, site.secrets)) {
-    return act(site, { kind: 'readSecrets', service: name, configHash, inputs }, 'Pending');
-  }
-  const invalid = findInvalid(inputs, site.secrets);
-  return invalid === undefined ? undefined : { state: 'Failed', failure: invalid };
-}
-
-/**
- * Stop-first: the image and the values of Secrets are there before the old container stops, and what it depends on has been brought up to date, so that a
- * spec that cannot work leaves the old one running. Only a host port that another service now needs is given up at once.
- */
-function replace({ service }: ServiceView, container: OurContainer, site: Site): Doing {
-  const unread = readSecrets(service, site);
-  if (unread !== undefined) {
-    return unread;
-  }
-  const unpulled = pullImage(service, site);
-  if (unpulled !== undefined) {
-    return unpulled;
-  }
-  const obstacle = findObstacle(service, site);
-  if (obstacle !== undefined && !holdsWantedPort(container, service, site)) {
-    return obstacle;
-  }
-  const names = { service: service.name, containerId: container.id };
-  if (container.state.isRunning || container.state.status === 'restarting') {
-    return act(site, { kind: 'stopContainer', ...names, graceMs: service.stopGraceMs }, 'Stopping');
-  }
-  return act(site, { kind: 'removeContainer', ...names, isStuck: false }, 'Creating');
-}
-
 function start(view: ServiceView, container: OurContainer, site: Site): Doing {
   site.agenda.keep(createStep(view.service));
   const obstacle = findObstacle(view.service, site) ?? findPortHolder(view.service, site);
   if (obstacle !== undefined) {
     return obstacle;
+  }
+  const unready = stopOthers(view, site) ?? freeAddress(container, view.service, site);
+  if (unready !== undefined) {
+    return unready;
   }
   const { name, inputs } = view.service;
   const isFirst = view.life === 'created' && inputs !== undefined && inputs.files.length > 0;
@@ -208,11 +139,11 @@ function watch(view: ServiceView, container: OurContainer, { life, site }: { lif
   keepRestarts(view, container, site.agenda);
   switch (life) {
     case 'running':
-      return { state: 'Running' };
+      return awaitProof(view, container, site) ?? handOver(view, container, site) ?? { state: 'Running' };
     case 'completed':
-      return { state: 'Completed' };
+      return handOver(view, container, site) ?? { state: 'Completed' };
     case 'starting':
-      return waitForHealth(view, container);
+      return awaitHealth(view, container);
     case 'unhealthy':
       return restartUnhealthy(view, container, site.agenda);
     case 'paused':
@@ -233,54 +164,25 @@ function watch(view: ServiceView, container: OurContainer, { life, site }: { lif
   }
 }
 
-function failing(state: ServiceState, failure: Failure): Doing {
-  return { state, failure };
+function awaitHealth(view: ServiceView, container: OurContainer): Doing {
+  const { message, ...doing } = waitForHealth(view, container);
+  return message === undefined ? doing : { ...doing, message: `${message}${servedMeanwhile(view)}` };
 }
 
-/** Asks for a step; a step that failed before is told as failed until it succeeds, also while it is tried again. */
-function act(site: Site, step: Step, state: ServiceState): Doing {
-  const failure = site.agenda.add(step);
-  return failure === undefined ? { state } : { state: 'Failed', failure };
-}
-
-/** The first dependency that keeps a service from starting. */
-function findObstacle(service: DesiredService, site: Site): Doing | undefined {
-  for (const dependency of service.dependsOn) {
-    const view = site.views.byName.get(dependency.service);
-    const verdict = view === undefined ? 'unmet' : judgeDependency(dependency, view);
-    if (verdict === 'unmet') {
-      return { state: 'Waiting', message: `Waiting for ${dependency.service} ${CONDITION_WORDS[dependency.condition]}` };
-    }
-    if (verdict !== 'met') {
-      return failing('Failed', dependencyFailure(service.name, verdict.impossible));
-    }
+/** Holds a new version without a health check back until it has stayed up for a little while. */
+function awaitProof(view: ServiceView, container: OurContainer, site: Site): Doing | undefined {
+  const isNew = view.others.length > 0 || isChanged(site.rollout, view.service);
+  const provenMs = (view.track?.upSinceMs ?? site.agenda.nowMs) + PROOF_MS;
+  if (!isNew || judgeHealth(container).kind !== 'unchecked' || provenMs <= site.agenda.nowMs) {
+    return undefined;
   }
-  return undefined;
+  site.agenda.wakeAt(provenMs);
+  const message = `Watched for ${PROOF_MS / 1000} s, as it has no health check${servedMeanwhile(view)}`;
+  return { state: 'Starting', message };
 }
 
-const CONDITION_WORDS: Record<Dependency['condition'], string> = {
-  Started: 'to be started',
-  Healthy: 'to be healthy',
-  Completed: 'to complete',
-};
-
-/** A container of this Project on its way out that still holds a host port which the service needs. */
-function findPortHolder(service: DesiredService, { views }: Site): Doing | undefined {
-  const outgoing = [...views.surplus, ...[...views.byName.values()].flatMap((view) => (view.life === 'outdated' ? [view.container] : []))];
-  const holder = outgoing.find(
-    (container) => container !== undefined && heldPorts(container).some((port) => service.hostPorts.includes(port)),
-  );
-  return holder === undefined ? undefined : { state: 'Waiting', message: `Waiting for ${holder.owner.service} to give up its host port` };
-}
-
-function holdsWantedPort(container: OurContainer, service: DesiredService, { views }: Site): boolean {
-  const others = [...views.byName.values()].filter((view) => view.service.name !== service.name);
-  const wanted = new Set(others.flatMap((view) => view.service.hostPorts));
-  return heldPorts(container).some((port) => wanted.has(port));
-}
-
-function heldPorts({ ports }: OurContainer): readonly string[] {
-  return ports.map(({ hostPort, protocol }) => `${hostPort}/${protocol}`);
+function servedMeanwhile({ others }: ServiceView): string {
+  return others.some(({ state }) => state.isRunning) ? '; the version before serves on' : '';
 }
 
 function describeEnd({ container, track }: ServiceView): string {
@@ -307,7 +209,7 @@ function toStatus(view: ServiceView, { state, message, failure }: Doing, site: S
   return {
     name: service.name,
     state,
-    ready: isReady(view) && failure === undefined,
+    ready: (state === 'Running' || state === 'Completed') && failure === undefined,
     ...(text !== undefined && { message: text }),
     ...(restarts !== undefined && { restarts }),
     ...(container !== undefined && { containerId: container.id }),

@@ -65,8 +65,12 @@ class Driver {
     const images = createImagePuller({ engine: this.model.engine, clock: new VirtualClock(), random: systemRandom });
     const effects = createEffects({ ...options, images, networkTurn: new Turn(), secrets: this.#secrets }, () => undefined);
     let taken = 0;
-    for (let round = 0; round < 60; round += 1) {
+    for (let round = 0; round < 120; round += 1) {
       const plan = await this.plan(target);
+      if (plan.steps.length === 0 && plan.report?.phase === 'Scheduled' && Number.isFinite(plan.wakeAtMs)) {
+        this.#nowMs = plan.wakeAtMs; // a new version is being watched
+        continue;
+      }
       if (plan.steps.length === 0 || taken >= limit) {
         return plan;
       }
@@ -75,7 +79,7 @@ class Driver {
         await executeStep(effects, step, signal);
       }
     }
-    throw new Error('Cannot go on as 60 rounds of steps did not converge');
+    throw new Error('Cannot go on as 120 rounds of steps did not converge');
   }
 }
 

@@ -13,20 +13,25 @@ import type { Failure } from './failure.ts';
 import type { ObservedProject } from './observe.ts';
 import { planFence } from './plan-fence.ts';
 import { planRecall } from './plan-recall.ts';
-import { planService, type ServicePlan, type Site } from './plan-service.ts';
+import type { Site } from './doing.ts';
+import { heldPorts } from './obstacles.ts';
+import { prepare } from './plan-create.ts';
+import { planService, type ServicePlan } from './plan-service.ts';
 import { isRemovable, leavingStatus, planTeardown } from './plan-teardown.ts';
+import { goodHash, isChanged, isUpdating, type Rollout } from './rollout.ts';
 import type { SecretValues } from './secret-cache.ts';
-import { viewServices, type OurContainer } from './service-view.ts';
+import { viewServices, type OurContainer, type ServiceView } from './service-view.ts';
 import type { Step } from './steps.ts';
 import type { LostContainer } from './track-keeper.ts';
 
 const NONE_LOST: ReadonlyMap<string, LostContainer> = new Map();
 const MAX_MESSAGE = 16_384; // as in the schema of StatusReport
+const PROGRESS_DEADLINE_MS = 600_000; // as a Deployment's in Kubernetes; checks and pulls end by themselves and are not held to it
 
 /** What is to become of a Project on this node. */
 export type Target =
   /** `isHeld`: what runs runs on, and nothing is started or replaced. */
-  | { readonly kind: 'run'; readonly desired: DesiredProject; readonly isHeld?: boolean }
+  | { readonly kind: 'run'; readonly desired: DesiredProject; readonly isHeld?: boolean; readonly rollout?: Rollout }
   /** May run elsewhere by now: stop it, and wait. */
   | { readonly kind: 'fenced'; readonly desired: DesiredProject }
   /** Runs on the machine that this is a copy of: take back what was started here (container ids), and tell nobody. */
@@ -50,6 +55,8 @@ interface PlanInput extends AgendaOptions {
   readonly isAuthoritative: boolean;
   /** Ids of containers that ran until the fence stopped them. */
   readonly interrupted?: ReadonlySet<string>;
+  /** Monotonic ms since which what services do has not changed. */
+  readonly quietSinceMs?: number;
 }
 
 export interface Plan {
@@ -59,6 +66,8 @@ export interface Plan {
   readonly wanted: ReadonlySet<string>;
   /** What to tell the server; undefined for a Project that is no longer ours. */
   readonly report: StatusReport | undefined;
+  /** Every service is what is asked for, and has been for long enough to come back to it. */
+  readonly isGood: boolean;
   /** Nothing is left of it (terminate, remove). */
   readonly isDone: boolean;
   /** Monotonic ms at which to plan again though nothing happens. */
@@ -81,7 +90,7 @@ export function planProject(input: PlanInput): Plan {
       planRecall(target.desired, ofUid(input.observed, target.desired.uid), target.started, agenda);
       return toPlan(agenda, undefined);
     case 'run': {
-      const plan = planRun(target.desired, input, agenda);
+      const plan = planRun(target, input, agenda);
       return target.isHeld === true ? { ...plan, steps: [] } : plan;
     }
     default:
@@ -105,25 +114,115 @@ function planFenced(desired: DesiredProject, { observed, interrupted = new Set()
   return toPlan(agenda, toReport(desired, 'Scheduled', { services, failures: [failure, ...agenda.failures] }));
 }
 
-function planRun(desired: DesiredProject, input: PlanInput, agenda: Agenda): Plan {
+function planRun({ desired, rollout }: TargetOf<'run'>, input: PlanInput, agenda: Agenda): Plan {
   const superseded = findSuperseded(input.observed, desired);
   if (superseded !== undefined) {
     return planSupersession(desired, superseded, { agenda, isAuthoritative: input.isAuthoritative });
   }
   const own = ofUid(input.observed, desired.uid);
-  const views = viewServices(desired, own, { tracks: input.tracks, nowMs: input.nowMs });
+  const findGoodHash = (service: string): string | undefined => goodHash(rollout, service);
+  const views = viewServices(desired, own, { tracks: input.tracks, nowMs: input.nowMs, goodHash: findGoodHash });
   const infrastructure = planInfrastructure(desired, own, agenda);
-  const site: Site = {
+  const { secrets, tracks, lost = NONE_LOST } = input;
+  const shared = {
     agenda,
     views,
     ...infrastructure,
-    secrets: input.secrets,
+    containers: own.containers,
+    tracks,
+    secrets,
     imageDigests: digestsOf(own),
-    lost: input.lost ?? NONE_LOST,
+    lost,
+    rollout,
   };
-  planSurplus(views.surplus, { desired, own, agenda });
+  const site: Site = { ...shared, isPrepared: isPrepared({ ...shared, isPrepared: true }) };
   const plans = [...views.byName.values()].map((view) => planService(view, site));
-  return toPlan(agenda, summarize(desired, plans, agenda));
+  const isUpdate = rollout !== undefined && isUpdating(rollout);
+  const isReady = plans.every(({ status }) => status.ready);
+  planSurplus(isUpdate && !isReady ? views.surplus.filter((surplus) => isInTheWay(surplus, desired)) : views.surplus, {
+    desired,
+    own,
+    agenda,
+  });
+  const defeat = isUpdate ? findDefeat(plans, { site, quietMs: input.nowMs - (input.quietSinceMs ?? input.nowMs) }) : undefined;
+  if (rollout !== undefined && defeat !== undefined) {
+    return planRollBack({ desired, rollout, defeat, plans }, input, agenda);
+  }
+  const report = { ...summarize(desired, plans, { agenda, rollout }), ...(rollout && { goodGeneration: rollout.good?.generation ?? 0 }) };
+  return { ...toPlan(agenda, report), isGood: isReady && rollout?.failed === undefined && plans.every(({ isStable }) => isStable) };
+}
+
+type TargetOf<Kind extends Target['kind']> = Extract<Target, { readonly kind: Kind }>;
+
+/** Whether all is there that the services need which are to be replaced, or that come new with them. */
+function isPrepared(site: Site): boolean {
+  const views = [...site.views.byName.values()];
+  const isReplaced = ({ life, service, container }: ServiceView): boolean =>
+    life === 'outdated' && container?.owner.configHash !== service.configHash;
+  const made = views.filter((view) => isReplaced(view) || (view.life === 'missing' && isChanged(site.rollout, view.service)));
+  const open = made.filter(({ service }) => service.failure !== undefined || prepare(service, site) !== undefined);
+  return open.length === 0 || !views.some(isReplaced);
+}
+
+/** Whether a service that the spec no longer has holds something that one of the new spec needs; else it goes when they are up. */
+function isInTheWay(container: OurContainer, { services }: DesiredProject): boolean {
+  const ports = heldPorts(container);
+  const sources = container.mounts.map(({ source }) => source);
+  return services.some(
+    ({ hostPorts, volumeNames, container: { network } }) =>
+      hostPorts.some((port) => ports.includes(port)) ||
+      volumeNames.some((name) => sources.includes(name)) ||
+      network?.aliases.includes(container.owner.service),
+  );
+}
+
+interface Defeat {
+  readonly service: string;
+  readonly containerId: string | undefined;
+  readonly cause: Failure;
+}
+
+/** The first service of a new version that has failed for good. */
+function findDefeat(
+  plans: readonly ServicePlan[],
+  { site, quietMs }: { readonly site: Site; readonly quietMs: number },
+): Defeat | undefined {
+  const isStuck = ({ status: { state, ready }, failure }: ServicePlan): boolean =>
+    !ready && (state === 'Waiting' || state === 'Pending' || (state === 'Starting' && failure !== undefined)); // a check that cannot be made
+  const late = site.isPrepared && quietMs >= PROGRESS_DEADLINE_MS ? plans.find(isStuck) : undefined;
+  const plan = plans.find(({ defeat }) => defeat !== undefined) ?? late;
+  if (plan === undefined) {
+    return undefined;
+  }
+  const { status, defeat } = plan;
+  const view = site.views.byName.get(status.name);
+  const isCurrent = view?.container?.owner.configHash === view?.service.configHash;
+  const message = `nothing has happened for ${PROGRESS_DEADLINE_MS / 60_000} min: ${status.message ?? status.state}`;
+  const cause = defeat ?? { reason: 'ProgressDeadlineExceeded' as const, message };
+  return { service: status.name, containerId: isCurrent ? view?.container?.id : undefined, cause };
+}
+
+/** Nothing else is done until what failed is written down; then the version before is what is asked for. */
+function planRollBack(
+  rollBack: {
+    readonly desired: DesiredProject;
+    readonly rollout: Rollout;
+    readonly defeat: Defeat;
+    readonly plans: readonly ServicePlan[];
+  },
+  input: PlanInput,
+  agenda: Agenda,
+): Plan {
+  const { desired, rollout, defeat, plans } = rollBack;
+  const only = new Agenda(input);
+  only.add({ kind: 'rollBack', ...defeat, version: rollout.version });
+  const report: StatusReport = {
+    ...toReport(desired, 'Scheduled', { services: plans.map(({ status }) => status), failures: [] }),
+    reason: 'RollingBack',
+    message: `${defeat.service}: ${defeat.cause.message}`.slice(0, MAX_MESSAGE),
+    ...(rollout.good && { goodGeneration: rollout.good.generation }),
+  };
+  return { ...toPlan(only, report), wanted: new Set([...agenda.wanted, ...only.wanted]) };
 }
 
 /**
@@ -158,9 +257,9 @@ function planInfrastructure(
   desired: DesiredProject,
   own: ObservedProject,
   agenda: Agenda,
-): Pick<Site, 'hasNetwork' | 'volumes' | 'volumeFailures'> {
-  const hasNetwork = own.networks.some(({ name }) => name === desired.network.name);
-  if (!hasNetwork) {
+): Pick<Site, 'network' | 'volumes' | 'volumeFailures'> {
+  const network = own.networks.find(({ name }) => name === desired.network.name);
+  if (network === undefined) {
     agenda.add({ kind: 'createNetwork', ...desired.network });
   }
   for (const { name, id } of own.networks.filter((network) => network.name !== desired.network.name)) {
@@ -178,7 +277,7 @@ function planInfrastructure(
     }
   }
   planUnusedVolumes(desired, own, agenda);
-  return { hasNetwork, volumes: new Set(present.keys()), volumeFailures };
+  return { network, volumes: new Set(present.keys()), volumeFailures };
 }
 
 function planUnusedVolumes(desired: DesiredProject, own: ObservedProject, agenda: Agenda): void {
@@ -204,13 +303,19 @@ function planSurplus(
   }
 }
 
-function summarize(desired: DesiredProject, plans: readonly ServicePlan[], agenda: Agenda): StatusReport {
+function summarize(
+  desired: DesiredProject,
+  plans: readonly ServicePlan[],
+  { agenda, rollout }: { readonly agenda: Agenda; readonly rollout: Rollout | undefined },
+): StatusReport {
   const services = plans.map(({ status }) => status);
   const ofServices = plans.flatMap(({ status, failure }) =>
     failure === undefined ? [] : [{ reason: failure.reason, message: `${status.name}: ${failure.message}`, origin: failure }],
   );
-  const others = agenda.failures.filter((failure) => !ofServices.some(({ origin }) => origin === failure));
-  const failures = [...others, ...ofServices];
+  const told = new Set([...ofServices.map(({ origin }) => origin), ...plans.map(({ tried }) => tried)]);
+  const others = agenda.failures.filter((failure) => !told.has(failure));
+  const given = rollout?.failed === undefined ? [] : [{ reason: 'RolledBack' as const, message: rollout.failed.message }];
+  const failures = [...given, ...others, ...ofServices];
   if (failures.length > 0) {
     return toReport(desired, 'Failed', { services, failures });
   }
@@ -242,7 +347,7 @@ function describeProgress(phase: ProjectPhase, services: readonly ServiceStatus[
 }
 
 function toPlan(agenda: Agenda, report: StatusReport | undefined): Plan {
-  return { steps: agenda.steps, wanted: agenda.wanted, report, isDone: false, wakeAtMs: agenda.wakeAtMs };
+  return { steps: agenda.steps, wanted: agenda.wanted, report, isGood: false, isDone: false, wakeAtMs: agenda.wakeAtMs };
 }
 
 function digestsOf({ images }: ObservedProject): ReadonlyMap<string, string> {

@@ -7,6 +7,7 @@
  * Callers  reconciler.ts.
  * Source   Kubernetes' controllers: level-triggered, one item at a time.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { deriveFenceTerms } from '../../api/fence.ts';
 import { isLeaving } from '../../api/leaving.ts';
 import type { ProjectObject, StatusReport } from '../../api/project.ts';
@@ -27,6 +28,8 @@ import { observeProject, type ObservedProject } from './observe.ts';
 import { planProject, type Target } from './plan.ts';
 import { describePull, withPullProgress } from './pull-progress.ts';
 import { RestartBackoff } from './restart-backoff.ts';
+import { RolloutKeeper } from './rollout-keeper.ts';
+import { partsOf, type RolloutStore } from './rollout.ts';
 import { StepRunner } from './step-runner.ts';
 import type { PrivilegePolicy } from './service-options.ts';
 import { stepKey } from './steps.ts';
@@ -56,6 +59,8 @@ interface ProjectLoopOptions extends Omit<EffectsOptions, 'admit'> {
   /** One for the whole agent. */
   readonly health: Pick<HealthChecker, 'look' | 'drop'>;
   readonly isAuthoritative: () => boolean;
+  /** Which version was good, and which was given up. */
+  readonly rollouts: RolloutStore;
   /** Called with what the engine holds of the Project, after each look. */
   readonly onContainers?: ((containers: ObservedProject['containers']) => void) | undefined;
   /** Called once when a removed Project has left nothing behind; the loop ends then. */
@@ -68,6 +73,7 @@ export class ProjectLoop {
   readonly #backoff: RestartBackoff;
   readonly #observeBackoff: Backoff;
   readonly #runner: StepRunner;
+  readonly #rollout: RolloutKeeper;
   #order: Order;
   #target: Target | undefined;
   /** What `#target` was derived under. */
@@ -88,8 +94,16 @@ export class ProjectLoop {
     this.#backoff = new RestartBackoff(options.random);
     this.#observeBackoff = new Backoff(OBSERVE_BACKOFF, options.random);
     const admit = async (id: string, signal: AbortSignal): Promise<void> => await this.#admit(id, signal);
-    const effects = createEffects({ ...options, admit }, (image, progress) => this.#recordProgress(image, progress));
-    const { clock, log, engine } = options;
+    const { rollouts, log } = options;
+    this.#rollout = new RolloutKeeper({ rollouts, log, derive: (project) => deriveDesired(project, options) });
+    const onRollBack: EffectsOptions['onRollBack'] = (step, lines) => {
+      if (this.#order.project !== undefined) {
+        this.#rollout.giveUp(this.#order.project, this.#target, { step, lines });
+        this.#lookAgain();
+      }
+    };
+    const effects = createEffects({ ...options, admit, onRollBack }, (image, progress) => this.#recordProgress(image, progress));
+    const { clock, engine } = options;
     this.#runner = new StepRunner({ effects, engine, backoff: this.#backoff, clock, log, onEnd: () => this.#wakeup.notify() });
   }
 
@@ -105,6 +119,7 @@ export class ProjectLoop {
 
   /** Replaces what is asked for. */
   setOrder(order: Order): void {
+    this.#settleBefore(order);
     this.#order = order;
     this.#target = undefined;
     this.#wakeup.notify();
@@ -210,8 +225,13 @@ export class ProjectLoop {
       busy,
       isAuthoritative: isAuthoritative(),
       interrupted: this.#interrupted,
+      quietSinceMs: this.#rollout.quietSinceMs,
       nowMs,
     });
+    this.#rollout.noteProgress(plan.report, nowMs);
+    if (plan.isGood && this.#order.project !== undefined && this.#rollout.noteGood(this.#order.project, target, observed)) {
+      this.#lookAgain();
+    }
     this.#backoff.keepOnly(plan.wanted);
     this.#planned = plan.report;
     this.#forgetPulls(plan.wanted);
@@ -260,6 +280,7 @@ export class ProjectLoop {
   #deriveTarget(): Target {
     const { project } = this.#order;
     const desired = project && deriveDesired(project, this.#options);
+
     if (this.#order.kind === 'removed' || desired === undefined) {
       return { kind: 'remove', uid: this.#order.kind === 'removed' ? this.#order.uid : this.#order.project.metadata.uid, desired };
     }
@@ -269,7 +290,26 @@ export class ProjectLoop {
     if (this.#fence === 'recalled') {
       return { kind: 'recalled', desired, started: this.#options.fence.recalled?.() ?? new Set() };
     }
-    return this.#fence === 'closed' ? { kind: 'fenced', desired } : { kind: 'run', desired, isHeld: this.#fence === 'held' };
+    if (this.#fence === 'closed') {
+      return { kind: 'fenced', desired };
+    }
+    const run = this.#rollout.deriveTarget(this.#order.project, desired);
+    return { kind: 'run', ...run, isHeld: this.#fence === 'held' };
+  }
+
+  /** What is up when the next version comes was good, however shortly it was. */
+  #settleBefore(next: Order): void {
+    const { project } = this.#order;
+    const isOther = project !== undefined && next.project !== undefined && !isDeepStrictEqual(partsOf(project), partsOf(next.project));
+    if (isOther && this.#planned?.phase === 'Running' && this.#observed !== undefined) {
+      this.#rollout.noteGood(project, this.#target, this.#observed);
+    }
+  }
+
+  /** What is to run is found anew when another version is the good one, or one was given up. */
+  #lookAgain(): void {
+    this.#target = undefined;
+    this.#wakeup.notify();
   }
 
   #noteContainers({ containers }: ObservedProject): void {
@@ -349,7 +389,13 @@ export class ProjectLoop {
 }
 
 function wantedImages({ services }: DesiredProject): ReadonlyMap<string, { readonly image: string; readonly configHash: string }> {
-  return new Map(services.map(({ containerName, container, configHash }) => [containerName, { image: container.image, configHash }]));
+  const kept = services.flatMap(({ containerName, keptImage, configHash }) =>
+    keptImage === undefined ? [] : [[`${containerName} kept`, { image: keptImage, configHash }] as const],
+  );
+  return new Map([
+    ...services.map(({ containerName, container, configHash }) => [containerName, { image: container.image, configHash }] as const),
+    ...kept,
+  ]);
 }
 
 /** How the engine restarts a container that is what the spec asks for. */

@@ -93,10 +93,11 @@ test('upsert() replaces only the service that changed, once its new image is the
   assert.equal(idOf(world, 'cara_shop_db'), db);
   assert.notEqual(idOf(world, 'cara_shop_web'), web);
   assert.deepEqual(world.model.changes.slice(before), [
-    'stopContainer cara_shop_web',
-    'removeContainer cara_shop_web',
+    'stopContainer cara_shop_web', // it has a host port
+    'renameContainer cara_shop_web_previous',
     'createContainer cara_shop_web',
     'startContainer cara_shop_web',
+    'removeContainer cara_shop_web_previous',
   ]);
 });
 
@@ -347,6 +348,7 @@ test('run() finds what changed without an event within 30 s', async () => {
 
 test('run() reports only what changed', async () => {
   await using world = await runningWorld();
+  await world.until(() => world.latest()?.goodGeneration === 1);
   const count = world.reports.length;
   await world.clock.advance(600_000);
   assert.equal(world.reports.length, count);
@@ -400,7 +402,7 @@ test('upsert() moves a host port from one service to another', async () => {
     { ...b, ports: [{ containerPort: 1, hostPort: 80 }] },
   ];
   world.reconciler.upsert({ project: makeProject({ generation: 2, services: swapped }) });
-  await world.until(() => world.latest()?.observedGeneration === 2 && world.latest()?.phase === 'Running', 2000);
+  await world.until(() => world.latest()?.observedGeneration === 2 && world.latest()?.phase === 'Running', 10_000);
 });
 
 test('run() makes a container anew whose network someone took away', async () => {

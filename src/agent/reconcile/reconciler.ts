@@ -29,6 +29,7 @@ import { readHostRoutes } from './host-routes.ts';
 import type { ObservedProject } from './observe.ts';
 import { OrphanTable } from './orphans.ts';
 import { ProjectLoop, type Order } from './project-loop.ts';
+import { createRolloutMemory, type RolloutStore } from './rollout.ts';
 import type { PrivilegePolicy } from './service-options.ts';
 import { SecretCache, type SecretSource } from './secret-cache.ts';
 import { DEFAULT_NETWORK_POOLS } from './subnet-pool.ts';
@@ -58,6 +59,8 @@ export interface ReconcilerOptions {
   readonly onVolumes?: (volumes: readonly VolumeSummary[]) => void;
   /** Which Projects may run; default all. */
   readonly fence?: FenceGate;
+  /** Which version of each Project was good, and which was given up; default: in memory alone. */
+  readonly rollouts?: RolloutStore;
   /** Folders below which HostPath volumes may lie; default none. */
   readonly allowedHostPaths?: readonly string[];
   /** Left out: nothing privileged is allowed. */
@@ -90,6 +93,7 @@ class EngineReconciler implements Reconciler {
   readonly #secrets: SecretCache;
   readonly #images: ImagePuller;
   readonly #health: HealthChecker;
+  readonly #rollouts: RolloutStore;
   #isAssigned = false;
   #isAuthoritative = false;
   #stopper: Stopper | undefined;
@@ -98,6 +102,7 @@ class EngineReconciler implements Reconciler {
     this.#options = options;
     this.#log = options.log.child({ component: 'reconciler' });
     this.#secrets = new SecretCache(options.secrets);
+    this.#rollouts = options.rollouts ?? createRolloutMemory();
     this.#images = options.images ?? createImagePuller(options);
     this.#health = createHealthChecker({ ...options, onChange: (project) => this.#members.get(project)?.loop.wake() });
     this.#orphans = new OrphanTable(options.orphanAfterMs);
@@ -209,6 +214,7 @@ class EngineReconciler implements Reconciler {
       secrets: this.#secrets,
       images: this.#images,
       health: this.#health,
+      rollouts: this.#rollouts,
       isAuthoritative: () => this.#isAuthoritative,
       onVolumesChanged: () => this.#sweepWakeup.notify(),
       onGone: () => this.#members.delete(name),

@@ -34,6 +34,8 @@ export interface ServiceView {
   readonly container: OurContainer | undefined;
   readonly track: ContainerTrack | undefined;
   readonly life: Life;
+  /** Other containers of the service: other versions on their way in or out. */
+  readonly others: readonly OurContainer[];
 }
 
 export interface Views {
@@ -46,34 +48,39 @@ export interface Views {
 interface ViewContext {
   readonly tracks: ReadonlyMap<string, ContainerTrack>;
   readonly nowMs: number;
+  /** Service name -> config hash to go back to; preferred among those that are not what is asked for. */
+  readonly goodHash?: (service: string) => string | undefined;
 }
 
 /** Finds each service its container. `observed` must hold this Project's own containers alone. */
 export function viewServices(desired: DesiredProject, observed: ObservedProject, context: ViewContext): Views {
   const networkId = observed.networks.find(({ name }) => name === desired.network.name)?.id;
-  const chosen = new Set<string>();
   const byName = new Map<string, ServiceView>();
   for (const service of desired.services) {
-    const container = choose(observed.containers, service);
-    if (container !== undefined) {
-      chosen.add(container.id);
-    }
+    const [container, ...others] = rankContainers(observed.containers, service, context.goodHash?.(service.name));
     const track = context.tracks.get(container?.id ?? '');
-    byName.set(service.name, { service, container, track, life: judge({ service, container, track }, networkId, context.nowMs) });
+    byName.set(service.name, { service, container, track, others, life: judge({ service, container, track }, networkId, context.nowMs) });
   }
-  return { byName, surplus: observed.containers.filter(({ id }) => !chosen.has(id)) };
+  return { byName, surplus: observed.containers.filter(({ owner }) => !byName.has(owner.service)) };
 }
 
-/** Names are unique in an engine, so there is one at most, unless someone renamed one: then what is current, or runs, is preferred. */
-function choose(containers: readonly OurContainer[], service: DesiredService): OurContainer | undefined {
+/** First what is asked for; else what would be gone back to, or runs. */
+function rankContainers(
+  containers: readonly OurContainer[],
+  service: DesiredService,
+  goodHash: string | undefined,
+): readonly OurContainer[] {
   const rank = ({ owner, state, name }: OurContainer): number =>
-    (owner.configHash === service.configHash ? 4 : 0) + (state.isRunning ? 2 : 0) + (name === service.containerName ? 1 : 0);
+    (owner.configHash === service.configHash ? 8 : 0) +
+    (owner.configHash === goodHash ? 4 : 0) +
+    (state.isRunning ? 2 : 0) +
+    (name === service.containerName ? 1 : 0);
   return containers
     .filter(({ owner }) => owner.service === service.name)
-    .toSorted((left, right) => rank(right) - rank(left) || (left.id < right.id ? -1 : 1))[0];
+    .toSorted((left, right) => rank(right) - rank(left) || (left.id < right.id ? -1 : 1));
 }
 
-function judge({ service, container, track }: Omit<ServiceView, 'life'>, networkId: string | undefined, nowMs: number): Life {
+function judge({ service, container, track }: Omit<ServiceView, 'life' | 'others'>, networkId: string | undefined, nowMs: number): Life {
   if (container === undefined) {
     return 'missing';
   }
@@ -149,10 +156,6 @@ function isCutOff({ service, container, life }: Attachment, networkId: string | 
   const isElsewhere = joinedId !== undefined && joinedId !== '' && joinedId !== networkId && joinedId !== name; // Podman's id is the name
   const isTakenOff = joinedId === undefined && life !== 'created';
   return WANTS_NETWORK.has(life) && (isElsewhere || isTakenOff);
-}
-
-export function isReady({ life }: ServiceView): boolean {
-  return life === 'running' || life === 'completed';
 }
 
 type DependencyVerdict = 'met' | 'unmet' | { readonly impossible: string };

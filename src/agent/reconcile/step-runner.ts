@@ -115,7 +115,7 @@ function describeStep(step: Step): Record<string, string> {
     stepKind: step.kind,
     ...('service' in step && { service: step.service }),
     ...('image' in step && { image: step.image }),
-    ...('containerId' in step && { containerId: step.containerId.slice(0, 12) }),
+    ...('containerId' in step && step.containerId !== undefined && { containerId: step.containerId.slice(0, 12) }),
     ...('name' in step && { name: step.name }),
   };
 }

@@ -5,6 +5,7 @@
  */
 import type { ContainerSpec, Labels } from '../docker/docker-types.ts';
 import { LABEL } from '../docker/names.ts';
+import type { Failure } from './failure.ts';
 import type { PullSecret } from './image-pull.ts';
 import type { ServiceInputs } from './service-inputs.ts';
 
@@ -41,6 +42,25 @@ export type Step =
   | { readonly kind: 'stopContainer'; readonly service: string; readonly containerId: string; readonly graceMs: number }
   /** `isStuck`: an earlier removal did not end, and only force gets rid of it. */
   | { readonly kind: 'removeContainer'; readonly service: string; readonly containerId: string; readonly isStuck: boolean }
+  | { readonly kind: 'renameContainer'; readonly service: string; readonly containerId: string; readonly name: string }
+  /** Puts it on the network under these names alone, with the address given where there is one; it keeps its connections with the address it had. */
+  | {
+      readonly kind: 'attachContainer';
+      readonly service: string;
+      readonly containerId: string;
+      readonly network: { readonly id: string; readonly name: string };
+      readonly aliases: readonly string[];
+      readonly address?: string;
+    }
+  /** Gives the version up that is being brought up, once what its container said last is written down. */
+  | {
+      readonly kind: 'rollBack';
+      readonly service: string;
+      readonly containerId: string | undefined;
+      readonly cause: Failure;
+      /** What is given up. */
+      readonly version: string;
+    }
   | { readonly kind: 'removeNetwork'; readonly name: string; readonly networkId: string }
   /** Of an Ephemeral volume, never of another. */
   | { readonly kind: 'removeVolume'; readonly name: string };
@@ -77,6 +97,12 @@ export function stepKey(step: Step): string {
     case 'stopContainer':
     case 'removeContainer':
       return `${step.kind} ${step.containerId}`;
+    case 'renameContainer':
+      return `renameContainer ${step.containerId} ${step.name}`;
+    case 'attachContainer':
+      return `attachContainer ${step.containerId} ${step.aliases.join(',')}`;
+    case 'rollBack':
+      return `rollBack ${step.version}`;
     case 'removeNetwork':
       return `removeNetwork ${step.networkId}`;
     default:
@@ -101,6 +127,9 @@ export function stepTarget(step: Step): string {
     case 'restartContainer':
     case 'stopContainer':
     case 'removeContainer':
+    case 'renameContainer':
+    case 'attachContainer':
+    case 'rollBack':
       return `service ${step.service}`;
     default:
       return step satisfies never;

@@ -61,6 +61,7 @@ export function findFreeSubnet(pools: readonly string[], taken: readonly string[
   return undefined;
 }
 
-function formatAddress(address: number): string {
+/** 10.210.0.62 for its number. */
+export function formatAddress(address: number): string {
   return [24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256).join('.');
 }
