@@ -27,3 +27,13 @@ test('request() says in words that the other end does not speak TLS', async () =
   const { message } = await failureOf(async () => await Promise.reject(new TypeError('fetch failed', { cause })));
   assert.equal(message, 'Cannot reach the server at https://cara:8080 as it does not speak TLS: is http:// meant?');
 });
+
+test('request() gives the reason of its caller, whatever failed at the same moment', async () => {
+  const stop = new AbortController();
+  const fetch: FetchFunction = async () => {
+    stop.abort(new ApiError('Unavailable', 'Nothing was heard'));
+    return await Promise.reject(new DOMException('Timed out', 'TimeoutError'));
+  };
+  const transport = createTransport({ serverUrl: 'http://cara:8080', userAgent: 'test', clock: systemClock, fetch });
+  await assert.rejects(transport.request({ method: 'GET', path: '/' }, stop.signal), /Nothing was heard/u);
+});

@@ -165,8 +165,11 @@ export function toFailure(
   error: unknown,
   context: { readonly serverUrl: string; readonly timeoutMs: number; readonly signal: AbortSignal },
 ): unknown {
-  if (error instanceof ApiError || context.signal.aborted) {
+  if (error instanceof ApiError) {
     return error;
+  }
+  if (context.signal.aborted) {
+    return context.signal.reason; // whatever came at the same moment, such as the time limit when a suspended machine wakes
   }
   const { cause, code } = rootOf(error);
   const isTimeout = error instanceof DOMException && error.name === 'TimeoutError';

@@ -1,0 +1,221 @@
+/** Runs a plan in a world of its own and checks every promise after every step. */
+import type { NodeObject } from '../../src/api/node.ts';
+import type { ProjectObject } from '../../src/api/project.ts';
+import { Chronicle } from './checker/chronicle.ts';
+import { checkContainers } from './checker/containers.ts';
+import { HealthChecker } from './checker/health.ts';
+import { findUnsettled } from './checker/settled.ts';
+import { findUntruth } from './checker/status.ts';
+import { WatchChecker } from './checker/watcher.ts';
+import { strike } from './faults.ts';
+import { Ledger } from './ledger.ts';
+import type { Plan } from './plan.ts';
+import { doUserStep } from './workload.ts';
+import { createWorld, type World } from './world/world.ts';
+
+const TICK_MS = 1000;
+const CALM_MS = 20_000; // without faults; then what is said must be so
+const SETTLE_LIMIT_MS = 20 * 60_000;
+const STAY_MS = 60_000; // what has settled stays as it is
+
+export interface Outcome {
+  readonly seed: string;
+  /** the first promise that was broken; undefined: none */
+  readonly violation: string | undefined;
+  readonly virtualMs: number;
+  /** of everything that happened */
+  readonly traceHash: string;
+  readonly traceTail: readonly string[];
+}
+
+export async function runPlan(plan: Plan, options: { readonly onLog?: (line: string) => void } = {}): Promise<Outcome> {
+  const world = await createWorld({ seed: `world ${plan.seed}`, store: plan.store, ...options });
+  const run = new Run(world, plan);
+  try {
+    await run.live();
+  } finally {
+    run.end();
+  }
+  return {
+    seed: plan.seed,
+    violation: run.violation,
+    virtualMs: world.clock.monotonicMs(),
+    traceHash: world.trace.digest(),
+    traceTail: world.trace.tail(4000),
+  };
+}
+
+interface Due {
+  readonly atMs: number;
+  readonly act: () => Promise<void> | void;
+}
+
+class Run {
+  readonly #world: World;
+  readonly #plan: Plan;
+  readonly #ledger = new Ledger();
+  readonly #chronicle: Chronicle;
+  readonly #watcher: WatchChecker;
+  readonly #health: HealthChecker;
+  #due: Due[] = [];
+  /** faults at work */
+  #striking = 0;
+  #calmSinceMs = 0;
+  violation: string | undefined;
+
+  constructor(world: World, plan: Plan) {
+    this.#world = world;
+    this.#plan = plan;
+    this.#chronicle = new Chronicle(world.clock);
+    this.#watcher = new WatchChecker(world, this.#chronicle, this.#violate);
+    this.#health = new HealthChecker(world, this.#chronicle, this.#violate);
+    world.answerListeners.add(({ from, method, path, status }) => {
+      if (status >= 500 && status !== 503) {
+        this.#violate(`promise 10: ${from} got ${status} for ${method} ${path}`);
+      }
+    });
+  }
+
+  readonly #violate = (text: string): void => {
+    if (this.violation === undefined) {
+      this.violation = text;
+      this.#world.trace.add(`VIOLATION ${text}`);
+    }
+  };
+
+  async live(): Promise<void> {
+    const { server, clock, random } = this.#world;
+    await this.#chronicle.follow(this.#world.store, ['Project', 'Node']);
+    await server.start();
+    for (const name of this.#plan.machines) {
+      const machine = this.#world.addMachine(name);
+      this.#due.push({ atMs: random.between(0, 5000), act: () => machine.startAgent() });
+    }
+    checkContainers(this.#world, this.#chronicle, this.#violate);
+    void this.#watcher.run();
+    this.#schedule();
+    await this.#work();
+    if (this.violation === undefined) {
+      await this.#heal();
+      await this.#settle();
+    }
+    for (const bug of this.#world.bugs) {
+      this.#violate(`a program failed by itself: ${bug}`);
+    }
+    await clock.settle();
+  }
+
+  end(): void {
+    this.#watcher.end();
+    this.#chronicle.end();
+    this.#world.end();
+  }
+
+  #schedule(): void {
+    const world = this.#world;
+    for (const step of this.#plan.steps) {
+      if (step.who === 'people') {
+        this.#due.push({ atMs: step.atMs, act: () => void doUserStep(world, this.#ledger, step) });
+      } else {
+        this.#due.push({ atMs: step.atMs, act: async () => await this.#strike(step) });
+      }
+    }
+    this.#due.sort((a, b) => a.atMs - b.atMs);
+  }
+
+  async #strike(step: Parameters<typeof strike>[1]): Promise<void> {
+    this.#striking += 1;
+    const mend = await strike(this.#world, step);
+    const act = async (): Promise<void> => {
+      this.#striking -= 1;
+      this.#calmSinceMs = this.#world.clock.monotonicMs();
+      await mend();
+    };
+    this.#due.push({ atMs: step.atMs + step.forMs, act });
+    this.#due.sort((a, b) => a.atMs - b.atMs);
+  }
+
+  async #work(): Promise<void> {
+    const { clock } = this.#world;
+    for (let next = this.#due.shift(); next !== undefined && this.violation === undefined; next = this.#due.shift()) {
+      await this.#advanceTo(next.atMs);
+      await next.act();
+      await clock.settle();
+    }
+  }
+
+  /** Every fault has mended itself; what people did with machines is undone, so that everything asked for can be had. */
+  async #heal(): Promise<void> {
+    const { server, machines } = this.#world;
+    await server.start();
+    for (const machine of machines.values()) {
+      machine.powerOn();
+      if (this.#ledger.deleted.has(machine.name)) {
+        machine.killAgent(); // it registers again at its next start
+      }
+      machine.startAgent();
+    }
+    await this.#advance(2 * TICK_MS);
+    for (const machine of machines.keys()) {
+      await doUserStep(this.#world, this.#ledger, { who: 'people', atMs: 0, does: 'uncordon', machine });
+    }
+  }
+
+  async #settle(): Promise<void> {
+    const { clock } = this.#world;
+    const endMs = clock.monotonicMs() + SETTLE_LIMIT_MS;
+    let unsettled = await this.#unsettled();
+    while (unsettled.length > 0 && clock.monotonicMs() < endMs && this.violation === undefined) {
+      await this.#advance(5000);
+      unsettled = await this.#unsettled();
+    }
+    if (unsettled.length === 0) {
+      await this.#advance(STAY_MS);
+      unsettled = await this.#unsettled();
+    }
+    if (unsettled.length > 0) {
+      this.#violate(`promise 5: ${SETTLE_LIMIT_MS / 60_000} min after the last fault ${unsettled.join('; ')}`);
+    }
+  }
+
+  async #unsettled(): Promise<readonly string[]> {
+    return findUnsettled(this.#world, this.#ledger, await this.#state());
+  }
+
+  async #advance(ms: number): Promise<void> {
+    await this.#advanceTo(this.#world.clock.monotonicMs() + ms);
+  }
+
+  async #advanceTo(atMs: number): Promise<void> {
+    const { clock } = this.#world;
+    while (clock.monotonicMs() < atMs && this.violation === undefined) {
+      await clock.advance(Math.min(TICK_MS, atMs - clock.monotonicMs()));
+      await this.#check();
+    }
+  }
+
+  async #check(): Promise<void> {
+    const { clock, server, bugs } = this.#world;
+    const { projects, nodes } = await this.#state();
+    this.#health.tick(nodes);
+    this.#ledger.findLost(projects, nodes).forEach((text) => this.#violate(`promise 4: ${text}`));
+    bugs.forEach((text) => this.#violate(`a program failed by itself: ${text}`));
+    const isCalm = this.#striking === 0 && clock.monotonicMs() - this.#calmSinceMs > CALM_MS && server.isUp;
+    for (const project of isCalm ? projects : []) {
+      const changedMs = clock.wallMs() - Date.parse(project.metadata.updatedAt);
+      const untruth = changedMs > CALM_MS ? findUntruth(this.#world, project) : undefined;
+      if (untruth !== undefined) {
+        this.#violate(`promise 8: ${untruth}`);
+      }
+    }
+  }
+
+  async #state(): Promise<{ readonly projects: readonly ProjectObject[]; readonly nodes: readonly NodeObject[] }> {
+    const { store } = this.#world;
+    const [{ items: projects }, { items: nodes }] = await Promise.all([
+      store.list<ProjectObject>('Project'),
+      store.list<NodeObject>('Node'),
+    ]);
+    return { projects, nodes };
+  }
+}

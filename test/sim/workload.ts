@@ -1,0 +1,122 @@
+/** What people do to a fleet, and what they were told of it. Knows nothing of faults. */
+import type { InjectOptions } from 'fastify';
+import { API_VERSION } from '../../src/api/meta.ts';
+import type { ProjectSpec } from '../../src/api/project.ts';
+import type { Ledger } from './ledger.ts';
+import type { SeededRandom } from './world/seeded-random.ts';
+import { imageOf, IMAGES, type World } from './world/world.ts';
+
+export type UserStep = { readonly who: 'people'; readonly atMs: number } & (
+  | { readonly does: 'apply'; readonly project: string; readonly revision: number; readonly ttlMs?: number }
+  | { readonly does: 'delete project'; readonly project: string; readonly isForced: boolean }
+  | { readonly does: 'cordon' | 'uncordon' | 'drain' | 'delete node'; readonly machine: string }
+);
+
+const PROJECTS = ['fenced', 'fenced-2', 'moving', 'keeping', 'failing', 'data', 'job', 'web', 'ports'];
+const APPLY = 'application/apply-patch+json';
+
+export function drawUserStep(
+  random: SeededRandom,
+  { atMs, index, machines }: { readonly atMs: number; readonly index: number; readonly machines: readonly string[] },
+): UserStep {
+  const at = { who: 'people', atMs } as const;
+  const project = random.pick(PROJECTS);
+  const machine = random.pick(machines);
+  const dice = random.next();
+  if (dice < 0.6) {
+    const ttl = random.chance(0.05) ? { ttlMs: random.between(60, 300) * 1000 } : {};
+    return { ...at, does: 'apply', project, revision: (index % (IMAGES - 1)) + 1, ...ttl };
+  }
+  if (dice < 0.75) {
+    return { ...at, does: 'delete project', project, isForced: random.chance(0.1) };
+  }
+  const does = dice < 0.82 ? 'cordon' : dice < 0.9 ? 'uncordon' : dice < 0.95 ? 'drain' : 'delete node';
+  return { ...at, does, machine };
+}
+
+/** The spec of a Project: its name says of what kind it is, its revision what differs. */
+export function specOf(project: string, revision: number, ttlMs?: number): ProjectSpec {
+  const image = imageOf(revision);
+  const web = { name: 'web', image, stopGracePeriod: '5s' };
+  const lost = LOSS[project];
+  return {
+    services: SHAPES[project]?.(image) ?? [web, { name: 'api', image: imageOf(1), dependsOn: [{ service: 'web', condition: 'Started' }] }],
+    ...(project === 'data' && { volumes: [{ name: 'keep', type: 'Managed' }, { name: 'temp' }] }),
+    ...(lost !== undefined && { onNodeLost: lost }),
+    ...(ttlMs !== undefined && { ttl: `${ttlMs / 1000}s` }),
+  };
+}
+
+const LOSS: Readonly<Record<string, NonNullable<ProjectSpec['onNodeLost']>>> = {
+  fenced: { action: 'Reschedule', after: '40s', fence: true },
+  'fenced-2': { action: 'Reschedule', after: '2m', fence: true },
+  moving: { action: 'Reschedule', after: '20s' },
+  keeping: { action: 'Keep' },
+  failing: { action: 'Fail', after: '30s' },
+};
+
+const SHAPES: Readonly<Record<string, (image: string) => ProjectSpec['services']>> = {
+  fenced: (image) => [{ name: 'web', image, stopGracePeriod: '5s' }],
+  'fenced-2': (image) => [{ name: 'web', image, stopGracePeriod: '10s' }],
+  data: (image) => [
+    {
+      name: 'db',
+      image,
+      volumeMounts: [
+        { name: 'keep', mountPath: '/data' },
+        { name: 'temp', mountPath: '/tmp/x' },
+      ],
+    },
+  ],
+  ports: (image) => [{ name: 'web', image, ports: [{ containerPort: 80, hostPort: 8080 }] }],
+};
+
+/** Does it as a person would: once, and with an answer or none within 10 s. */
+export async function doUserStep(world: World, ledger: Ledger, step: UserStep): Promise<void> {
+  const request = requestOf(step);
+  const status = await call(world, request);
+  world.trace.add(`people ${step.does} ${'project' in step ? step.project : step.machine}: ${status ?? 'no answer'}`);
+  ledger.note(step, status);
+}
+
+function requestOf(step: UserStep): InjectOptions {
+  switch (step.does) {
+    case 'apply': {
+      const { project, revision, ttlMs } = step;
+      const payload = { apiVersion: API_VERSION, kind: 'Project', metadata: { name: project }, spec: specOf(project, revision, ttlMs) };
+      return { method: 'PATCH', url: `/api/v1/projects/${project}`, headers: { 'content-type': APPLY }, payload };
+    }
+    case 'delete project':
+      return { method: 'DELETE', url: `/api/v1/projects/${step.project}${step.isForced ? '?force=true' : ''}` };
+    case 'cordon':
+    case 'uncordon': {
+      const spec = { unschedulable: step.does === 'cordon' };
+      const headers = { 'content-type': 'application/merge-patch+json' };
+      return { method: 'PATCH', url: `/api/v1/nodes/${step.machine}`, headers, payload: { spec } };
+    }
+    case 'drain':
+      return { method: 'POST', url: `/api/v1/nodes/${step.machine}/drain`, payload: {} };
+    case 'delete node':
+      return { method: 'DELETE', url: `/api/v1/nodes/${step.machine}` };
+  }
+}
+
+/** @returns the status; undefined when none came, so that nobody knows whether it was done */
+async function call(world: World, options: InjectOptions): Promise<number | undefined> {
+  const target = world.server.listener();
+  if (target === undefined) {
+    return 0; // connection refused: certainly not done
+  }
+  const ended = new AbortController();
+  const waited = world.clock.sleep(10_000, ended.signal).then(
+    () => undefined,
+    () => undefined,
+  );
+  const answered = (async () => {
+    await target.life.running();
+    return (await target.server.app.inject(options)).statusCode;
+  })();
+  const status = await Promise.race([answered, waited]);
+  ended.abort();
+  return status;
+}

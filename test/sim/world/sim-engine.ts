@@ -1,0 +1,117 @@
+/** A machine's container engine as its processes reach it: the model, with what goes wrong with real ones. */
+import { EngineError } from '../../../src/agent/docker/engine-error.ts';
+import type { Engine } from '../../../src/agent/docker/engine.ts';
+import { CHANGES, type ModelEngine } from '../../support/model-engine.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import type { SimClock } from './sim-clock.ts';
+import type { SimDisk } from './sim-disk.ts';
+
+const CALL_TIMEOUT_MS = 60_000; // of the client for calls that a hung engine does not answer
+
+export interface EngineFaults {
+  /** refuses connections */
+  isDown: boolean;
+  /** takes calls and does not answer; what it was asked for may have been done */
+  isHung: boolean;
+  /** of changes: answers 500, though half of them were made */
+  errorRate: number;
+  /** its events go nowhere */
+  losesEvents: boolean;
+  maxDelayMs: number;
+}
+
+export const GOOD_ENGINE: EngineFaults = { isDown: false, isHung: false, errorRate: 0, losesEvents: false, maxDelayMs: 20 };
+
+export interface SimEngineOptions {
+  readonly model: ModelEngine;
+  readonly faults: EngineFaults;
+  readonly disk: SimDisk;
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+}
+
+const CHANGING: ReadonlySet<string> = new Set([...CHANGES, 'killContainer', 'removeImage']);
+const NEEDS_SPACE: ReadonlySet<string> = new Set(['createContainer', 'pullImage', 'writeFiles']);
+
+export function createSimEngine(options: SimEngineOptions): Engine {
+  const { model, faults, clock, disk, random } = options;
+  const engine: Engine = {
+    ...model.engine,
+    ping: async () => await Promise.resolve(),
+    version: async () => await Promise.resolve(VERSION),
+    info: async () => await Promise.resolve(INFO),
+    killContainer: async (id, signal) => await model.engine.stopContainer(id, 0, signal),
+    stopContainer: async (id, graceMs, signal) => {
+      await clock.sleep(random.next() * graceMs, signal); // it ends when it likes
+      await model.engine.stopContainer(id, graceMs, signal);
+    },
+    events: async (filter, signal) => dropEvents(await model.engine.events(filter, signal), faults),
+  };
+
+  async function call(name: string, signal: AbortSignal, act: () => Promise<unknown>): Promise<unknown> {
+    signal.throwIfAborted();
+    await clock.sleep(random.next() * faults.maxDelayMs, signal);
+    if (faults.isDown) {
+      throw new EngineError('EngineUnreachable', 'connect ECONNREFUSED');
+    }
+    const isChange = CHANGING.has(name);
+    if (faults.isHung) {
+      if (isChange && random.chance(0.5)) {
+        await act().catch(() => undefined);
+      }
+      await clock.sleep(CALL_TIMEOUT_MS, signal);
+      throw new EngineError('Timeout', 'no answer');
+    }
+    if (NEEDS_SPACE.has(name)) {
+      disk.refuseWhenFull();
+    }
+    if (isChange && random.chance(faults.errorRate)) {
+      if (random.chance(0.5)) {
+        await act();
+      }
+      throw new EngineError('EngineFault', 'server error 500');
+    }
+    return await act();
+  }
+
+  return new Proxy(engine, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== 'function' || name === 'close') {
+        return value;
+      }
+      return async (...args: readonly unknown[]) => {
+        const signal = args.at(-1);
+        const act = async (): Promise<unknown> => (await Reflect.apply(value, target, args)) as unknown;
+        return await call(String(name), signal instanceof AbortSignal ? signal : new AbortController().signal, act);
+      };
+    },
+  });
+}
+
+async function* dropEvents<Event>(events: AsyncIterable<Event>, faults: EngineFaults): AsyncGenerator<Event> {
+  for await (const event of events) {
+    if (faults.isDown) {
+      return; // the stream ends with the engine
+    }
+    if (!faults.losesEvents && !faults.isHung) {
+      yield event;
+    }
+  }
+}
+
+const VERSION = { version: '20.10.24', apiVersion: '1.41', minApiVersion: '1.12', os: 'linux', arch: 'amd64', kernelVersion: '6.1.0' };
+const INFO = {
+  id: 'SIM',
+  name: 'sim',
+  serverVersion: '20.10.24',
+  operatingSystem: 'Simulated',
+  osType: 'linux',
+  architecture: 'x86_64',
+  kernelVersion: '6.1.0',
+  cpus: 4,
+  memoryBytes: 8 * 2 ** 30,
+  dataDir: '/var/lib/docker',
+  containers: 0,
+  containersRunning: 0,
+};

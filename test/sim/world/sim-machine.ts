@@ -1,0 +1,197 @@
+/**
+ * A machine: its disk, its container engine, and the processes on it: the real agent, and the real fence guard.
+ *
+ * Owns     what outlives the processes (disk, engine) and, while they run, their lives.
+ */
+import { readFenceFile } from '../../../src/agent/fence/fence-file.ts';
+import { runFenceGuard } from '../../../src/agent/fence/guard.ts';
+import type { Engine } from '../../../src/agent/docker/engine.ts';
+import { type AgentConfig, agentSettings } from '../../../src/agent/config.ts';
+import { type RunningAgent, startAgent } from '../../../src/agent/main.ts';
+import type { BootClock } from '../../../src/base/boot-clock.ts';
+import { loadConfig } from '../../../src/base/config.ts';
+import type { Logger } from '../../../src/base/log.ts';
+import { ModelEngine } from '../../support/model-engine.ts';
+import { Life } from './life.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import type { SimClock } from './sim-clock.ts';
+import { SimDisk } from './sim-disk.ts';
+import { createSimEngine, type EngineFaults, GOOD_ENGINE } from './sim-engine.ts';
+import { connectLine, GOOD_LINE, type Line, type NetworkOptions } from './sim-network.ts';
+
+const GIB = 2 ** 30;
+
+export interface MachineOptions {
+  readonly name: string;
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+  readonly network: NetworkOptions;
+  readonly log: Logger;
+  readonly heartbeatInterval: string;
+  /** a part of this code's own has failed, which it never should */
+  readonly onBug: (where: string, error: unknown) => void;
+}
+
+export class SimMachine {
+  readonly name: string;
+  readonly model = new ModelEngine();
+  readonly engineFaults: EngineFaults = { ...GOOD_ENGINE };
+  readonly disk = new SimDisk();
+  readonly line: Line;
+  readonly #options: MachineOptions;
+  readonly #config: AgentConfig;
+  readonly #engine: Engine;
+  /** containers that someone stopped or removed by hand */
+  readonly handTouched = new Set<string>();
+  /** its wall clock ahead of the world's, in milliseconds */
+  aheadMs = 0;
+  #agent: { readonly life: Life; readonly started: Promise<RunningAgent | undefined> } | undefined;
+  #guard: Life | undefined;
+  #boots = 1;
+  #bootedAtMs = 0;
+  #starts = 0;
+  #isOff = false;
+
+  constructor(options: MachineOptions) {
+    const { name, clock, random } = options;
+    this.name = name;
+    this.#options = options;
+    this.line = { ...GOOD_LINE, name, random: random.fork('line') };
+    this.#engine = createSimEngine({ model: this.model, faults: this.engineFaults, disk: this.disk, clock, random: random.fork('engine') });
+    this.#config = loadConfig(agentSettings({ hostname: name, env: {}, isRoot: true }), {
+      argv: [],
+      env: {
+        NODE_NAME: name,
+        SERVER_URL: 'http://127.0.0.1:8080',
+        HEARTBEAT_INTERVAL: options.heartbeatInterval,
+        THROUGHPUT_TEST: 'off',
+      },
+    });
+  }
+
+  get hasAgent(): boolean {
+    return this.#agent !== undefined;
+  }
+
+  /** Ids of the containers of a Project that run here. */
+  running(project: string): readonly string[] {
+    const containers = [...this.model.containers.values()];
+    return containers
+      .filter(({ spec, state }) => state.isRunning && spec.labels['caravanserai.io/project'] === project)
+      .map(({ id }) => id);
+  }
+
+  startAgent(): void {
+    if (this.#agent !== undefined || this.#isOff) {
+      return;
+    }
+    const { clock, network, random, log, onBug } = this.#options;
+    const life = new Life();
+    const starting = startAgent({
+      config: this.#config,
+      clock: life.clock(clock, { aheadMs: () => this.aheadMs }),
+      random: random.fork(`agent ${(this.#starts += 1)}`),
+      log: log.child({ machine: this.name }),
+      engine: life.guardAll(this.#engine),
+      fetch: connectLine(network, this.line, life),
+      disk: life.guardAll(this.disk.port),
+      listen: async () => await Promise.resolve({ port: 9090, url: 'http://127.0.0.1:9090', close: async () => await Promise.resolve() }),
+      hostProbe: life.guardAll({ measure: async () => await Promise.resolve(this.#measure()), info: () => ({ hostname: this.name }) }),
+      findAddress: async () => await Promise.resolve('192.0.2.1'),
+      fetchTailscaleStatus: async () => await Promise.reject(Object.assign(new Error('no such file'), { code: 'ENOENT' })),
+      readRoutes: async () => await Promise.resolve([]),
+      bootClock: this.#bootClock(),
+      fenceGuard: { ensure: async () => await Promise.resolve(this.#ensureGuard()) },
+    });
+    const started = starting.catch((error: unknown) => {
+      onBug(`start of the agent of ${this.name}`, error);
+      return undefined;
+    });
+    this.#agent = { life, started };
+    void started.then(async (agent) => {
+      if (agent !== undefined) {
+        const failure = await life.guard(agent.failed);
+        onBug(`agent of ${this.name}`, failure);
+      }
+    });
+  }
+
+  /** kill -9: containers and guard go on. */
+  killAgent(): void {
+    this.#agent?.life.end();
+    this.#agent = undefined;
+  }
+
+  pauseAgent(): void {
+    this.#agent?.life.pause();
+  }
+
+  resumeAgent(): void {
+    this.#agent?.life.resume();
+  }
+
+  /** Power off: nothing runs any more. What is on its disk stays. */
+  powerOff(): void {
+    this.#isOff = true;
+    this.killAgent();
+    this.#guard?.end();
+    this.#guard = undefined;
+    for (const { name, state } of this.model.containers.values()) {
+      if (state.isRunning) {
+        this.model.exit(name, 137);
+      }
+    }
+  }
+
+  powerOn(): void {
+    if (!this.#isOff) {
+      return;
+    }
+    this.#isOff = false;
+    this.#boots += 1;
+    this.#bootedAtMs = this.#options.clock.monotonicMs();
+    this.startAgent();
+  }
+
+  #bootClock(): BootClock {
+    const bootedAtMs = this.#bootedAtMs;
+    return { bootMs: () => 1000 + this.#options.clock.monotonicMs() - bootedAtMs, bootId: `${this.name}-${this.#boots}` };
+  }
+
+  #ensureGuard(): void {
+    if (this.#guard !== undefined) {
+      return;
+    }
+    const life = new Life();
+    this.#guard = life;
+    const disk = this.disk.port;
+    const guard = runFenceGuard(
+      {
+        read: () => readFenceFile(disk, '/var/lib/caravanserai/fence.json'),
+        openEngine: () => life.guardAll(this.#engine),
+        killProcesses: (ids) => this.#killProcesses(ids),
+        isAgentAlive: () => this.hasAgent,
+        bootClock: this.#bootClock(),
+        clock: life.clock(this.#options.clock, { aheadMs: () => this.aheadMs }),
+        log: this.#options.log.child({ machine: this.name, process: 'guard' }),
+      },
+      life.signal,
+    );
+    void guard.then(
+      () => (this.#guard === life ? (this.#guard = undefined) : undefined),
+      (error: unknown) => this.#options.onBug(`guard of ${this.name}`, error),
+    );
+  }
+
+  #killProcesses(ids: ReadonlySet<string>): number {
+    const doomed = [...this.model.containers.values()].filter(({ id, state }) => ids.has(id) && state.isRunning);
+    doomed.forEach(({ name }) => this.model.exit(name, 137));
+    return doomed.length;
+  }
+
+  #measure() {
+    const freeBytes = this.disk.isFull ? 0 : 80 * GIB;
+    const disk = { path: '/', totalBytes: 100 * GIB, freeBytes, inodes: 0, freeInodes: 0 };
+    return { cpuMillis: 4000, memoryBytes: 8 * GIB, memoryAvailableBytes: 6 * GIB, disk };
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * The network between machines and the control plane: requests and answers take time, get lost, come twice, overtake each other, and
+ * connections go dead without a word.
+ *
+ * Owns     the state of each line. A line that is cut loses what would arrive; TCP would keep it for a while, and give up.
+ */
+import type { InjectOptions, LightMyRequestResponse } from 'fastify';
+import type { FetchAnswer, FetchFunction, FetchRequest } from '../../../src/client/transport.ts';
+import type { RunningServer } from '../../../src/server/main.ts';
+import type { Life } from './life.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import type { SimClock } from './sim-clock.ts';
+import type { Trace } from './trace.ts';
+
+/** One machine's line, in both directions. */
+export interface Line {
+  readonly name: string;
+  readonly random: SeededRandom;
+  /** nothing arrives at the server */
+  isCutUp: boolean;
+  /** nothing arrives at the machine */
+  isCutDown: boolean;
+  /** of requests and of answers, each */
+  lossRate: number;
+  /** of requests: the server gets them once more, later */
+  duplicateRate: number;
+  maxDelayMs: number;
+}
+
+export const GOOD_LINE = { isCutUp: false, isCutDown: false, lossRate: 0, duplicateRate: 0, maxDelayMs: 50 } as const;
+
+/** A server as the network reaches it. */
+export interface Listener {
+  readonly server: RunningServer;
+  readonly life: Life;
+}
+
+export interface NetworkOptions {
+  readonly clock: SimClock;
+  readonly trace: Trace;
+  /** who listens now; undefined: nobody, and connections are refused */
+  readonly listener: () => Listener | undefined;
+  /** the server has answered; whether that arrives is another matter */
+  readonly onAnswer: (answer: ServerAnswer) => void;
+}
+
+export interface ServerAnswer {
+  /** who asked */
+  readonly from: string;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+}
+
+/** `fetch` for a process at the end of a line. */
+export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions, line: Line, life: Life): FetchFunction {
+  const travel = async (signal: AbortSignal): Promise<void> =>
+    await clock.sleep(1 + line.random.next() * line.maxDelayMs, signal).catch(() => undefined);
+
+  async function deliver(url: string, request: FetchRequest): Promise<FetchAnswer> {
+    const { signal } = request;
+    const path = url.replace(/^https?:\/\/[^/]+/u, '');
+    const what = `${line.name} ${request.method} ${path.replace(/\?.*resourceVersion=.*$/u, '?watch')}`;
+    await travel(signal);
+    if (line.isCutUp || line.random.chance(line.lossRate)) {
+      trace.add(`${what} lost`);
+      return await silence(signal);
+    }
+    const target = listener();
+    if (target === undefined) {
+      trace.add(`${what} refused`);
+      throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    }
+    const ended = new AbortController();
+    const options: InjectOptions = {
+      method: request.method as 'GET',
+      url: path,
+      headers: { ...request.headers, host: '127.0.0.1:8080' },
+      ...(request.body !== undefined && { payload: request.body as string }),
+      payloadAsStream: true,
+      signal: ended.signal,
+    };
+    await untilCut(target.life.running(), target.life, signal);
+    const answered = target.server.app.inject(options);
+    if (request.method !== 'GET' && line.random.chance(line.duplicateRate)) {
+      void repeat(target, options, signal);
+    }
+    signal.addEventListener('abort', () => ended.abort(), { once: true });
+    const answer = await untilCut(answered, target.life, signal);
+    answer.stream().on('error', () => undefined); // who reads it hears of it
+    life.onEnd(() => ended.abort());
+    onAnswer({ from: line.name, method: request.method, path, status: answer.statusCode });
+    await travel(signal);
+    if (line.isCutDown || line.random.chance(line.lossRate)) {
+      trace.add(`${what} ${answer.statusCode} lost`);
+      ended.abort();
+      return await silence(signal);
+    }
+    trace.add(`${what} ${answer.statusCode}`);
+    return toAnswer(answer, read(answer, { target, signal }));
+  }
+
+  /** The same request once more, whose answer nobody reads. */
+  async function repeat(target: Listener, options: InjectOptions, signal: AbortSignal): Promise<void> {
+    await travel(signal);
+    if (!target.life.isOver) {
+      trace.add(`${line.name} ${String(options.method)} again`);
+      const again = { ...options, payloadAsStream: false, signal: new AbortController().signal } as const;
+      const { statusCode } = await target.server.app.inject(again);
+      onAnswer({ from: line.name, method: String(options.method), path: options.url as string, status: statusCode });
+    }
+  }
+
+  /** The body as it comes; once anything of it is lost the connection is half open: nothing more comes, and nobody says so. */
+  async function* read(
+    answer: LightMyRequestResponse,
+    { target, signal }: { readonly target: Listener; readonly signal: AbortSignal },
+  ): AsyncGenerator<Uint8Array> {
+    const chunks = (answer.stream() as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
+    for (;;) {
+      const step = await untilCut(chunks.next(), target.life, signal);
+      if (step.done === true) {
+        return;
+      }
+      await travel(signal);
+      if (line.isCutDown || line.isCutUp) {
+        trace.add(`${line.name} stream half open`);
+        await silence(signal);
+      }
+      yield step.value;
+    }
+  }
+
+  return async (url, request) => await life.guard(deliver(url, request));
+}
+
+/** @throws the signal's reason, and before that nothing happens */
+function silence(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason as Error);
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) {
+    onAbort();
+  }
+  promise.catch(() => undefined);
+  return promise;
+}
+
+/** What `work` comes to. @throws when the process at the other end dies first, as its kernel resets the connection, or the signal aborts */
+async function untilCut<Result>(work: Promise<Result>, life: Life, signal: AbortSignal): Promise<Result> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onEnd = (): void => reject(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }));
+  const onAbort = (): void => reject(signal.reason as Error);
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) {
+    onAbort();
+  }
+  const forget = life.onEnd(onEnd);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    forget();
+  }
+}
+
+function toAnswer({ statusCode, headers }: LightMyRequestResponse, body: AsyncGenerator<Uint8Array>): FetchAnswer {
+  return {
+    ok: statusCode >= 200 && statusCode < 300,
+    status: statusCode,
+    headers: { get: (name) => [headers[name.toLowerCase()] ?? []].flat().join(', ') || null },
+    body,
+    text: async () => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of body) {
+        chunks.push(chunk);
+      }
+      return Buffer.concat(chunks).toString();
+    },
+  };
+}
