@@ -1,8 +1,8 @@
 /**
- * What a user's session costs: apply -> Running beside the same calls straight on the engine's API, the memory of server and agent, and
+ * What a user's session costs: apply -> Running beside the same calls straight on the engine's API, the memory of server and agent, the agent's CPU time at rest, and
  * `caractrl get nodes` with a hundred nodes. On the real programs and a private engine.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -19,6 +19,7 @@ import { median, printTable, tell, type Figure } from './figures.ts';
 const ROUNDS = 16;
 const FLEET = 100;
 const CONTAINERS = 20;
+const IDLE_MS = 30_000;
 const SIGNAL = AbortSignal.timeout(300_000);
 
 function manifest(name: string, services: number): unknown {
@@ -107,6 +108,17 @@ function residentMb(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/u.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1000;
 }
 
+/** CPU time of a process while it has nothing to do, in % of a core. */
+async function idleCpu(pid: number): Promise<number> {
+  const ticks = (): number => {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    return Number(fields[11]) + Number(fields[12]); // utime and stime, in hundredths of a second
+  };
+  const before = ticks();
+  await systemClock.sleep(IDLE_MS, SIGNAL);
+  return ((ticks() - before) * 10 * 100) / IDLE_MS;
+}
+
 /** Whole processes, one after the other, in ms. */
 async function timeProcess(command: string, args: readonly string[]): Promise<number> {
   const times: number[] = [];
@@ -127,6 +139,8 @@ export async function run(): Promise<void> {
     await using engine = await startEngine({ dir: path.join(dir, 'e') });
     await buildHelloImage({ engineHost: engine.host, cacheDir: path.join(import.meta.dirname, '../node_modules/.cache/caravanserai') });
     await using server = await startServer();
+    // The first start of a new version strips the types of every file, which leaves 20 MB behind until the next.
+    spawnSync(path.join(import.meta.dirname, '../bin/cara-agent'), ['--help']);
     await using agent = await startAgent({ serverUrl: server.url, engineHost: engine.host, nodeName: 'bench' });
     const client = createCaraClient(createTransport({ serverUrl: server.url, userAgent: 'bench', clock: systemClock }));
     await until(async () => (await client.nodes.find('bench', SIGNAL))?.status.state === 'Ready', {
@@ -145,6 +159,7 @@ export async function run(): Promise<void> {
       tell(`agent_memory_${CONTAINERS}_containers`, residentMb(agent.pid), 'MB'),
       tell(`server_memory_${FLEET}_nodes`, residentMb(server.pid), 'MB'),
     );
+    figures.push(tell(`agent_idle_cpu_${CONTAINERS}_containers`, await idleCpu(agent.pid), '%'));
     const caractrl = path.join(import.meta.dirname, '../bin/caractrl');
     const getNodes = await timeProcess(caractrl, ['--server', server.url, 'get', 'nodes']);
     figures.push(tell(`caractrl_get_nodes_${FLEET}`, getNodes, 'ms', await timeProcess('docker', ['-H', engine.host, 'ps'])));

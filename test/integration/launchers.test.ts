@@ -34,7 +34,7 @@ test('every launcher runs its main.ts with the Node of the packages, from any fo
     const folderLink = path.join(scratch.path, `folder-of-${name}`);
     symlinkSync('my copy/bin', folderLink);
     const main = path.join(copy, 'src', name.replace(/^cara-/u, '').replace('caractrl', 'ctl'), 'main.ts');
-    const heap = name === 'cara-agent' ? '--max-semi-space-size=2|' : '';
+    const heap = name === 'cara-agent' ? '--max-semi-space-size=1|--optimize-for-size|' : '';
     const expected = `v26.0.0|--disable-warning=ExperimentalWarning|${heap}${main}|get|a b|`;
     for (const [command, cwd] of [
       [path.join(copy, 'bin', name), '/'],
