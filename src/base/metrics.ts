@@ -49,6 +49,14 @@ export function createMetrics() {
       buckets: SECONDS,
       registers,
     }),
+    databaseBytes: new Gauge({ name: 'cara_database_bytes', help: 'Size of the database on disk', registers }),
+    backupSucceeded: new Gauge({
+      name: 'cara_backup_last_success_timestamp_seconds',
+      help: 'When the last scheduled backup was read back; 0: none yet',
+      registers,
+    }),
+    backupBytes: new Gauge({ name: 'cara_backup_last_bytes', help: 'Size of the last scheduled backup', registers }),
+    backupFailures: new Gauge({ name: 'cara_backup_failures', help: 'Scheduled backups that failed since the start', registers }),
     watchers: new Gauge({ name: 'cara_watchers', help: 'Open watch streams', labelNames: ['kind'] as const, registers }),
     watchLagVersions: new Gauge({
       name: 'cara_watch_lag_versions',

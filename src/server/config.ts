@@ -8,6 +8,7 @@ import { LOG_FORMATS, LOG_LEVELS } from '../base/log.ts';
 
 /** ms; below this, one garbage collection or one lost packet would look like an outage. */
 const SHORTEST_TIMEOUT_MS = 2000;
+const MINUTE_MS = 60_000;
 const LONGEST_TIMEOUT_MS = 24 * 3_600_000; // a silence of more than a day is no detection
 
 /** The server's settings with their defaults on this machine. */
@@ -42,6 +43,17 @@ export function serverSettings(host: DataDirSources) {
       read: durationSetting(1000),
       default: '10m',
       help: 'A Terminating Project on a lost node is let go after it.',
+    },
+    BACKUP_INTERVAL: {
+      read: durationSetting(MINUTE_MS),
+      default: undefined,
+      help: 'Write a backup this often, such as 24h; without it none is written.',
+    },
+    BACKUP_DIR: { read: folder, default: undefined, help: 'Where to; without it DATA_DIR/backups. Another disk is the better place.' },
+    BACKUP_KEEP: {
+      read: wholeNumber(1, 10_000),
+      default: '7',
+      help: 'How many of them stay; older ones are deleted once a newer one has been read back.',
     },
     AUTH: {
       read: oneOf(['auto', 'token', 'none']),

@@ -21,10 +21,12 @@ import type { Store } from '../store/store.ts';
 import { greet } from './auth/first-start.ts';
 import { asksForCredentials } from './auth/mode.ts';
 import { startAuth } from './auth/start-auth.ts';
-import { loadClusterId } from './cluster-id.ts';
 import { databaseUrlOf, isLoopback, serverSettings, type ServerConfig } from './config.ts';
 import { createCrowdEvents } from './events/crowd-events.ts';
 import { drained } from './events/drain-events.ts';
+import { createBackupTask, createRestoreTask, BACKUP_COMMAND, RESTORE_COMMAND } from './backup/backup-commands.ts';
+import { startBackups } from './backup/start-backups.ts';
+import { loadCluster } from './cluster.ts';
 import { createEventRecorder } from './events/event-recorder.ts';
 import { createEventService } from './events/event-service.ts';
 import { createEventSource } from './events/event-source.ts';
@@ -98,7 +100,7 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
       log.info('server stopping');
       // both at once: watches end with the stopper's signal, and only then can the app close
       await Promise.all([closeApp(app, clock), stopper.stop()]);
-      close();
+      await close();
       await save();
       await closeStore();
       log.info('server stopped');
@@ -116,11 +118,11 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
   const { config, clock, random, log } = ports;
   const metrics = createMetrics();
   const base = { store, clock, random, log, metrics };
-  const clusterId = await loadClusterId(base);
+  const cluster = await loadCluster(base);
   const nodes = createMirror<NodeObject>({ ...base, kind: 'Node' });
   const projects = createMirror<ProjectObject>({ ...base, kind: 'Project' });
   const recorder = createEventRecorder(base);
-  const crowds = createCrowdEvents({ ...base, recorder, clusterId });
+  const crowds = createCrowdEvents({ ...base, recorder, clusterId: cluster.id });
   const eventSource = createEventSource({ nodes, projects, recorder, crowds }); // before the mirrors run: it must see where their first list ends
   stopper.spawn('crowd-events', (signal) => crowds.run(signal));
   stopper.spawn('event-recorder', (signal) => recorder.run(signal));
@@ -137,7 +139,7 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
   const reach = startLinks({ ...base, ...secretParts, registry, nodes, stopper });
   const views = { ...base, nodes, projects };
   const auth = await startAuth({ ...base, settings: config, stopper });
-  const scheduler = createScheduler(views);
+  const scheduler = createScheduler({ ...views, assignmentBase: cluster.epoch?.assignmentBase ?? 0 });
   const controller = createProjectController({
     ...views,
     fences: registry.fences,
@@ -147,7 +149,10 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
   stopper.spawn('scheduler', (signal) => scheduler.run(signal));
   stopper.spawn('project-controller', (signal) => controller.run(signal));
 
-  const measure = (): void => {
+  const backups = await startBackups({ ...base, config, isOwn: ports.store === undefined, stopper });
+  const measure = async (): Promise<void> => {
+    metrics.databaseBytes.set(await store.size());
+    backups.measure();
     metrics.nodes.reset();
     nodes.items().forEach(({ status }) => metrics.nodes.inc({ state: status.state }));
     metrics.projects.reset();
@@ -169,11 +174,13 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
     ...reach,
     ...auth,
     labelsOf: (kind, name) => (kind === 'Project' ? projects.get(name)?.metadata.labels : undefined),
-    clusterId,
+    cluster,
+    warnings: backups.warnings,
     stopSignal: stopper.signal,
     measure,
   });
-  const close = (): void => {
+  const close = async (): Promise<void> => {
+    await backups.close();
     eventSource[Symbol.dispose]();
     secretParts.secretUsers[Symbol.dispose]();
     auth.bearers[Symbol.dispose]();
@@ -195,7 +202,12 @@ if (import.meta.main) {
   const settings = serverSettings({ env: process.env, isRoot: process.getuid?.() === 0 });
   const { env } = process;
   const argv = process.argv.slice(2);
-  if (argv[0] === ROTATE_COMMAND) {
+  if (argv[0] === BACKUP_COMMAND || argv[0] === RESTORE_COMMAND) {
+    const [command, file, ...rest] = argv;
+    const asksForWords = file === '--help' || file === '-h';
+    const task = command === BACKUP_COMMAND ? createBackupTask(settings, file) : createRestoreTask(settings, file);
+    await runTask(task, { argv: asksForWords ? ['--help'] : rest, env });
+  } else if (argv[0] === ROTATE_COMMAND) {
     const rest = argv.slice(1).filter((word) => word !== DROP_FLAG);
     await runTask(createRotateTask(settings, argv.includes(DROP_FLAG) ? 'drop' : 'refuse'), { argv: rest, env });
   } else {
@@ -203,6 +215,7 @@ if (import.meta.main) {
       name: 'cara-server',
       summary:
         'cara-server is the control plane: API, scheduler and health of the fleet.\n' +
+        `cara-server ${BACKUP_COMMAND} FILE and cara-server ${RESTORE_COMMAND} FILE save all of it and bring it back; ` +
         `cara-server ${ROTATE_COMMAND} encrypts the Secrets under a new key.`,
       settings,
       start: async (config) => {

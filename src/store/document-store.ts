@@ -19,13 +19,15 @@ import type { Logger } from '../base/log.ts';
 import type { ChangeLog } from './change-log.ts';
 import type { Documents } from './documents.ts';
 import { frozenCopyOf } from './frozen.ts';
-import type { Change, Listing, Store, StoredObject, WatchItem, Write } from './store.ts';
+import type { Change, Listing, Snapshot, Store, StoredObject, WatchItem, Write } from './store.ts';
 import { answerOf, GROUP_LIMIT, type Waiting } from './waiting.ts';
 import { WriteBatch } from './write-batch.ts';
 
 export interface Journal {
   /** Makes all of these changes durable, or none. @throws {ApiError} Unavailable when the backend cannot write now */
   write(changes: readonly Change[]): void;
+  /** Bytes on disk. @throws {ApiError} Unavailable */
+  size(): number;
   /** Reads a little. @throws {ApiError} Unavailable */
   ping(): void;
   /** Writes a little that leaves nothing behind: whether there is room again. @throws {ApiError} Unavailable */
@@ -88,6 +90,16 @@ class DocumentStore implements Store {
 
   async refresh(): Promise<void> {
     this.#requireOpen('read'); // nobody else writes
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    this.#requireOpen('read');
+    return this.#parts.documents.snapshot();
+  }
+
+  async size(): Promise<number> {
+    this.#requireOpen('read');
+    return this.#parts.journal.size();
   }
 
   async version(): Promise<number> {

@@ -11,7 +11,7 @@ export function createMemoryStore(options: { readonly clock: Clock; readonly log
   return createDocumentStore({
     documents: new Documents(),
     changeLog: new ChangeLog({ clock, logSize }),
-    journal: { write: () => undefined, ping: () => undefined, probe: () => undefined, close: () => undefined },
+    journal: { write: () => undefined, size: () => 0, ping: () => undefined, probe: () => undefined, close: () => undefined },
     defer: (flush) => flush(), // nothing to share
     log: undefined,
   });

@@ -20,17 +20,37 @@ export interface StoreDeps {
  * @throws {ApiError} Invalid, Unavailable as `createSqliteStore` and `createPostgresStore`
  */
 export async function openStore(databaseUrl: string, deps: StoreDeps): Promise<Store> {
-  const [, scheme = '', rest = ''] = /^([a-z0-9+.-]+):(.*)$/isu.exec(databaseUrl) ?? [];
-  switch (scheme.toLowerCase()) {
+  const target = parseStoreUrl(databaseUrl);
+  switch (target.backend) {
     case 'memory':
       return createMemoryStore(deps);
     case 'sqlite':
-      return await createSqliteStore({ ...deps, path: sqlitePath(rest) });
-    case 'postgres':
-    case 'postgresql': {
+      return await createSqliteStore({ ...deps, path: target.path });
+    case 'postgres': {
       const { createPostgresStore } = await import('./postgres/postgres-store.ts'); // nobody else need load it
       return await createPostgresStore({ ...deps, url: databaseUrl });
     }
+    default:
+      return target satisfies never;
+  }
+}
+
+type StoreTarget =
+  | { readonly backend: 'memory' }
+  | { readonly backend: 'postgres' }
+  | { readonly backend: 'sqlite'; readonly path: string };
+
+/** Which backend a URL names. @throws {ConfigError} when it names none */
+export function parseStoreUrl(databaseUrl: string): StoreTarget {
+  const [, scheme = '', rest = ''] = /^([a-z0-9+.-]+):(.*)$/isu.exec(databaseUrl) ?? [];
+  switch (scheme.toLowerCase()) {
+    case 'memory':
+      return { backend: 'memory' };
+    case 'sqlite':
+      return { backend: 'sqlite', path: sqlitePath(rest) };
+    case 'postgres':
+    case 'postgresql':
+      return { backend: 'postgres' };
     default:
       // Only the scheme is shown: the rest may hold a password.
       throw new ConfigError(

@@ -59,6 +59,13 @@ export interface Listing<Item extends StoredObject = StoredObject> {
   readonly version: number;
 }
 
+/** All there is at one moment. */
+export interface Snapshot {
+  readonly version: number;
+  /** each object as JSON, of every kind, in no particular order; may be read at leisure, once */
+  readonly documents: Iterable<string>;
+}
+
 export interface Store {
   get<Item extends StoredObject = StoredObject>(kind: string, name: string): Promise<Item | undefined>;
   /** All of one kind; `after` (a name) and `limit` page through it. */
@@ -85,6 +92,10 @@ export interface Store {
    * @throws {ApiError} Unavailable
    */
   refresh(): Promise<void>;
+  /** Every object of every kind, as `refresh` would show them: for a backup. @throws {ApiError} Unavailable */
+  snapshot(): Promise<Snapshot>;
+  /** Bytes that it takes on disk; 0 where nothing is. @throws {ApiError} Unavailable */
+  size(): Promise<number>;
   /** The newest version. */
   version(): Promise<number>;
   /** Resolves when the store answers. @throws {ApiError} Unavailable */

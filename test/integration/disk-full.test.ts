@@ -26,7 +26,7 @@ test('a full disk refuses writes with 503, is told once, not per request, and re
   const store = createDocumentStore({
     documents: new Documents(),
     changeLog: new ChangeLog({ clock, logSize: 100 }),
-    journal: { write, probe: write, ping: () => undefined, close: () => undefined },
+    journal: { write, size: () => 0, probe: write, ping: () => undefined, close: () => undefined },
     defer: queueMicrotask,
     log,
   });

@@ -8,6 +8,8 @@ export function wrapped(store: Store): Store {
     commit: (writes) => store.commit(writes),
     watch: (kind, since, signal) => store.watch(kind, since, signal),
     watchBatches: (kind, since, signal) => store.watchBatches(kind, since, signal),
+    snapshot: () => store.snapshot(),
+    size: () => store.size(),
     version: () => store.version(),
     refresh: () => store.refresh(),
     ping: () => store.ping(),

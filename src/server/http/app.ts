@@ -12,6 +12,7 @@ import type { Logger } from '../../base/log.ts';
 import type { ServerMetrics } from '../../base/metrics.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store } from '../../store/store.ts';
+import type { Cluster } from '../cluster.ts';
 import type { EventService } from '../events/event-service.ts';
 import type { NodeRegistry } from '../nodes/node-registry.ts';
 import type { NodeService } from '../nodes/node-service.ts';
@@ -63,15 +64,17 @@ export interface AppDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly metrics: ServerMetrics;
-  readonly clusterId: string;
   readonly guard: Guard;
   readonly bearers: Pick<Credentials, 'hold'>;
   readonly tokens: TokenService;
   readonly labelsOf: LabelsOf;
+  readonly cluster: Cluster;
+  /** what is wrong though the server serves, in sentences */
+  readonly warnings: () => readonly string[];
   /** aborts when the server stops: ends watches, and readyz says so */
   readonly stopSignal: AbortSignal;
   /** sets the gauges that are counted at each scrape */
-  readonly measure: () => void;
+  readonly measure: () => Promise<void>;
 }
 
 const BODY_LIMIT_BYTES = 1024 * 1024; // contract

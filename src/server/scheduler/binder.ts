@@ -27,7 +27,15 @@ export interface Binder {
   explain(project: ProjectObject, message: string): Promise<WriteOutcome>;
 }
 
-export function createBinder({ store, clock, log }: { readonly store: Store; readonly clock: Clock; readonly log: Logger }): Binder {
+interface BinderDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** as SchedulerDeps */
+  readonly assignmentBase?: number;
+}
+
+export function createBinder({ store, clock, log, assignmentBase = 0 }: BinderDeps): Binder {
   /** Projects whose last write failed: a failure is logged when it starts, not each time it is tried again */
   const failing = new Set<string>();
 
@@ -53,7 +61,9 @@ export function createBinder({ store, clock, log }: { readonly store: Store; rea
   return {
     bind: async (project, node) => {
       const { name, resourceVersion } = node.metadata;
-      const outcome = await write(project, bind(project, name, nowRfc3339(clock)), [
+      const assignment = Math.max(project.status.assignment, assignmentBase);
+      const numbered = { ...project, status: { ...project.status, assignment } };
+      const outcome = await write(project, bind(numbered, name, nowRfc3339(clock)), [
         { op: 'check', kind: 'Node', name, expectedVersion: resourceVersion },
       ]);
       if (outcome.kind === 'written') {

@@ -25,6 +25,8 @@ export interface SchedulerDeps {
   readonly projects: Mirror<ProjectObject>;
   readonly clock: Clock;
   readonly log: Logger;
+  /** assignment numbers up to it may have been given out by a server whose state is lost; default 0 */
+  readonly assignmentBase?: number;
 }
 
 export interface Scheduler {

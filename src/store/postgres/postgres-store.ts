@@ -27,7 +27,7 @@ import { Wakeup } from '../../base/wakeup.ts';
 import { ChangeLog, DEFAULT_LOG_SIZE } from '../change-log.ts';
 import { Documents } from '../documents.ts';
 import { frozenCopyOf } from '../frozen.ts';
-import type { Listing, Store, StoredObject, WatchItem, Write } from '../store.ts';
+import type { Listing, Snapshot, Store, StoredObject, WatchItem, Write } from '../store.ts';
 import { GROUP_LIMIT, type Waiting } from '../waiting.ts';
 import { parseDatabaseUrl, type DatabaseTarget } from './database-url.ts';
 import { GroupWriter } from './group-writer.ts';
@@ -36,7 +36,7 @@ import { openStoreSession, preparePostgres } from './open-postgres.ts';
 import { Outage } from './outage.ts';
 import { explainPostgres } from './postgres-errors.ts';
 import { Replica } from './replica.ts';
-import { COMPACT, PROBE } from './statements.ts';
+import { COMPACT, PROBE, SIZE } from './statements.ts';
 
 /** ms; how long a change of another server's may go unnoticed when a notification is lost. */
 const POLL_MS = 1_000;
@@ -168,6 +168,21 @@ class PostgresStore implements Store {
   ): AsyncGenerator<readonly WatchItem<Item>[], void, void> {
     await this.#reach(since, signal);
     yield* this.#changeLog.watchBatches<Item>(kind, since, signal);
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    await this.refresh();
+    return this.#documents.snapshot();
+  }
+
+  async size(): Promise<number> {
+    this.#requireOpen('read');
+    try {
+      const [[bytes] = []] = await (await this.#writer.get()).query(SIZE);
+      return Number(bytes);
+    } catch (error) {
+      throw explainPostgres(`read database ${this.#label}`, error);
+    }
   }
 
   async version(): Promise<number> {

@@ -66,3 +66,8 @@ DECLARE stored CURSOR FOR SELECT kind, name, version, document::text FROM ${SCHE
 DECLARE logged CURSOR FOR SELECT 0, '', ${CHANGE_COLUMNS} FROM ${SCHEMA}.changes c ORDER BY c.version`;
 export const FETCH_OBJECTS = 'FETCH 5000 FROM stored';
 export const FETCH_CHANGES = 'FETCH 5000 FROM logged';
+
+/** Bytes of all that is ours, with indexes. */
+export const SIZE = `
+SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = '${SCHEMA}' AND c.relkind = 'r'`;

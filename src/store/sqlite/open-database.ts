@@ -26,6 +26,9 @@ const BUSY_TIMEOUT_MS = 500;
 /** Two or three documents fit, where of the default 4096 one fills most of a page: 100,000 updates of 2.3 KB take 0.85 s, else 1.5 s. */
 const PAGE_BYTES = 8192;
 
+/** The cause of the refusal of another program's database: not even to be moved away. */
+export const FOREIGN_DATABASE = 'foreign database';
+
 export interface OpenDatabaseOptions {
   /** a file, or `:memory:` */
   readonly path: string;
@@ -118,6 +121,7 @@ function requireOurs(database: DatabaseSync, path: string): void {
       'Invalid',
       `Cannot open database ${path} as it belongs to another program, point DATABASE_URL at another file: ` +
         `application_id is ${applicationId}, it has ${tables} tables and indexes`,
+      { cause: FOREIGN_DATABASE },
     );
   }
   const version = readNumber(database, 'PRAGMA user_version');

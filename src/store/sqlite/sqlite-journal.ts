@@ -5,6 +5,7 @@
  *          of its own only when another has come after it, and while the log has it.
  * Never    judges: what it is given has been decided in memory, against exactly what is in the file.
  */
+import { statSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { History } from '../change-log.ts';
 import type { Journal } from '../document-store.ts';
@@ -78,6 +79,14 @@ export function createSqliteJournal(options: {
         floor = inTransaction(database, () => writeAll(changes));
       } catch (error) {
         throw explainSqlite(`write to database ${path}`, error, 'Unavailable');
+      }
+    },
+    size: () => {
+      try {
+        const [row] = readRows(database, 'SELECT page_count * page_size FROM pragma_page_count, pragma_page_size');
+        return Number(row?.[0]) + (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0);
+      } catch (error) {
+        throw explainSqlite(`read database ${path}`, error, 'Unavailable');
       }
     },
     ping: () => {

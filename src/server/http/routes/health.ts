@@ -2,25 +2,28 @@
 import Type from 'typebox';
 import { ApiError } from '../../../api/errors.ts';
 import { API_VERSION, Closed } from '../../../api/meta.ts';
+import { VersionReport } from '../../../api/version-report.ts';
 import { VERSION } from '../../../base/version.ts';
 import type { ServerMetrics } from '../../../base/metrics.ts';
 import type { Store } from '../../../store/store.ts';
+import type { Cluster } from '../../cluster.ts';
 import { defineRoute, type Route } from '../route.ts';
 
-const Health = Closed({ status: Type.String() });
-const Version = Closed({ version: Type.String(), apiVersion: Type.String(), clusterId: Type.String() });
+const Health = Closed({ status: Type.String(), warnings: Type.Optional(Type.Array(Type.String())) });
 
 export interface HealthRoutesDeps {
   readonly store: Store;
   readonly metrics: ServerMetrics;
-  readonly clusterId: string;
+  readonly cluster: Cluster;
+  /** what is wrong though the server serves, in sentences */
+  readonly warnings: () => readonly string[];
   readonly stopSignal: AbortSignal;
   readonly describeApi: () => object;
   /** sets the gauges that are counted at each scrape */
-  readonly measure: () => void;
+  readonly measure: () => Promise<void>;
 }
 
-export function healthRoutes({ store, metrics, clusterId, stopSignal, describeApi, measure }: HealthRoutesDeps): readonly Route[] {
+export function healthRoutes({ store, metrics, cluster, warnings, stopSignal, describeApi, measure }: HealthRoutesDeps): readonly Route[] {
   const tag = 'server';
   return [
     defineRoute({
@@ -44,17 +47,23 @@ export function healthRoutes({ store, metrics, clusterId, stopSignal, describeAp
           throw new ApiError('Unavailable', 'Cannot serve as the server is stopping');
         }
         await store.ping();
-        return { status: 'ok' };
+        const found = warnings();
+        return { status: 'ok', ...(found.length > 0 && { warnings: found }) };
       },
     }),
     defineRoute({
       method: 'GET',
       path: '/api/v1/version',
       access: 'anyone',
-      summary: 'Version of the server and of the API, and the id of the cluster',
+      summary: 'Version of the server and of the API, the id of the cluster, and since when its state is a restored one',
       tag,
-      answers: { 200: { description: 'The versions', schema: Version } },
-      handle: () => ({ version: VERSION, apiVersion: API_VERSION, clusterId }),
+      answers: { 200: { description: 'The versions', schema: VersionReport } },
+      handle: () => ({
+        version: VERSION,
+        apiVersion: API_VERSION,
+        clusterId: cluster.id,
+        ...(cluster.epoch !== undefined && { epoch: cluster.epoch }),
+      }),
     }),
     defineRoute({
       method: 'GET',
@@ -64,7 +73,7 @@ export function healthRoutes({ store, metrics, clusterId, stopSignal, describeAp
       tag,
       answers: { 200: { description: 'The metrics', schema: Type.String(), mediaType: metrics.registry.contentType } },
       handle: async ({ reply }) => {
-        measure();
+        await measure();
         const text = await metrics.registry.metrics();
         return reply.header('content-type', metrics.registry.contentType).send(text);
       },
