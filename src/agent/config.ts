@@ -23,7 +23,11 @@ const LONGEST_INTERVAL_MS = 3_600_000; // beyond an hour no timeout would make s
 /** The agent's settings with their defaults on this machine. */
 export function agentSettings(host: HostFacts) {
   return {
-    SERVER_URL: { read: httpUrl, default: 'http://127.0.0.1:8080', help: 'Where cara-server listens.' },
+    SERVER_URL: {
+      read: httpUrls,
+      default: 'http://127.0.0.1:8080',
+      help: 'Where cara-server listens; several servers of one cluster apart by commas.',
+    },
     NODE_NAME: { read: nodeName, default: toNodeName(host.hostname), help: 'Name under which this machine registers.' },
     HEARTBEAT_INTERVAL: {
       read: durationSetting(100, LONGEST_INTERVAL_MS),
@@ -89,6 +93,13 @@ export type AgentConfig = Omit<Values, 'AGENT_HOST' | 'NODE_IP' | 'ALLOWED_HOST_
   readonly NODE_IP: string | undefined;
   readonly ALLOWED_HOST_PATHS: readonly string[] | undefined;
 };
+
+function httpUrls(value: string): string {
+  return value
+    .split(',')
+    .map((url) => httpUrl(url.trim()))
+    .join(',');
+}
 
 function httpUrl(value: string): string {
   const url = URL.parse(value);

@@ -9,6 +9,7 @@ import { hasReason } from '../api/errors.ts';
 import { createEventClient, type EventClient } from './event-client.ts';
 import { createMoveClient, type MoveClient } from './move-client.ts';
 import { createSecretClient, type SecretClient } from './secret-client.ts';
+import { createServerClient, type ServerClient } from './server-client.ts';
 import { createVolumeClient, type VolumeClient } from './volume-client.ts';
 import type { ApiAnswer, ApiRequest, Transport } from './transport.ts';
 import { watchPath } from './watch-path.ts';
@@ -81,6 +82,7 @@ export interface CaraClient {
   readonly events: EventClient;
   readonly moves: MoveClient;
   readonly secrets: SecretClient;
+  readonly servers: ServerClient;
   readonly volumes: VolumeClient;
   version(signal: AbortSignal): Promise<ServerVersion>;
   registerNode(name: string, registration: Registration, signal: AbortSignal): Promise<Registered>;
@@ -97,11 +99,14 @@ const PAGE_SIZE = 500;
 
 export function createCaraClient(transport: Transport): CaraClient {
   return {
-    serverUrl: transport.serverUrl,
+    get serverUrl() {
+      return transport.serverUrl;
+    },
     nodes: createResourceClient<NodeObject>(transport, 'nodes'),
     projects: createResourceClient<ProjectObject>(transport, 'projects'),
     events: createEventClient(transport),
     moves: createMoveClient(transport),
+    servers: createServerClient(transport),
     secrets: createSecretClient(transport, createResourceClient<SecretObject>(transport, 'secrets')),
     volumes: createVolumeClient(transport),
     version: async (signal) => (await transport.request({ method: 'GET', path: `${API}/version` }, signal)).body as ServerVersion,

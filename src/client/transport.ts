@@ -1,13 +1,16 @@
 /**
  * Transport: HTTP to the server, with every failure as an ApiError that a person can act on.
  *
- * Never    retries: callers know whether trying again is safe.
+ * Never    retries at the same server: callers know whether trying again is safe. With several, one that cannot have taken the request in,
+ *          and a read in any case, is followed by another at once.
  * Callers  cara-client.ts, watch-stream.ts, throughput-link.ts.
  */
-import { ApiError, fromProblem } from '../api/errors.ts';
+import { ApiError, fromProblem, hasReason } from '../api/errors.ts';
 import { withDeadline, type Clock } from '../base/clock.ts';
+import { ServerChoice } from './server-choice.ts';
 
 export interface Transport {
+  /** the one that is in use */
   readonly serverUrl: string;
   /** One request, its answer's body read to the end. @throws {ApiError} Unavailable when the server cannot be reached or does not answer in time */
   request(request: ApiRequest, signal: AbortSignal): Promise<ApiAnswer>;
@@ -36,6 +39,7 @@ export interface ApiAnswer {
 }
 
 export interface TransportOptions {
+  /** one URL, or several apart by commas: where one cannot be reached, or is not able to answer, the next is tried */
   readonly serverUrl: string;
   /** how long one request may take, in milliseconds; streams: until the first byte. Default 30 s */
   readonly timeoutMs?: number;
@@ -75,9 +79,9 @@ const DEFAULT_TIMEOUT_MS = 30_000; // longer than any answer of a healthy server
 export function createTransport(options: TransportOptions): Transport {
   const fetchFn = options.fetch ?? globalThis.fetch;
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  const serverUrl = options.serverUrl.replace(/\/+$/u, '');
+  const servers = new ServerChoice(options.serverUrl);
 
-  async function send(request: ApiRequest, signal: AbortSignal): Promise<FetchAnswer> {
+  async function send(serverUrl: string, request: ApiRequest, signal: AbortSignal): Promise<FetchAnswer> {
     const response = await fetchFn(`${serverUrl}${request.path}`, {
       method: request.method,
       headers: {
@@ -100,37 +104,61 @@ export function createTransport(options: TransportOptions): Transport {
     return response;
   }
 
-  return {
-    serverUrl,
-    request: async (request, signal) => {
-      using deadline = withDeadline(options.clock, timeoutMs, signal);
+  async function requestAt(serverUrl: string, request: ApiRequest, signal: AbortSignal): Promise<ApiAnswer> {
+    using deadline = withDeadline(options.clock, timeoutMs, signal);
+    try {
+      const response = await send(serverUrl, request, deadline.signal);
+      const text = await response.text();
+      const body = parseJson(text);
+      if (body === undefined && text !== '') {
+        throw new ApiError('Unavailable', `Cannot use the answer of ${serverUrl} as it is no JSON: another program may listen there`);
+      }
+      return { status: response.status, headers: response.headers, body };
+    } catch (error) {
+      throw toFailure(error, { serverUrl, timeoutMs, signal });
+    }
+  }
+
+  async function streamAt(serverUrl: string, request: ApiRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    // The deadline is for the first byte alone: once the stream is open, only the caller ends it.
+    const ended = new AbortController();
+    using deadline = withDeadline(options.clock, timeoutMs, signal);
+    const onDeadline = (): void => ended.abort(deadline.signal.reason);
+    deadline.signal.addEventListener('abort', onDeadline);
+    try {
+      const response = await send(serverUrl, request, AbortSignal.any([signal, ended.signal]));
+      return response.body ?? noBytes();
+    } catch (error) {
+      throw toFailure(error, { serverUrl, timeoutMs, signal });
+    } finally {
+      deadline.signal.removeEventListener('abort', onDeadline);
+    }
+  }
+
+  /** Moves on from a server that cannot answer; to the next at once where this one cannot have taken the request in. */
+  async function atSome<Result>(request: ApiRequest, once: (serverUrl: string) => Promise<Result>): Promise<Result> {
+    for (let left = servers.count - 1; ; left -= 1) {
+      const serverUrl = servers.current;
       try {
-        const response = await send(request, deadline.signal);
-        const text = await response.text();
-        const body = parseJson(text);
-        if (body === undefined && text !== '') {
-          throw new ApiError('Unavailable', `Cannot use the answer of ${serverUrl} as it is no JSON: another program may listen there`);
+        return await once(serverUrl);
+      } catch (error) {
+        if (hasReason(error, 'Unavailable')) {
+          servers.moveOn(serverUrl);
         }
-        return { status: response.status, headers: response.headers, body };
-      } catch (error) {
-        throw toFailure(error, { serverUrl, timeoutMs, signal });
+        const isHarmless = request.method === 'GET' || isNeverSent(error);
+        if (left === 0 || !hasReason(error, 'Unavailable') || !isHarmless || request.chunks !== undefined) {
+          throw error;
+        }
       }
+    }
+  }
+
+  return {
+    get serverUrl() {
+      return servers.current;
     },
-    stream: async (request, signal) => {
-      // The deadline is for the first byte alone: once the stream is open, only the caller ends it.
-      const ended = new AbortController();
-      using deadline = withDeadline(options.clock, timeoutMs, signal);
-      const onDeadline = (): void => ended.abort(deadline.signal.reason);
-      deadline.signal.addEventListener('abort', onDeadline);
-      try {
-        const response = await send(request, AbortSignal.any([signal, ended.signal]));
-        return response.body ?? noBytes();
-      } catch (error) {
-        throw toFailure(error, { serverUrl, timeoutMs, signal });
-      } finally {
-        deadline.signal.removeEventListener('abort', onDeadline);
-      }
-    },
+    request: (request, signal) => atSome(request, (serverUrl) => requestAt(serverUrl, request, signal)),
+    stream: (request, signal) => atSome(request, (serverUrl) => streamAt(serverUrl, request, signal)),
   };
 }
 
@@ -181,6 +209,21 @@ export function toFailure(
 function rootOf(error: unknown): { readonly cause: unknown; readonly code: string | undefined } {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return { cause, code: typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : undefined };
+}
+
+/** Codes of connections that never came about. */
+const NEVER_SENT: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+/** Tells whether the server cannot have taken the request in. */
+function isNeverSent(failure: unknown): boolean {
+  return failure instanceof ApiError && NEVER_SENT.has(rootOf(failure.cause).code ?? '');
 }
 
 /** Tells whether something does listen there and only the scheme of the URL is wrong; the message says so. */

@@ -98,7 +98,9 @@ export function parseArguments(commands: readonly AnyCommand[], argv: readonly s
 
 function addGlobals(root: Parser): void {
   root
-    .addOption(new Option('--server <url>', 'the server (CARA_SERVER, or the current context) [http://127.0.0.1:8080]'))
+    .addOption(
+      new Option('--server <url>', 'the server, or several apart by commas (CARA_SERVER, or the current context) [http://127.0.0.1:8080]'),
+    )
     .addOption(new Option('-o, --output <format>', `how to print results: ${OUTPUT_FORMATS.join('|')}`).argParser(readFormat))
     .addOption(new Option('--config <file>', 'contexts [$XDG_CONFIG_HOME/caravanserai/config.yaml]'))
     .addOption(new Option('--no-color', 'no colours (NO_COLOR)'));

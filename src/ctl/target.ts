@@ -109,7 +109,15 @@ function toRecord(value: unknown): Readonly<Record<string, unknown>> | undefined
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : undefined;
 }
 
+/** One URL, or several apart by commas. */
 function readUrl(text: string, origin: string): string {
+  return text
+    .split(',')
+    .map((url) => readOneUrl(url.trim(), origin))
+    .join(',');
+}
+
+function readOneUrl(text: string, origin: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new UsageError(

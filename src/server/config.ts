@@ -23,6 +23,12 @@ export function serverSettings(host: DataDirSources) {
       help: 'sqlite:/path/to/cara.db, postgres://USER:PASSWORD@HOST/DATABASE (15 or newer), or memory: for nothing that lasts; without it, sqlite:DATA_DIR/cara.db.',
       isSecret: true,
     },
+    SERVER_NAME: { read: text, default: undefined, help: 'What this server is called in caractrl get servers; without it, the host name.' },
+    ADVERTISE_URL: {
+      read: httpUrl,
+      default: undefined,
+      help: 'Where the other servers on the same PostgreSQL reach this one; without it, from HOST and PORT.',
+    },
     SECRETS_KEY: {
       read: text,
       default: undefined,
@@ -78,9 +84,22 @@ export function databaseUrlOf(config: ServerConfig): string {
   return config.DATABASE_URL ?? `sqlite:${join(config.DATA_DIR, 'cara.db')}`;
 }
 
+/** Tells whether the state is on PostgreSQL, where several servers share it. */
+export function isPostgresUrl(databaseUrl: string): boolean {
+  return /^postgres(?:ql)?:/iu.test(databaseUrl);
+}
+
 /** Tells whether only this machine reaches `host`. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+}
+
+function httpUrl(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url === undefined || !/^https?:$/u.test(url.protocol)) {
+    throw new RangeError('a URL such as http://10.0.0.5:8080');
+  }
+  return url.origin;
 }
 
 function address(value: string): string {

@@ -6,8 +6,10 @@
  * Callers  bin/cara-server; tests and the simulation call `startServer`.
  */
 import type { FastifyInstance } from 'fastify';
+import { hostname } from 'node:os';
 import type { NodeObject } from '../api/node.ts';
 import type { ProjectObject } from '../api/project.ts';
+import type { ServerObject } from '../api/server.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { redactConfig } from '../base/config.ts';
 import { createLogger, type Logger } from '../base/log.ts';
@@ -21,7 +23,10 @@ import type { Store } from '../store/store.ts';
 import { greet } from './auth/first-start.ts';
 import { asksForCredentials } from './auth/mode.ts';
 import { startAuth } from './auth/start-auth.ts';
-import { databaseUrlOf, isLoopback, serverSettings, type ServerConfig } from './config.ts';
+import type { TokenService } from './auth/token-service.ts';
+import { leadersSpawner, SOLE_SEAT, type Seat } from './cluster/seat.ts';
+import { soleServer } from './cluster/server-objects.ts';
+import { databaseUrlOf, isLoopback, isPostgresUrl, serverSettings, type ServerConfig } from './config.ts';
 import { createCrowdEvents } from './events/crowd-events.ts';
 import { drained } from './events/drain-events.ts';
 import { createBackupTask, createRestoreTask, BACKUP_COMMAND, RESTORE_COMMAND } from './backup/backup-commands.ts';
@@ -74,6 +79,9 @@ export interface RunningServer extends RunningProgram {
 /** Starts a server; when this resolves it serves. @throws {StartError} */
 export async function startServer(ports: ServerPorts): Promise<RunningServer> {
   const { config, clock, log } = ports;
+  if (ports.store === undefined && isPostgresUrl(databaseUrlOf(config))) {
+    return await startMember(ports);
+  }
   const store = ports.store ?? (await openOwnStore(ports));
   const { promise: failed, resolve: onFailed } = Promise.withResolvers<unknown>();
   const stopper = new Stopper((loop, error) => {
@@ -85,16 +93,14 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
     const crashed = failed.then((cause): never => {
       throw cause;
     });
-    const { app, registry, links, tunnels, tokens, close, save } = await Promise.race([startParts(ports, store, stopper), crashed]);
+    const { app, registry, links, tunnels, tokens, close, save } = await Promise.race([
+      startParts(ports, SOLE_SEAT, store, stopper),
+      crashed,
+    ]);
     const url = ports.listen === false ? 'http://cara-server.invalid' : await listen(app, config);
     warnOfExposure(config, log);
     log.info({ url, dataDir: config.DATA_DIR, version: VERSION }, 'server listening');
-    if (asksForCredentials(config)) {
-      const words = await greet({ ...ports, store, tokens, url: toReachableUrl(url, config.HOST) });
-      if (words !== undefined) {
-        ports.tell?.(words);
-      }
-    }
+    await greetPerson(ports, { store, tokens, url });
     let stopping: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
       log.info('server stopping');
@@ -113,9 +119,69 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
   }
 }
 
+/** A server on PostgreSQL, where there may be others. */
+async function startMember(ports: ServerPorts): Promise<RunningServer> {
+  const { config, log } = ports;
+  const { startCluster } = await import('./cluster/start-cluster.ts');
+  const store = await openOwnStore(ports);
+  const { promise: failed, resolve: onCrash } = Promise.withResolvers<unknown>();
+  try {
+    const start = (seat: Seat, ownStore: Store, stopper: Stopper) => startParts(ports, seat, ownStore, stopper);
+    const cluster = await startCluster({ ...ports, databaseUrl: databaseUrlOf(config), store, startParts: start, onCrash });
+    warnOfExposure(config, log);
+    log.info({ url: cluster.url, dataDir: config.DATA_DIR, version: VERSION }, 'server listening');
+    await greetPerson(ports, { store, tokens: cluster.parts().tokens, url: cluster.url });
+    let stopping: Promise<void> | undefined;
+    const stop = async (): Promise<void> => {
+      log.info('server stopping');
+      await cluster.stop();
+      await store.close();
+      log.info('server stopped');
+    };
+    return {
+      url: cluster.url,
+      app: cluster.app,
+      get registry() {
+        return cluster.parts().registry;
+      },
+      get links() {
+        return cluster.parts().links;
+      },
+      get tunnels() {
+        return cluster.parts().tunnels;
+      },
+      failed,
+      stop: () => (stopping ??= stop()),
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Shows, at the very first start, how to get in. */
+async function greetPerson(
+  ports: ServerPorts,
+  { store, tokens, url }: { readonly store: Store; readonly tokens: TokenService; readonly url: string },
+): Promise<void> {
+  if (asksForCredentials(ports.config)) {
+    const words = await greet({ ...ports, store, tokens, url: toReachableUrl(url, ports.config.HOST) });
+    if (words !== undefined) {
+      ports.tell?.(words);
+    }
+  }
+}
+
+function listSoleServer({ config, clock, random }: ServerPorts): () => Promise<readonly ServerObject[]> {
+  const facts = { id: random.uuid(), name: config.SERVER_NAME ?? hostname(), startedAt: new Date(clock.wallMs()) };
+  const url = config.ADVERTISE_URL ?? `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${config.PORT}`;
+  return async () => [soleServer({ ...facts, url, now: new Date(clock.wallMs()) })];
+}
+
 /** Everything but the socket, in the order in which parts need each other. */
-async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
+async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper: Stopper) {
   const { config, clock, random, log } = ports;
+  const lead = leadersSpawner(seat, stopper);
   const metrics = createMetrics();
   const base = { store, clock, random, log, metrics };
   const cluster = await loadCluster(base);
@@ -123,18 +189,19 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
   const projects = createMirror<ProjectObject>({ ...base, kind: 'Project' });
   const recorder = createEventRecorder(base);
   const crowds = createCrowdEvents({ ...base, recorder, clusterId: cluster.id });
-  const eventSource = createEventSource({ nodes, projects, recorder, crowds }); // before the mirrors run: it must see where their first list ends
-  stopper.spawn('crowd-events', (signal) => crowds.run(signal));
-  stopper.spawn('event-recorder', (signal) => recorder.run(signal));
+  // before the mirrors run: it must see where their first list ends
+  const eventSource = seat.role === 'leads' ? createEventSource({ nodes, projects, recorder, crowds }) : undefined;
+  lead.spawn('crowd-events', (signal) => crowds.run(signal));
+  lead.spawn('event-recorder', (signal) => recorder.run(signal));
   const heartbeatTimeoutMs = config.NODE_HEARTBEAT_TIMEOUT;
   const longestAfterMs = (node: string): number => longestHoldMs(projects.items().values(), node);
-  const { registry, service, save } = await startNodes({ ...base, nodes, stopper, heartbeatTimeoutMs, longestAfterMs });
+  const { registry, service, save } = await startNodes({ ...base, nodes, stopper, lead, seat, heartbeatTimeoutMs, longestAfterMs });
   const isVolatile = ports.store !== undefined || /^(?:memory:|sqlite::memory:)/iu.test(databaseUrlOf(config));
-  const secretParts = await startSecrets({ ...base, projects, settings: config, isVolatile, stopper });
+  const secretParts = await startSecrets({ ...base, projects, settings: config, isVolatile, isShared: seat !== SOLE_SEAT, stopper, lead });
   stopper.spawn('project-mirror', (signal) => projects.run(signal));
   await projects.ready();
 
-  const volumes = startVolumes({ ...base, nodes, projects, stopper });
+  const volumes = startVolumes({ ...base, nodes, projects, stopper, lead });
 
   const reach = startLinks({ ...base, ...secretParts, registry, nodes, stopper });
   const views = { ...base, nodes, projects };
@@ -146,10 +213,10 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
     nodeHeartbeatTimeoutMs: heartbeatTimeoutMs,
     terminationTimeoutMs: config.PROJECT_TERMINATION_TIMEOUT,
   });
-  stopper.spawn('scheduler', (signal) => scheduler.run(signal));
-  stopper.spawn('project-controller', (signal) => controller.run(signal));
+  lead.spawn('scheduler', (signal) => scheduler.run(signal));
+  lead.spawn('project-controller', (signal) => controller.run(signal));
 
-  const backups = await startBackups({ ...base, config, isOwn: ports.store === undefined, stopper });
+  const backups = await startBackups({ ...base, config, isOwn: ports.store === undefined, stopper: lead });
   const measure = async (): Promise<void> => {
     metrics.databaseBytes.set(await store.size());
     backups.measure();
@@ -178,10 +245,12 @@ async function startParts(ports: ServerPorts, store: Store, stopper: Stopper) {
     warnings: backups.warnings,
     stopSignal: stopper.signal,
     measure,
+    listServers: seat.listServers ?? listSoleServer(ports),
+    onRequest: seat.onRequest,
   });
   const close = async (): Promise<void> => {
     await backups.close();
-    eventSource[Symbol.dispose]();
+    eventSource?.[Symbol.dispose]();
     secretParts.secretUsers[Symbol.dispose]();
     auth.bearers[Symbol.dispose]();
     metrics.close();

@@ -156,7 +156,7 @@ function readAccount(): { readonly uid: number; readonly gid: number } | undefin
   return { uid: Number(uid), gid: Number(gid) };
 }
 
-async function findFreePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const server = createServer();
   const { promise, resolve } = Promise.withResolvers<void>();
   server.listen(0, '127.0.0.1', resolve);

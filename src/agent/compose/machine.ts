@@ -1,6 +1,7 @@
 /** The agent's parts that look at the machine and its line to the server, put together. Callers: ../composition.ts. */
 import { join } from 'node:path';
 import { Wakeup } from '../../base/wakeup.ts';
+import { firstServerUrl } from '../../client/server-choice.ts';
 import { createThroughputLink } from '../../client/throughput-link.ts';
 import { createClockMeter } from '../host/clock-meter.ts';
 import { createEngineMonitor } from '../host/engine-monitor.ts';
@@ -42,12 +43,12 @@ export function watchHost(parts: Parts) {
   const overlay = createOverlayNetwork({
     ...timed(parts, 'overlay-network'),
     socketPath: config.TAILSCALE_SOCKET,
-    serverUrl: config.SERVER_URL,
+    serverUrl: firstServerUrl(config.SERVER_URL),
     ...(parts.fetchTailscaleStatus !== undefined && { fetchStatus: parts.fetchTailscaleStatus }),
   });
   const network = createNetworkMonitor({
     ...timed(parts, 'network-monitor'),
-    serverUrl: config.SERVER_URL,
+    serverUrl: firstServerUrl(config.SERVER_URL),
     nodeIp: config.NODE_IP,
     overlay,
     findAddress: parts.findAddress ?? findRouteAddress,

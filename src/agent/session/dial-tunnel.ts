@@ -1,11 +1,12 @@
 /** Opens the tunnel's WebSocket to the server. */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { ApiError, fromProblem } from '../../api/errors.ts';
+import { ApiError, fromProblem, hasReason } from '../../api/errors.ts';
 import { AGENT_CREDENTIAL_HEADER } from '../../api/headers.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import { TUNNEL_PATH } from '../../base/tunnel-settings.ts';
 import { acceptOf, newWebSocketKey, WebSocketStream } from '../../base/web-socket.ts';
+import { ServerChoice } from '../../client/server-choice.ts';
 import { toFailure } from '../../client/transport.ts';
 import type { DialTunnel } from './tunnel.ts';
 
@@ -13,6 +14,7 @@ const TIMEOUT_MS = 10_000;
 const MAX_PROBLEM_BYTES = 64 * 1024;
 
 export interface DialOptions {
+  /** one URL, or several apart by commas */
   readonly serverUrl: string;
   readonly nodeName: string;
   readonly userAgent: string;
@@ -20,9 +22,11 @@ export interface DialOptions {
   readonly clock: Clock;
 }
 
-export function createTunnelDialer({ serverUrl, nodeName, userAgent, token, clock }: DialOptions): DialTunnel {
-  const url = `${serverUrl}/api/v1/nodes/${encodeURIComponent(nodeName)}/${TUNNEL_PATH}`;
+export function createTunnelDialer({ serverUrl: serverUrls, nodeName, userAgent, token, clock }: DialOptions): DialTunnel {
+  const servers = new ServerChoice(serverUrls);
   return async ({ credential, onHeard }, signal) => {
+    const serverUrl = servers.current;
+    const url = `${serverUrl}/api/v1/nodes/${encodeURIComponent(nodeName)}/${TUNNEL_PATH}`;
     using deadline = withDeadline(clock, TIMEOUT_MS, signal);
     const key = newWebSocketKey();
     const headers = {
@@ -43,7 +47,11 @@ export function createTunnelDialer({ serverUrl, nodeName, userAgent, token, cloc
       }
       return new WebSocketStream({ socket, head, role: 'client', onHeard });
     } catch (error) {
-      throw toFailure(error, { serverUrl, timeoutMs: TIMEOUT_MS, signal });
+      const failure = toFailure(error, { serverUrl, timeoutMs: TIMEOUT_MS, signal });
+      if (hasReason(failure, 'Unavailable')) {
+        servers.moveOn(serverUrl);
+      }
+      throw failure;
     }
   };
 }

@@ -24,8 +24,8 @@ interface GetOptions {
 
 export const getCommand = defineCommand({
   name: 'get',
-  summary: 'List Nodes, Projects, Secrets or volumes',
-  args: 'TYPE[,TYPE] [NAME...] | TYPE/NAME... | volumes [NODE/NAME...]',
+  summary: 'List Nodes, Projects, Secrets, volumes or servers',
+  args: 'TYPE[,TYPE] [NAME...] | TYPE/NAME... | volumes [NODE/NAME...] | servers',
   options: {
     selector: selector('only those with these labels: zone=ed312,tier!=dev,arch in (arm64,amd64),gpu,!spot'),
     phase: list('phase', `only Projects in this phase: ${PHASES.join(', ')}`),
@@ -41,6 +41,7 @@ export const getCommand = defineCommand({
     { command: 'caractrl get projects --phase Failed -w', does: 'failed Projects, as they come' },
     { command: 'caractrl get nodes,projects', does: 'both' },
     { command: 'caractrl get secret shop --reveal -o yaml', does: 'a Secret with its values, in base64' },
+    { command: 'caractrl get servers', does: 'the servers of the control plane, and which of them leads' },
     { command: 'caractrl get volumes', does: 'what Projects keep on nodes, also those that were deleted' },
   ],
   run: runGet,
@@ -51,6 +52,13 @@ async function runGet(context: CommandContext, args: readonly string[], options:
   if (volumes !== undefined) {
     const { getVolumes } = await import('../get-volumes.ts');
     return getVolumes(context, volumes, options);
+  }
+  if (/^servers?(?:$|\/)/iu.test(args[0] ?? '')) {
+    const { getServers, readServerNames } = await import('../get-servers.ts');
+    const servers = readServerNames(args);
+    if (servers !== undefined) {
+      return getServers(context, servers, options);
+    }
   }
   const selections = readSelections(args, 'get');
   const query = readQuery(selections, options);

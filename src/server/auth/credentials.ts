@@ -63,6 +63,7 @@ export class Credentials implements Disposable {
       return { kind: 'unknown', id: undefined };
     }
     const kind = credential.id.startsWith(TOKEN_LETTER) ? TOKEN_KIND : NODE_CREDENTIAL_KIND;
+    await this.#store.refresh(); // another server may have made it just now
     const stored = await this.#store.get<StoredToken | NodeCredential>(kind, credential.id);
     return this.#check(credential, stored === undefined ? undefined : toKnown(stored));
   }

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ServerMetrics } from '../../base/metrics.ts';
-import type { Stopper } from '../../base/stopper.ts';
 import { parseStoreUrl } from '../../store/open-store.ts';
 import type { Store } from '../../store/store.ts';
+import type { Spawner } from '../cluster/seat.ts';
 import { databaseUrlOf, type ServerConfig } from '../config.ts';
 import { createBackupSchedule, type BackupSchedule } from './backup-schedule.ts';
 import { listenForBackups, type BackupSocket } from './backup-socket.ts';
@@ -19,7 +19,7 @@ export interface BackupDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: ServerMetrics;
-  readonly stopper: Stopper;
+  readonly stopper: Spawner;
 }
 
 export interface Backups {

@@ -7,12 +7,14 @@
  */
 import fastify, { type FastifyInstance, type FastifyRequest, type HTTPMethods } from 'fastify';
 import type { IncomingMessage } from 'node:http';
+import type { ServerObject } from '../../api/server.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ServerMetrics } from '../../base/metrics.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store } from '../../store/store.ts';
 import type { Cluster } from '../cluster.ts';
+import type { Seat } from '../cluster/seat.ts';
 import type { EventService } from '../events/event-service.ts';
 import type { NodeRegistry } from '../nodes/node-registry.ts';
 import type { NodeService } from '../nodes/node-service.ts';
@@ -43,6 +45,7 @@ import { nodeRoutes } from './routes/nodes.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { registerThroughput, throughputRoutes } from './routes/throughput.ts';
 import { secretRoutes } from './routes/secrets.ts';
+import { serverRoutes } from './routes/servers.ts';
 import { volumeRoutes } from './routes/volumes.ts';
 import { tunnelRoutes } from './routes/tunnel.ts';
 import { enableUpgrades } from './upgrades.ts';
@@ -75,21 +78,27 @@ export interface AppDeps {
   readonly stopSignal: AbortSignal;
   /** sets the gauges that are counted at each scrape */
   readonly measure: () => Promise<void>;
+  readonly listServers: () => Promise<readonly ServerObject[]>;
+  /** sees each request before anything else does */
+  readonly onRequest?: Seat['onRequest'] | undefined;
 }
 
 const BODY_LIMIT_BYTES = 1024 * 1024; // contract
 
-/** ms; for the whole of a request to arrive, so that slow senders do not hold connections. */
-const REQUEST_TIMEOUT_MS = 60_000;
+/** What a listening server is made with. */
+export const SERVER_OPTIONS = {
+  /** ms; for the whole of a request to arrive, so that slow senders do not hold connections */
+  requestTimeout: 60_000,
+  return503OnClosing: false, // what arrived before the stop is still answered; its own 503 would be no problem document
+  forceCloseConnections: 'idle',
+} as const;
 
 export function createApp(parts: AppDeps): FastifyInstance {
   const deps = { ...parts, lines: new SharedLines() };
   const log = deps.log.child({ component: 'http' });
   const app = fastify({
+    ...SERVER_OPTIONS,
     bodyLimit: BODY_LIMIT_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    return503OnClosing: false, // what arrived before the stop is still answered; its own 503 would be no problem document
-    forceCloseConnections: 'idle',
     genReqId: createRequestIds(deps.random),
     routerOptions: { maxParamLength: 1024 },
     frameworkErrors: (error, request, reply) => void replyWithProblem(error, request, reply, log),
@@ -108,6 +117,7 @@ export function createApp(parts: AppDeps): FastifyInstance {
     ...volumeRoutes(deps),
     ...tunnelRoutes(deps),
     ...authRoutes(deps),
+    ...serverRoutes(deps),
   ];
 
   enableUpgrades(app);
@@ -122,6 +132,9 @@ export function createApp(parts: AppDeps): FastifyInstance {
   app.setErrorHandler((error, request, reply) => replyWithProblem(error, request, reply, log));
   app.setNotFoundHandler((request, reply) => replyWithNoRoute(routes, request, reply));
   app.decorateRequest('caller');
+  if (deps.onRequest !== undefined) {
+    app.addHook('onRequest', deps.onRequest); // before the guard: what is handed on is the other server's to judge
+  }
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id).header('cache-control', 'no-store').header('cara-time', nowRfc3339(deps.clock));
     request.caller = NOBODY;
@@ -131,7 +144,9 @@ export function createApp(parts: AppDeps): FastifyInstance {
   registerHeartbeat(app, deps);
   app.register((scope, _options, done) => {
     observeRequests(scope, { ...deps, log });
-    routes.filter((route) => !isHeartbeat(route) && !throughput.includes(route)).forEach((route) => registerRoute(scope, route));
+    routes
+      .filter((route) => !isHeartbeat(route) && !throughput.includes(route))
+      .forEach((route) => registerRoute(scope, route, deps.store));
     registerThroughput(scope, throughput); // its bodies are streams
     done();
   });
@@ -142,7 +157,7 @@ function isHeartbeat(route: Route): boolean {
   return route.path === describeHeartbeat().path;
 }
 
-function registerRoute(app: FastifyInstance, route: Route): void {
+function registerRoute(app: FastifyInstance, route: Route, store: Store): void {
   const accepted = Object.keys(route.bodies ?? {});
   app.route({
     method: route.method as HTTPMethods,
@@ -154,7 +169,13 @@ function registerRoute(app: FastifyInstance, route: Route): void {
         done();
       },
     }),
-    handler: (request, reply) => route.run(request, reply),
+    handler:
+      route.path.startsWith('/api/v1/') && route.tag !== 'server'
+        ? async (request, reply) => {
+            await store.refresh(); // whatever server has answered whatever before: this answer comes after it
+            return await route.run(request, reply);
+          }
+        : (request, reply) => route.run(request, reply),
   });
 }
 

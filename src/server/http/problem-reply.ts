@@ -5,6 +5,7 @@
  * Callers  app.ts (error handler, unknown routes, raw connections), watch-response.ts.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ApiError, fromProblem, hasReason, toProblem, type Problem, type Reason } from '../../api/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -83,6 +84,12 @@ export function replyWithNoRoute(routes: readonly Route[], request: FastifyReque
 function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   // a string: Fastify would look for a serializer for an object
   return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(JSON.stringify(problem));
+}
+
+/** Answers 503 where there is no app yet. */
+export function sendUnavailable(response: ServerResponse, message: string): void {
+  const problem = toProblem(new ApiError('Unavailable', message));
+  response.writeHead(problem.status, { 'content-type': PROBLEM_TYPE, 'retry-after': '1' }).end(JSON.stringify(problem));
 }
 
 /** Answers what is no HTTP request, on the bare connection, and closes it. */

@@ -19,6 +19,8 @@ export interface FenceLedgerOptions {
   readonly earlierTimeoutMs: number;
   /** the longest `after` of the fenced Projects that are bound to a node, in milliseconds */
   readonly longestAfterMs: (node: string) => number;
+  /** whether whoever counts grants after this process knows of those that are given now; default: always */
+  readonly mayGrant?: (() => boolean) | undefined;
   /** called when another machine is granted than before; must not throw */
   readonly onTaken?: ((node: string) => void) | undefined;
 }
@@ -52,7 +54,7 @@ export class FenceLedger {
    * @returns whether it may be told that it is granted
    */
   grant(node: string, holder: string | undefined, nowMs: number): boolean {
-    if (this.#closed.has(node)) {
+    if (this.#closed.has(node) || this.#options.mayGrant?.() === false) {
       return false;
     }
     const last = this.#lastByNode.get(node);

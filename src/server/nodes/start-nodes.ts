@@ -4,12 +4,12 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ServerMetrics } from '../../base/metrics.ts';
 import type { Random } from '../../base/random.ts';
-import type { Stopper } from '../../base/stopper.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Mirror } from '../../store/mirror.ts';
 import type { Store } from '../../store/store.ts';
+import { SOLE_SEAT, type Seat, type Spawner } from '../cluster/seat.ts';
 import { FenceLedger } from './fence-ledger.ts';
-import { takeOverTimeout } from './granted-timeout.ts';
+import { takeOverTimeout, type EarlierTimeout } from './granted-timeout.ts';
 import { createGranteeSettler } from './grantee-settler.ts';
 import { recallHeard, saveHeard } from './heard-record.ts';
 import { granteeOfRecord, holdingOf, IDENTITY_KIND, type IdentityRecord } from './identity-record.ts';
@@ -22,7 +22,11 @@ export interface StartNodesDeps {
   readonly store: Store;
   /** not yet running */
   readonly nodes: Mirror<NodeObject>;
-  readonly stopper: Stopper;
+  readonly stopper: Spawner;
+  /** for what only a leader does; default: `stopper` */
+  readonly lead?: Spawner;
+  /** default: the only one */
+  readonly seat?: Seat;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -41,7 +45,7 @@ export interface StartedNodes {
 
 /** When this resolves, the registry knows every node and every tombstone, and each node that was heard has one full lease. */
 export async function startNodes(deps: StartNodesDeps): Promise<StartedNodes> {
-  const { store, nodes, stopper, clock, metrics } = deps;
+  const { store, nodes, stopper, lead = stopper, clock, metrics } = deps;
   const log = deps.log.child({ component: 'node-registry' });
   const wakeup = new Wakeup();
   const settler = createGranteeSettler(deps);
@@ -81,21 +85,26 @@ export async function startNodes(deps: StartNodesDeps): Promise<StartedNodes> {
   }
   await recallHeard({ store, registry });
   const lifecycle = createNodeLifecycle({ ...deps, registry, wakeup });
-  stopper.spawn('node-lifecycle', (signal) => lifecycle.run(signal));
+  lead.spawn('node-lifecycle', (signal) => lifecycle.run(signal));
   const save = async (): Promise<void> => {
+    if (deps.seat?.role === 'follows') {
+      return; // it heard nothing
+    }
     await saveHeard({ ...deps, registry }).catch((error: unknown) => log.warn({ err: error }, 'times of last heartbeats not written'));
   };
   const service = createNodeService({ ...deps, registry });
-  stopper.spawn('grantee-settler', (signal) => settler.run((name) => service.settleGrantee(name), signal));
+  lead.spawn('grantee-settler', (signal) => settler.run((name) => service.settleGrantee(name), signal));
   return { registry, service, save };
 }
 
 /** Nothing may have been granted by this process before. */
 async function startFences(deps: StartNodesDeps, onTaken: (node: string) => void): Promise<FenceLedger> {
-  const { clock, heartbeatTimeoutMs: timeoutMs, longestAfterMs, stopper } = deps;
-  const earlier = await takeOverTimeout(deps, timeoutMs);
+  const { clock, heartbeatTimeoutMs: timeoutMs, longestAfterMs, stopper, lead = stopper, seat = SOLE_SEAT } = deps;
+  // who follows grants nothing, and writes nothing down
+  const earlier: EarlierTimeout = seat.role === 'leads' ? await takeOverTimeout(deps, timeoutMs) : { timeoutMs };
   if (earlier.lower !== undefined) {
-    stopper.spawn('granted-timeout', earlier.lower);
+    lead.spawn('granted-timeout', earlier.lower);
   }
-  return new FenceLedger({ startedAtMs: clock.monotonicMs(), timeoutMs, earlierTimeoutMs: earlier.timeoutMs, longestAfterMs, onTaken });
+  const startedAtMs = clock.monotonicMs() + seat.grantSlackMs;
+  return new FenceLedger({ startedAtMs, timeoutMs, earlierTimeoutMs: earlier.timeoutMs, longestAfterMs, mayGrant: seat.mayGrant, onTaken });
 }

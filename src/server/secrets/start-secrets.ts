@@ -3,9 +3,10 @@ import type { ProjectObject } from '../../api/project.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
-import type { Stopper } from '../../base/stopper.ts';
 import { createMirror, type Mirror } from '../../store/mirror.ts';
 import type { Store } from '../../store/store.ts';
+import type { Spawner } from '../cluster/seat.ts';
+import { agreeOnKey, requireSharedKey } from './key-agreement.ts';
 import { loadKeyring, type KeySettings } from './key-source.ts';
 import { newKey, toKeyring } from './keyring.ts';
 import { createSealer, type Sealer } from './sealer.ts';
@@ -21,7 +22,11 @@ export interface SecretsDeps {
   readonly settings: KeySettings;
   /** nothing of the store outlasts the process: a key that does would be litter */
   readonly isVolatile: boolean;
-  readonly stopper: Stopper;
+  readonly stopper: Spawner;
+  /** for what only a leader does; default: `stopper` */
+  readonly lead?: Spawner;
+  /** other servers are on the store, which must have the same keys */
+  readonly isShared?: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -35,14 +40,27 @@ export interface SecretParts {
 }
 
 /** @throws {StartError} when the keys do not fit what is stored */
-export async function startSecrets({ settings, isVolatile, stopper, ...base }: SecretsDeps): Promise<SecretParts> {
+export async function startSecrets({
+  settings,
+  isVolatile,
+  isShared = false,
+  stopper,
+  lead = stopper,
+  ...base
+}: SecretsDeps): Promise<SecretParts> {
   const hasKeys = settings.SECRETS_KEY !== undefined || settings.SECRETS_KEY_FILE !== undefined;
+  if (isShared) {
+    await requireSharedKey(settings, base);
+  }
   const keyring = isVolatile && !hasKeys ? toKeyring(newKey()) : await loadKeyring(settings, base);
+  if (isShared) {
+    await agreeOnKey(settings, keyring, base);
+  }
   const mirror = createMirror<StoredSecret>({ ...base, kind: SECRET_KIND });
   const secretUsers = createSecretUsers(base.projects);
   const controller = createSecretController({ ...base, secrets: mirror, users: secretUsers });
   stopper.spawn('secret-mirror', (signal) => mirror.run(signal));
-  stopper.spawn('secret-controller', (signal) => controller.run(signal));
+  lead.spawn('secret-controller', (signal) => controller.run(signal));
   const sealer = createSealer(keyring);
   return { secrets: createSecretService({ ...base, sealer }), secretUsers, sealer };
 }

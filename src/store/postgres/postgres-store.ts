@@ -41,6 +41,9 @@ import { COMPACT, PROBE, SIZE } from './statements.ts';
 /** ms; how long a change of another server's may go unnoticed when a notification is lost. */
 const POLL_MS = 1_000;
 
+/** ms; watches end when the database has been away for longer, as they would miss what other servers write meanwhile. */
+const LONGEST_SILENCE_MS = 10_000;
+
 /** Changes are dropped this many at a time. */
 const COMPACTION_BATCH = 1_000;
 
@@ -97,6 +100,8 @@ class PostgresStore implements Store {
   #queue: Waiting[] = [];
   #flushing: Promise<void> | undefined;
   #compactedTo = 0;
+  /** aborts when the database has been away for long: then whoever watches had better ask another server */
+  #inTouch = new AbortController();
   #closing: Promise<void> | undefined;
 
   constructor({ target, clock, log, logSize = DEFAULT_LOG_SIZE }: PostgresStoreDeps) {
@@ -158,7 +163,7 @@ class PostgresStore implements Store {
 
   async *watch<Item extends StoredObject>(kind: string, since: number, signal: AbortSignal): AsyncGenerator<WatchItem<Item>, void, void> {
     await this.#reach(since, signal);
-    yield* this.#changeLog.watch<Item>(kind, since, signal);
+    yield* this.#changeLog.watch<Item>(kind, since, AbortSignal.any([signal, this.#inTouch.signal]));
   }
 
   async *watchBatches<Item extends StoredObject>(
@@ -167,7 +172,7 @@ class PostgresStore implements Store {
     signal: AbortSignal,
   ): AsyncGenerator<readonly WatchItem<Item>[], void, void> {
     await this.#reach(since, signal);
-    yield* this.#changeLog.watchBatches<Item>(kind, since, signal);
+    yield* this.#changeLog.watchBatches<Item>(kind, since, AbortSignal.any([signal, this.#inTouch.signal]));
   }
 
   async snapshot(): Promise<Snapshot> {
@@ -277,13 +282,19 @@ class PostgresStore implements Store {
 
   /** Takes in what others write. What goes wrong has been told by `refresh`. */
   async #follow(signal: AbortSignal): Promise<void> {
+    let inTouchAtMs = this.#clock.monotonicMs();
     while (!signal.aborted) {
       await this.#wakeup.wait(this.#clock, POLL_MS, signal);
       try {
         await this.refresh();
+        inTouchAtMs = this.#clock.monotonicMs();
       } catch (error) {
         if (!hasReason(error, 'Unavailable', 'Invalid')) {
           throw error;
+        }
+        if (this.#clock.monotonicMs() - inTouchAtMs > LONGEST_SILENCE_MS) {
+          this.#inTouch.abort();
+          this.#inTouch = new AbortController();
         }
         await this.#clock.sleep(POLL_MS, signal);
       }

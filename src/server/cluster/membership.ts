@@ -1,0 +1,196 @@
+/**
+ * Membership: this server's seat among those on one database: that it is there, and whether it leads.
+ *
+ * Owns     one session; with it the advisory lock whose holder leads, and this server's row in `servers`. PostgreSQL lets the lock go as
+ *          soon as the session ends: with the process (kill -9), or after SESSION_LIMIT_MS without a word (paused, cut off).
+ * Never    takes a leadership for sure for longer than SURE_MS after it last asked with success. A later leader counts with that: what
+ *          its predecessor may have granted ends that much later (fence-ledger.ts).
+ * Callers  start-cluster.ts spawns `run`.
+ */
+import { Backoff } from '../../base/backoff.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import { VERSION } from '../../base/version.ts';
+import { explainPostgres } from '../../store/postgres/postgres-errors.ts';
+import type { Session } from '../../store/postgres/session.ts';
+import type { ServerIdentity } from './leader-record.ts';
+
+/** ms; between two words to the database: how soon a lock that is free is taken, too. */
+const TICK_MS = 400;
+/** ms; after so long without a word PostgreSQL ends the session. Three ticks and a slow statement fit in. */
+const SESSION_LIMIT_MS = 2_500;
+/** ms; how long after it asked a leader may go on as one. */
+export const SURE_MS = 2_500;
+/** ms; how often a server says that it is there. */
+const PRESENCE_MS = 5_000;
+/** Servers that have not been seen for so long are forgotten, by any other. */
+const FORGOTTEN_AFTER = '10 minutes';
+
+const LEADER_LOCK = 0x43415242; // "CARB": next to that of migrations
+const TRY_LOCK = `SELECT pg_try_advisory_lock(${LEADER_LOCK})`;
+const PREPARE = `SET idle_session_timeout = ${SESSION_LIMIT_MS}; SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2; SET tcp_user_timeout = ${SESSION_LIMIT_MS}`;
+const SAY_HERE = `
+INSERT INTO caravanserai.servers (id, name, url, version, started_at, seen_at) VALUES ($1, $2, $3, $4, now(), now())
+ON CONFLICT (id) DO UPDATE SET seen_at = now()`;
+const FORGET_OTHERS = `DELETE FROM caravanserai.servers WHERE seen_at < now() - interval '${FORGOTTEN_AFTER}' OR (url = $2 AND id <> $1)`;
+const LIST_SERVERS = `
+SELECT id, name, url, version, started_at, seen_at, seen_at > now() - make_interval(secs => ${(PRESENCE_MS * 3) / 1000}) FROM caravanserai.servers
+ORDER BY name, url`;
+
+/** A server as the database knows it. */
+export interface SeenServer extends ServerIdentity {
+  readonly version: string;
+  readonly startedAt: Date;
+  readonly seenAt: Date;
+  /** whether it was seen lately */
+  readonly isAlive: boolean;
+}
+
+/** A leadership, for as long as it lasts. */
+export interface Office {
+  /** Whether it is certain at this moment that nobody else leads. */
+  readonly isSure: () => boolean;
+  /** aborts when it is lost, or the server stops */
+  readonly signal: AbortSignal;
+  /** Gives it up. */
+  readonly resign: () => void;
+}
+
+export interface MembershipOptions {
+  readonly identity: ServerIdentity;
+  readonly open: () => Promise<Session>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** leads until the signal of the office aborts; the lock is let go only when this has resolved, or the database took it */
+  readonly lead: (office: Office) => Promise<void>;
+}
+
+export class Membership {
+  readonly #options: MembershipOptions;
+  readonly #log: Logger;
+  #session: Session | undefined;
+  #saidHereAtMs = -Infinity;
+  /** of when it last asked with success: monotonic, and wall, as the machine may have been suspended since */
+  #askedAt = { monotonicMs: -Infinity, wallMs: -Infinity };
+  #office: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+    this.#log = options.log.child({ component: 'cluster' });
+  }
+
+  /** Takes part until the signal aborts; then gives up what it holds, in order. Call once. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options;
+    const backoff = new Backoff({ baseMs: TICK_MS, capMs: 2_000 }, random);
+    try {
+      while (!signal.aborted) {
+        try {
+          await this.#tick();
+          if (backoff.failures > 0) {
+            this.#log.info({ failures: backoff.failures }, 'takes part in the cluster again');
+            backoff.reset();
+          }
+          await clock.sleep(TICK_MS, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          await this.#lose('connection lost');
+          if (backoff.failures === 0) {
+            this.#log.warn({ detail: explainPostgres('take part in the cluster', error).message }, 'cannot take part in the cluster');
+          }
+          await clock.sleep(backoff.nextMs(), signal);
+        }
+      }
+    } finally {
+      await this.#leave();
+    }
+  }
+
+  /** All servers that the database knows. @throws {ApiError} Unavailable */
+  async list(): Promise<readonly SeenServer[]> {
+    try {
+      const session = this.#session ?? (await this.#connect());
+      return (await session.query(LIST_SERVERS)).map(([id, name, url, version, startedAt, seenAt, isAlive]) => ({
+        id: String(id),
+        name: String(name),
+        url: String(url),
+        version: String(version),
+        startedAt: startedAt as Date,
+        seenAt: seenAt as Date,
+        isAlive: isAlive === true,
+      }));
+    } catch (error) {
+      throw explainPostgres('list servers', error);
+    }
+  }
+
+  async #connect(): Promise<Session> {
+    const session = await this.#options.open();
+    await session.script(PREPARE);
+    this.#session = session;
+    return session;
+  }
+
+  async #tick(): Promise<void> {
+    const { clock, identity } = this.#options;
+    const session = this.#session?.isOpen === true ? this.#session : await this.#connect();
+    const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+    if (this.#office === undefined) {
+      const [row] = await session.query(TRY_LOCK);
+      if (row?.[0] === true) {
+        this.#askedAt = now;
+        this.#take();
+      }
+    } else {
+      await session.query('SELECT 1'); // the session lives, so the lock is ours
+      this.#askedAt = now;
+    }
+    if (now.monotonicMs - this.#saidHereAtMs >= PRESENCE_MS) {
+      const { id, name, url } = identity;
+      await session.query(SAY_HERE, [id, name, url, VERSION]);
+      await session.query(FORGET_OTHERS, [id, url]);
+      this.#saidHereAtMs = now.monotonicMs;
+    }
+  }
+
+  #take(): void {
+    const controller = new AbortController();
+    const office: Office = {
+      isSure: () => !controller.signal.aborted && this.#isSure(),
+      signal: controller.signal,
+      resign: () => this.#session?.destroy(), // noticed by the next tick
+    };
+    this.#office = { controller, done: this.#options.lead(office) };
+  }
+
+  #isSure(): boolean {
+    const { clock } = this.#options;
+    return clock.monotonicMs() < this.#askedAt.monotonicMs + SURE_MS && clock.wallMs() < this.#askedAt.wallMs + SURE_MS;
+  }
+
+  /** Ends a leadership whose lock is gone. */
+  async #lose(reason: string): Promise<void> {
+    this.#session?.destroy();
+    this.#session = undefined;
+    if (this.#office !== undefined) {
+      this.#log.warn({ reason }, 'leadership lost');
+      this.#office.controller.abort();
+      await this.#office.done;
+      this.#office = undefined;
+    }
+  }
+
+  /** At the stop: first everything that leads, then the lock, so that the next leader finds all of it written. */
+  async #leave(): Promise<void> {
+    if (this.#office !== undefined) {
+      this.#office.controller.abort();
+      await this.#office.done;
+    }
+    if (this.#session?.isOpen === true) {
+      await this.#session.query('DELETE FROM caravanserai.servers WHERE id = $1', [this.#options.identity.id]).catch(() => undefined);
+    }
+    await this.#session?.close();
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * Cluster: a server among several on one PostgreSQL. It follows from its start, leads while it holds the lock, and changes from one to
+ * the other by putting all parts of a server together anew: what is right after a restart is right after a change of leader.
+ *
+ * Owns     the front, the membership, and the parts of the present role.
+ * Never    leads before everything that the last leader wrote is read, nor follows before its own leading loops have ended.
+ * Callers  main.ts
+ */
+import type { FastifyInstance, onRequestAsyncHookHandler } from 'fastify';
+import { hostname, networkInterfaces } from 'node:os';
+import { ApiError, hasReason } from '../../api/errors.ts';
+import type { ServerObject } from '../../api/server.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import { Stopper } from '../../base/stopper.ts';
+import { VERSION } from '../../base/version.ts';
+import { parseDatabaseUrl } from '../../store/postgres/database-url.ts';
+import { openSession } from '../../store/postgres/session.ts';
+import type { Store } from '../../store/store.ts';
+import { closeApp, listen } from '../listen.ts';
+import { loadForwardKey } from './forward-key.ts';
+import { createForwarder, isForLeader, receiveForwarded, type Forwarder } from './forward.ts';
+import { createFront, type Front } from './front.ts';
+import { fenceStore, findLeader, writeLeader, type ServerIdentity } from './leader-record.ts';
+import { Membership, SURE_MS, type Office } from './membership.ts';
+import type { Seat } from './seat.ts';
+import { toServerObject } from './server-objects.ts';
+
+/** What a role is made of; main.ts knows what else there is. */
+export interface RoleParts {
+  readonly app: FastifyInstance;
+  readonly close: () => Promise<void>;
+  readonly save: () => Promise<void>;
+}
+
+export interface ClusterConfig {
+  readonly HOST: string;
+  readonly PORT: number;
+  readonly SERVER_NAME: string | undefined;
+  readonly ADVERTISE_URL: string | undefined;
+}
+
+export interface ClusterDeps<Parts extends RoleParts> {
+  readonly config: ClusterConfig;
+  readonly databaseUrl: string;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** puts a server of this role together */
+  readonly startParts: (seat: Seat, store: Store, stopper: Stopper) => Promise<Parts>;
+  /** called with what broke a loop */
+  readonly onCrash: (error: unknown) => void;
+}
+
+export interface RunningCluster<Parts extends RoleParts> {
+  readonly url: string;
+  readonly app: FastifyInstance;
+  /** those of the present role */
+  readonly parts: () => Parts;
+  readonly stop: () => Promise<void>;
+}
+
+/** A role that is being played. */
+interface Played<Parts> {
+  readonly parts: Parts;
+  readonly stopper: Stopper;
+}
+
+/** Starts a server as a follower; when this resolves it serves. */
+export async function startCluster<Parts extends RoleParts>(deps: ClusterDeps<Parts>): Promise<RunningCluster<Parts>> {
+  const { config, clock, random, log, store } = deps;
+  const front = createFront();
+  const url = await listen(front.app, config);
+  const identity: ServerIdentity = {
+    id: random.uuid(),
+    name: config.SERVER_NAME ?? hostname(),
+    url: config.ADVERTISE_URL ?? advertisedUrl(config.HOST, url),
+  };
+  const cluster = new Cluster(deps, { front, identity, key: await loadForwardKey({ store, random, clock }) });
+  const stopper = new Stopper((loop, error) => {
+    log.error({ loop, err: error }, 'loop ended');
+    deps.onCrash(error);
+  });
+  try {
+    await cluster.follow();
+    stopper.spawn('membership', (signal) => cluster.membership.run(signal));
+  } catch (error) {
+    await closeApp(front.app, clock);
+    throw error;
+  }
+  log.info({ server: identity.name, advertised: identity.url, version: VERSION }, 'server takes part in a cluster');
+  return {
+    url,
+    app: front.app,
+    parts: () => cluster.parts,
+    stop: async () => {
+      await Promise.all([closeApp(front.app, clock), stopper.stop().then(() => cluster.stop())]);
+    },
+  };
+}
+
+class Cluster<Parts extends RoleParts> {
+  readonly membership: Membership;
+  readonly #deps: ClusterDeps<Parts>;
+  readonly #front: Front;
+  readonly #identity: ServerIdentity;
+  readonly #key: string;
+  readonly #forwarder: Forwarder;
+  #played: Played<Parts> | undefined;
+
+  constructor(
+    deps: ClusterDeps<Parts>,
+    { front, identity, key }: { readonly front: Front; readonly identity: ServerIdentity; readonly key: string },
+  ) {
+    this.#deps = deps;
+    this.#front = front;
+    this.#identity = identity;
+    this.#key = key;
+    const target = parseDatabaseUrl(deps.databaseUrl);
+    this.membership = new Membership({
+      ...deps,
+      identity,
+      open: () => openSession(target, { name: 'cara-server membership' }),
+      lead: (office) => this.#lead(office),
+    });
+    this.#forwarder = createForwarder({ findLeaderUrl: () => this.#findLeaderUrl(), key });
+  }
+
+  get parts(): Parts {
+    if (this.#played === undefined) {
+      throw new Error('no role is played');
+    }
+    return this.#played.parts;
+  }
+
+  async follow(): Promise<void> {
+    const seat: Seat = {
+      role: 'follows',
+      mayGrant: () => false,
+      grantSlackMs: 0,
+      onRequest: this.#handOn(),
+      listServers: () => this.#listServers(),
+    };
+    await this.#play(seat, this.#deps.store);
+    await this.#front.use(this.parts.app, (request, socket, head) => {
+      if (!isForLeader('UPGRADE', request.url ?? '')) {
+        return false;
+      }
+      this.#forwarder.upgrade(request, socket, head).catch(() => {
+        socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+      });
+      return true;
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#end();
+    this.#forwarder.close();
+  }
+
+  async #lead(office: Office): Promise<void> {
+    const { log, store, clock, onCrash } = this.#deps;
+    const clusterLog = log.child({ component: 'cluster' });
+    try {
+      const record = await writeLeader(store, this.#identity, clock);
+      clusterLog.info({ server: this.#identity.name, epoch: record.epoch }, 'this server leads');
+      await this.#end();
+      const fenced = fenceStore(store, record, () => office.resign());
+      const seat: Seat = {
+        role: 'leads',
+        mayGrant: office.isSure,
+        grantSlackMs: SURE_MS,
+        onRequest: (request, _reply, done) => {
+          receiveForwarded(request.raw, this.#key);
+          done();
+        },
+        listServers: () => this.#listServers(),
+      };
+      await this.#play(seat, fenced);
+      await this.#front.use(this.parts.app);
+      await aborted(office.signal);
+      clusterLog.info({ server: this.#identity.name, epoch: record.epoch }, 'this server leads no longer');
+    } catch (error) {
+      if (!hasReason(error, 'Unavailable', 'Conflict')) {
+        onCrash(error);
+        return;
+      }
+      clusterLog.warn({ detail: error.message }, 'cannot begin to lead');
+      office.resign();
+    }
+    await this.#end();
+    await this.follow();
+  }
+
+  async #play(seat: Seat, store: Store): Promise<void> {
+    const { log, startParts, onCrash } = this.#deps;
+    const stopper = new Stopper((loop, error) => {
+      log.error({ loop, err: error }, 'loop ended');
+      onCrash(error);
+    });
+    try {
+      this.#played = { parts: await startParts(seat, store, stopper), stopper };
+    } catch (error) {
+      await stopper.stop();
+      throw error;
+    }
+  }
+
+  /** Ends the present role; answers that are under way end by themselves. */
+  async #end(): Promise<void> {
+    const played = this.#played;
+    this.#played = undefined;
+    if (played !== undefined) {
+      await played.stopper.stop();
+      await played.parts.close();
+      await played.parts.save();
+    }
+  }
+
+  /** Hands on what is for the leader. Reads go on here where there is none: what is stored is better than nothing. */
+  #handOn(): onRequestAsyncHookHandler {
+    return async (request, reply) => {
+      const isForwarded = receiveForwarded(request.raw, this.#key);
+      if (!isForLeader(request.method, request.url)) {
+        return;
+      }
+      if (isForwarded) {
+        throw new ApiError('Unavailable', 'Cannot answer as this server does not lead any more, or not yet: try again', {
+          retryAfterMs: 1000,
+        });
+      }
+      try {
+        await this.#forwarder.forward(request, reply);
+      } catch (error) {
+        if (request.method !== 'GET' || !hasReason(error, 'Unavailable')) {
+          throw error;
+        }
+      }
+    };
+  }
+
+  async #findLeaderUrl(): Promise<string | undefined> {
+    const leader = await findLeader(this.#deps.store);
+    return leader === undefined || leader.server.id === this.#identity.id ? undefined : leader.server.url;
+  }
+
+  async #listServers(): Promise<readonly ServerObject[]> {
+    const leader = await findLeader(this.#deps.store);
+    return (await this.membership.list()).map((server) => toServerObject(server, leader?.server.id));
+  }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  if (!signal.aborted) {
+    await promise;
+  }
+}
+
+/** Where other machines reach a server that listens on `host`; on a wildcard, this machine's first address. */
+export function advertisedUrl(host: string, url: string): string {
+  if (host !== '0.0.0.0' && host !== '::') {
+    return url;
+  }
+  const addresses = Object.values(networkInterfaces()).flatMap((found) => found ?? []);
+  const own = addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? hostname();
+  return url.replace('127.0.0.1', own);
+}
