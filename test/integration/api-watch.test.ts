@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { systemClock } from '../../src/base/clock.ts';
@@ -19,6 +20,17 @@ function told(line: WatchLine | undefined): string {
 }
 
 const label = (zone: string | null): object => ({ metadata: { labels: { zone } } });
+
+async function readToEnd(response: http.IncomingMessage): Promise<readonly WatchLine[]> {
+  const lines: WatchLine[] = [];
+  let rest = '';
+  for await (const chunk of response) {
+    const parts = `${rest}${String(chunk)}`.split('\n');
+    rest = parts.pop() ?? '';
+    lines.push(...parts.map((part) => JSON.parse(part) as WatchLine));
+  }
+  return lines;
+}
 
 describe('watch', () => {
   test('without a version it begins with ADDED for each object, then a bookmark, then what comes', async () => {
@@ -104,17 +116,36 @@ describe('watch', () => {
     for (let index = 0; index < 400; index += 1) {
       await api.apply('Node', 'big', { metadata: { annotations: { text: `${index}${text}` } } }); // 24 MB in all: more than sockets hold
     }
-    const lines: WatchLine[] = [];
-    let rest = '';
-    for await (const chunk of response) {
-      const parts = `${rest}${String(chunk)}`.split('\n');
-      rest = parts.pop() ?? '';
-      lines.push(...parts.map((part) => JSON.parse(part) as WatchLine));
-    }
+    const lines = await readToEnd(response);
     const last = lines.at(-1);
     assert.ok(last?.type === 'ERROR');
     assert.deepEqual([last.object.status, last.object.reason], [410, 'Expired']);
     assert.ok(lines.length < 400, `${lines.length} lines`);
+  });
+
+  test('a client that took nothing for too long, and then reads on, is told ERROR 410; one that does not is cut off', async () => {
+    for (const timeouts of [1, 2]) {
+      await using api = await start();
+      const sockets: Socket[] = [];
+      api.server.app.server.on('connection', (socket: Socket) => void sockets.push(socket));
+      const response = await getStream(`${api.server.url}/api/v1/nodes?watch=true`);
+      response.pause();
+      const text = 'x'.repeat(60_000);
+      for (let index = 0; index < 300; index += 1) {
+        await api.apply('Node', 'big', { metadata: { annotations: { text: `${index}${text}` } } });
+      }
+      for (let times = 0; times < timeouts; times += 1) {
+        sockets[0]?.emit('timeout'); // as after two minutes
+      }
+      if (timeouts === 1) {
+        const last = (await readToEnd(response)).at(-1);
+        assert.ok(last?.type === 'ERROR');
+        assert.deepEqual([last.object.status, last.object.reason], [410, 'Expired']);
+        assert.match(last.object.detail ?? '', /took nothing of it for too long: list again$/u);
+      } else {
+        await assert.rejects(readToEnd(response), /aborted/u);
+      }
+    }
   });
 
   test('a stop of the server ends every watch cleanly and soon', async () => {

@@ -41,7 +41,8 @@ export class EventTallies {
   }
 
   get size(): number {
-    return Object.values(this.#byRank).reduce((sum, { size }) => sum + size, 0);
+    const { Cluster, Vital, Other } = this.#byRank;
+    return Cluster.size + Vital.size + Other.size;
   }
 
   /** Counts in a fact that has just happened. @returns false: something was lost, as there is no room for another Event of this object, or for any */

@@ -21,7 +21,10 @@ import type { SharedLines } from './shared-lines.ts';
 /** Characters per write, about: each costs as much as writing down some ten lines; whoever takes nothing more holds one of them. */
 const CHUNK_LENGTH = 16_384;
 
-/** ms; four bookmarks: whose connection takes nothing for so long is gone, or as good as gone. */
+/**
+ * ms; four bookmarks: whose connection takes nothing for so long is gone, or as good as gone. Its stream ends with an ERROR line behind what
+ * it has not taken yet, and after as long again its connection.
+ */
 const STUCK_MS = 120_000;
 
 const REVOKED = new Error('Revoked'); // tells the end by revocation from the others; never thrown
@@ -67,13 +70,10 @@ export async function sendWatch<Item extends StoredObject>(
   });
   const lines = readLines(deps, watch, ended.signal);
   const first = await lines.next();
-  const { socket } = request.raw;
-  if (socket instanceof Socket) {
-    socket.setTimeout(STUCK_MS); // in the simulation there is none, and no timer may be set
-  }
+  const isStuck = noticeStuck(request, reply);
   reply.header('content-type', 'application/x-ndjson').header('x-accel-buffering', 'no');
-  const stream =
-    first.done === true ? [] : tell(deps, watch.kind, { first: first.value, lines, requestId: request.id, signal: ended.signal });
+  const parts = { lines, requestId: request.id, signal: ended.signal, isStuck };
+  const stream = first.done === true ? [] : tell(deps, watch.kind, { first: first.value, ...parts });
   return reply.send(Readable.from(stream, { objectMode: false, highWaterMark: 1 }));
 }
 
@@ -82,16 +82,39 @@ interface Lines {
   readonly lines: AsyncGenerator<string>;
   readonly requestId: string;
   readonly signal: AbortSignal;
+  readonly isStuck: () => boolean;
+}
+
+/** @returns whether the client took nothing for too long, at any time */
+function noticeStuck({ raw: { socket } }: FastifyRequest, { raw }: FastifyReply): () => boolean {
+  let isStuck = false;
+  if (socket instanceof Socket) {
+    socket.setTimeout(STUCK_MS); // in the simulation there is none, and no timer may be set
+    raw.on('timeout', () => {
+      if (isStuck) {
+        socket.destroy();
+      }
+      isStuck = true;
+    });
+  }
+  return () => isStuck;
 }
 
 /** The lines, counted as one watcher, and a last one that says why it ends where it does not end by the client's or the server's will. */
-async function* tell({ metrics, log }: WatchDeps, kind: string, { first, lines, requestId, signal }: Lines): AsyncGenerator<string> {
+async function* tell(
+  { metrics, log }: WatchDeps,
+  kind: string,
+  { first, lines, requestId, signal, isStuck }: Lines,
+): AsyncGenerator<string> {
   metrics.watchers.inc({ kind });
   try {
     yield first;
     for await (const line of lines) {
       if (signal.reason === REVOKED) {
         break; // in the midst of a long first list
+      }
+      if (isStuck()) {
+        throw new ApiError('Expired', 'Cannot go on with this watch as its client took nothing of it for too long: list again');
       }
       yield line;
     }
