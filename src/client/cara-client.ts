@@ -1,12 +1,14 @@
 /** The API as functions, for agents and for people's tools. Every failure is an ApiError. */
 import { AGENT_CREDENTIAL_HEADER, GRANT_HEADER, HOLD_HEADER, RIVAL_HEADER } from '../api/headers.ts';
 import type { ObjectList } from '../api/meta.ts';
+import type { LinkReport } from '../api/link-report.ts';
 import type { Heartbeat, NodeObject, Registration } from '../api/node.ts';
 import type { ProjectObject, ProjectPhase, StatusReport } from '../api/project.ts';
 import type { SecretObject } from '../api/secret.ts';
 import type { WatchEvent } from '../api/watch-event.ts';
 import { hasReason } from '../api/errors.ts';
 import { createEventClient, type EventClient } from './event-client.ts';
+import { createLogClient, type LogClient } from './log-client.ts';
 import { createMoveClient, type MoveClient } from './move-client.ts';
 import { createSecretClient, type SecretClient } from './secret-client.ts';
 import { createServerClient, type ServerClient } from './server-client.ts';
@@ -81,6 +83,7 @@ export interface CaraClient {
   readonly projects: ResourceClient<ProjectObject>;
   readonly events: EventClient;
   readonly moves: MoveClient;
+  readonly logs: LogClient;
   readonly secrets: SecretClient;
   readonly servers: ServerClient;
   readonly volumes: VolumeClient;
@@ -90,6 +93,8 @@ export interface CaraClient {
   sendHeartbeat(name: string, heartbeat: Heartbeat, signal: AbortSignal): Promise<HeartbeatAnswer>;
   /** Lets whoever registers next have the node's name. @throws {ApiError} NotFound */
   resetIdentity(name: string, signal: AbortSignal): Promise<NodeObject>;
+  /** How the server reaches the node's agent now. @throws {ApiError} NotFound */
+  measureLink(node: string, signal: AbortSignal): Promise<LinkReport>;
   /** @throws {ApiError} StaleAssignment (409), NotFound (404) */
   reportStatus(project: string, report: StatusReport, signal: AbortSignal): Promise<void>;
 }
@@ -107,6 +112,7 @@ export function createCaraClient(transport: Transport): CaraClient {
     events: createEventClient(transport),
     moves: createMoveClient(transport),
     servers: createServerClient(transport),
+    logs: createLogClient(transport),
     secrets: createSecretClient(transport, createResourceClient<SecretObject>(transport, 'secrets')),
     volumes: createVolumeClient(transport),
     version: async (signal) => (await transport.request({ method: 'GET', path: `${API}/version` }, signal)).body as ServerVersion,
@@ -134,6 +140,8 @@ export function createCaraClient(transport: Transport): CaraClient {
       const path = `${API}/nodes/${encodeURIComponent(name)}/reset-identity`;
       return (await transport.request({ method: 'POST', path }, signal)).body as NodeObject;
     },
+    measureLink: async (node, signal) =>
+      (await transport.request({ method: 'GET', path: `${API}/nodes/${encodeURIComponent(node)}/link` }, signal)).body as LinkReport,
     reportStatus: async (project, report, signal) => {
       const path = `${API}/projects/${encodeURIComponent(project)}/status`;
       await transport.request({ method: 'PATCH', path, body: report, contentType: 'application/merge-patch+json' }, signal);

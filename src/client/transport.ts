@@ -27,6 +27,8 @@ export interface ApiRequest {
   readonly chunks?: AsyncIterable<Uint8Array>;
   /** default application/json */
   readonly contentType?: string;
+  /** what of the answer is understood beside problems; default application/json */
+  readonly accept?: string;
   /** the chunks of the streamed answer are looked at once: each may be emptied when the next is asked for */
   readonly isDisposable?: true;
 }
@@ -85,7 +87,7 @@ export function createTransport(options: TransportOptions): Transport {
     const response = await fetchFn(`${serverUrl}${request.path}`, {
       method: request.method,
       headers: {
-        accept: 'application/json, application/problem+json',
+        accept: `${request.accept ?? 'application/json'}, application/problem+json`,
         'user-agent': options.userAgent,
         ...((request.body ?? request.chunks) !== undefined && { 'content-type': request.contentType ?? 'application/json' }),
         ...(options.token !== undefined && { authorization: `Bearer ${options.token}` }),

@@ -5,6 +5,7 @@ import type { AnyCommand } from './command.ts';
 const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   get: async () => (await import('./commands/get.ts')).getCommand,
   describe: async () => (await import('./commands/describe.ts')).describeCommand,
+  logs: async () => (await import('./commands/logs.ts')).logsCommand,
   top: async () => (await import('./commands/top.ts')).topCommand,
   apply: async () => (await import('./commands/apply.ts')).applyCommand,
   create: async () => (await import('./commands/create.ts')).createCommand,

@@ -2,7 +2,8 @@
 
 /** One output stream and what it can show. */
 export interface Screen {
-  write(text: string): void;
+  /** bytes as they are */
+  write(text: string | Uint8Array): void;
   readonly isTerminal: boolean;
   /** width and height in characters; of a terminal the current ones */
   readonly columns: number;

@@ -243,6 +243,7 @@ async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper:
     labelsOf: (kind, name) => (kind === 'Project' ? projects.get(name)?.metadata.labels : undefined),
     cluster,
     warnings: backups.warnings,
+    projectMirror: projects,
     stopSignal: stopper.signal,
     measure,
     listServers: seat.listServers ?? listSoleServer(ports),

@@ -363,7 +363,7 @@ function suite(start: () => Promise<Target>): void {
     const id = await create({ ...target.prints, labels });
     await engine.startContainer(id, signal);
     const read = async (options: Parameters<Engine['containerLogs']>[1]): Promise<string> => {
-      const frames = await takeUntil(await engine.containerLogs(id, options, signal), () => false);
+      const frames = (await takeUntil(await engine.containerLogs(id, options, signal), () => false)).flat();
       assert.ok(frames.every(({ stream }) => stream === 'stdout'));
       return Buffer.concat(frames.map(({ bytes }) => bytes)).toString();
     };

@@ -204,8 +204,8 @@ test('containerLogs() follows both streams until the container ends', async () =
   await engine.startContainer(id, signal);
   fake.state.writeLog(id, 'stdout', 'before\n');
   const seen: string[] = [];
-  for await (const { stream, bytes } of await engine.containerLogs(id, { follow: true }, signal)) {
-    seen.push(`${stream} ${Buffer.from(bytes).toString().trim()}`);
+  for await (const frames of await engine.containerLogs(id, { follow: true }, signal)) {
+    seen.push(...frames.map(({ stream, bytes }) => `${stream} ${Buffer.from(bytes).toString().trim()}`));
     if (seen.length === 1) {
       fake.state.writeLog(id, 'stderr', 'after\n');
     } else {

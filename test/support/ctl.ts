@@ -75,7 +75,7 @@ function captureScreen({ terminal }: CtlOptions, told: () => void): Screen & { t
   let written = '';
   return {
     write: (text) => {
-      written += text;
+      written += typeof text === 'string' ? text : Buffer.from(text).toString();
       told();
     },
     text: () => written,

@@ -229,7 +229,8 @@ function followLogs(state: FakeDockerState, { query, response }: FakeRequest, re
   const isFollowed = query.get('follow') === 'true';
   const sinceMs = Number(query.get('since') ?? 0) * 1000;
   const tail = query.get('tail') ?? 'all';
-  const kept = container.log.filter(({ atMs }) => atMs >= sinceMs);
+  const untilMs = Number(query.get('until') ?? Infinity) * 1000;
+  const kept = container.log.filter(({ atMs }) => atMs >= sinceMs && atMs <= untilMs);
   let next = container.log.length;
   const write = (lines: FakeContainer['log']): void => {
     for (const { stream, text, atMs } of lines) {

@@ -561,9 +561,9 @@ function refusal(reason: EngineReason, subject: string): EngineError {
   return new EngineError(reason, `Cannot go on with ${subject}: the model says ${reason}`);
 }
 
-async function* toFrames(lines: readonly string[]): AsyncGenerator<LogFrame> {
+async function* toFrames(lines: readonly string[]): AsyncGenerator<readonly LogFrame[]> {
   await Promise.resolve();
-  yield* lines.map((line): LogFrame => ({ stream: 'stdout', bytes: Buffer.from(`${line}\n`) }));
+  yield lines.map((line): LogFrame => ({ stream: 'stdout', bytes: Buffer.from(`${line}\n`) }));
 }
 
 function overlap(left: string, right: string): boolean {

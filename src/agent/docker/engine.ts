@@ -109,10 +109,11 @@ export interface Engine {
   /** @throws {EngineError} Conflict when it runs and `force` is false */
   removeContainer(id: string, options: RemoveContainerOptions, signal: AbortSignal): Promise<void>;
   /**
-   * Resolves once the engine has opened the log; the frames must be iterated, or the signal aborted.
+   * Resolves once the engine has opened the log; the frames must be iterated, or the signal aborted. They come in batches, as many as the
+   * engine has sent together.
    * @throws {EngineError} NotFound
    */
-  containerLogs(id: string, options: ContainerLogsOptions, signal: AbortSignal): Promise<AsyncIterable<LogFrame>>;
+  containerLogs(id: string, options: ContainerLogsOptions, signal: AbortSignal): Promise<AsyncIterable<readonly LogFrame[]>>;
 
   listNetworks(filter: LabelFilter, signal: AbortSignal): Promise<readonly NetworkSummary[]>;
   inspectNetwork(idOrName: string, signal: AbortSignal): Promise<NetworkDetail | undefined>;

@@ -22,8 +22,8 @@ async function decode(chunks: readonly Uint8Array[], { hasTty = false } = {}): P
   const source = (async function* () {
     yield* chunks;
   })();
-  for await (const { stream, bytes } of decodeLogFrames(source, hasTty)) {
-    frames.push(`${stream} ${Buffer.from(bytes).toString('hex')}`);
+  for await (const batch of decodeLogFrames(source, hasTty)) {
+    frames.push(...batch.map(({ stream, bytes }) => `${stream} ${Buffer.from(bytes).toString('hex')}`));
   }
   return frames;
 }

@@ -16,7 +16,7 @@ export class LogFrameDecoder {
 
   /** Takes the next chunk. @returns the frames that it completes. @throws {EngineError} EngineFault when this is no framed stream */
   push(chunk: Uint8Array): LogFrame[] {
-    let rest = this.#rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#rest, chunk]);
+    let rest = this.#rest.length === 0 ? viewOf(chunk) : Buffer.concat([this.#rest, chunk]);
     const frames: LogFrame[] = [];
     while (rest.length >= HEADER_BYTES) {
       const end = HEADER_BYTES + payloadBytes(rest);
@@ -26,7 +26,7 @@ export class LogFrameDecoder {
       frames.push(toFrame(rest[0] ?? 0, rest.subarray(HEADER_BYTES, end)));
       rest = rest.subarray(end);
     }
-    this.#rest = rest;
+    this.#rest = rest.length === 0 ? rest : Buffer.from(rest); // a copy: a few bytes must not keep the chunk alive
     return frames;
   }
 
@@ -34,6 +34,11 @@ export class LogFrameDecoder {
   get hasRest(): boolean {
     return this.#rest.length > 0;
   }
+}
+
+/** The same bytes. */
+function viewOf(chunk: Uint8Array): Buffer {
+  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }
 
 function payloadBytes(header: Buffer): number {
@@ -56,14 +61,16 @@ function toFrame(stream: number, bytes: Buffer): LogFrame {
   return { stream: stream === 2 ? 'stderr' : 'stdout', bytes };
 }
 
-/** Makes frames of the chunks of a connection. Containers with a terminal have no frames: all is stdout, as it comes. */
-export async function* decodeLogFrames(chunks: AsyncIterable<Uint8Array>, hasTty: boolean): AsyncGenerator<LogFrame> {
+/**
+ * Makes frames of the chunks of a connection, those that a chunk completes together: a long log has millions. Containers with a terminal
+ * have no frames: all is stdout, as it comes.
+ */
+export async function* decodeLogFrames(chunks: AsyncIterable<Uint8Array>, hasTty: boolean): AsyncGenerator<readonly LogFrame[]> {
   const decoder = new LogFrameDecoder();
   for await (const chunk of chunks) {
-    if (hasTty) {
-      yield { stream: 'stdout', bytes: chunk };
-    } else {
-      yield* decoder.push(chunk);
+    const frames: readonly LogFrame[] = hasTty ? [{ stream: 'stdout', bytes: chunk }] : decoder.push(chunk);
+    if (frames.length > 0) {
+      yield frames;
     }
   }
   if (decoder.hasRest) {

@@ -83,5 +83,5 @@ async function answer(request: IncomingMessage, response: ServerResponse, dispat
   const header = (name: string): string | undefined => [headers[name] ?? []].flat()[0];
   const reply = await dispatcher.answer({ method, target, header, signal: gone.signal });
   response.writeHead(reply.status, { ...reply.headers, 'cache-control': 'no-store' });
-  await sendReply(reply, response, { isHead: method === 'HEAD' });
+  await sendReply(reply, response, { isHead: method === 'HEAD', target, dispatcher });
 }

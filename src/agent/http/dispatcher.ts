@@ -18,8 +18,8 @@ export interface Dispatcher {
   answer(request: RawRequest): Promise<AgentReply>;
   /** For a request that wants a stream both ways. */
   open(request: RawRequest): Promise<{ readonly serve: ServeStream } | { readonly refusal: Refusal }>;
-  /** A stream failed by what is no ApiError and no end of a connection. */
-  reportBug(error: unknown, path: string): void;
+  /** Takes in what cut a stream short; only what is no end of a connection is a bug, and told. @param target path and query */
+  reportFailure(error: unknown, target: string): void;
 }
 
 export interface DispatcherOptions {
@@ -83,7 +83,11 @@ export function createDispatcher({ routes, access, onBug }: DispatcherOptions): 
         return { refusal: refuse(error, raw.target) };
       }
     },
-    reportBug: onBug,
+    reportFailure: (error, target) => {
+      if (error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError) {
+        onBug(error, target.split('?', 1)[0] ?? '');
+      }
+    },
   };
 }
 

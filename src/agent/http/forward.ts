@@ -62,6 +62,7 @@ async function connect({ host, port, name }: Target, clock: Clock, signal: Abort
   deadline.signal.addEventListener('abort', onAbort, { once: true });
   try {
     await promise;
+    socket.on('error', () => socket.destroy()); // cut: whoever joins it learns by its end
     return socket;
   } catch (cause) {
     socket.destroy();

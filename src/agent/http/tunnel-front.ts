@@ -37,7 +37,7 @@ async function serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, di
   if (method !== 'CONNECT') {
     const reply = await dispatcher.answer(request);
     respond(stream, reply.status, reply.headers);
-    await sendReply(reply, stream, { isHead: method === 'HEAD' });
+    await sendReply(reply, stream, { isHead: method === 'HEAD', target, dispatcher });
     return;
   }
   if (headers[':protocol'] !== STREAM_PROTOCOL) {

@@ -49,6 +49,10 @@ async function serve(request: IncomingMessage, upgrade: Upgrade, dispatcher: Dis
   const gone = new AbortController();
   socket.once('close', () => gone.abort());
   const signal = AbortSignal.any([gone.signal, stopping]);
+  if (!isOurs(request)) {
+    socket.end('HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+    return;
+  }
   const header = (name: string): string | undefined => [headers[name] ?? []].flat()[0];
   const opened = await dispatcher.open({ method: 'GET', target, header, signal });
   if ('refusal' in opened) {
@@ -56,10 +60,6 @@ async function serve(request: IncomingMessage, upgrade: Upgrade, dispatcher: Dis
     return;
   }
   const stream = accept(request, upgrade);
-  if (stream === undefined) {
-    socket.end('HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
-    return;
-  }
   stream.on('error', () => undefined); // its end: whoever serves it learns by the signal or by reading
   await serveStream(() => opened.serve(stream, signal), { stream, target, dispatcher });
 }
@@ -70,14 +70,12 @@ interface Serving {
   readonly dispatcher: Dispatcher;
 }
 
-/** Serves to the end. What fails cuts the stream; only what is neither a refusal nor an end of a connection is a bug. */
+/** Serves to the end. What fails cuts the stream. */
 export async function serveStream(run: () => Promise<void>, { stream, target, dispatcher }: Serving): Promise<void> {
   try {
     await run();
   } catch (error) {
-    if (error instanceof TypeError || error instanceof ReferenceError) {
-      dispatcher.reportBug(error, target.split('?', 1)[0] ?? '');
-    }
+    dispatcher.reportFailure(error, target);
     stream.destroy();
   }
 }
@@ -87,23 +85,24 @@ function refuse(socket: Socket, { status, headers, body }: Refusal): void {
   socket.end(`HTTP/1.1 ${status} Refused\r\n${lines.join('\r\n')}\r\nconnection: close\r\n\r\n${body}`);
 }
 
-/** Switches protocols. @returns undefined for a protocol that is none of ours */
-function accept({ headers }: IncomingMessage, { socket, head }: Upgrade): Duplex | undefined {
+function isOurs({ headers }: IncomingMessage): boolean {
   const protocol = headers.upgrade?.toLowerCase();
-  const key = headers['sec-websocket-key'];
+  const isWebSocket = protocol === 'websocket' && headers['sec-websocket-key'] !== undefined && headers['sec-websocket-version'] === '13';
+  return isWebSocket || protocol === STREAM_PROTOCOL;
+}
+
+/** Switches protocols. */
+function accept({ headers }: IncomingMessage, { socket, head }: Upgrade): Duplex {
   socket.setTimeout(0);
   socket.setNoDelay(true);
-  if (protocol === STREAM_PROTOCOL) {
+  if (headers.upgrade?.toLowerCase() === STREAM_PROTOCOL) {
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${STREAM_PROTOCOL}\r\nConnection: Upgrade\r\n\r\n`);
     if (head.length > 0) {
       socket.unshift(head);
     }
     return socket;
   }
-  if (protocol !== 'websocket' || typeof key !== 'string' || headers['sec-websocket-version'] !== '13') {
-    return undefined;
-  }
-  const answer = `Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptOf(key)}`;
+  const answer = `Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptOf(headers['sec-websocket-key'] ?? '')}`;
   socket.write(`HTTP/1.1 101 Switching Protocols\r\n${answer}\r\n\r\n`);
   return new WebSocketStream({ socket, head, role: 'server' });
 }

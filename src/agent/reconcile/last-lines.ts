@@ -10,8 +10,8 @@ const MAX_FRAMES = 1000; // of 20 lines there are few, of one endless line many
 export async function readLastLines(engine: Engine, containerId: string, signal: AbortSignal): Promise<readonly string[]> {
   const chunks: Uint8Array[] = [];
   try {
-    for await (const { bytes } of await engine.containerLogs(containerId, { tail: LINES }, signal)) {
-      chunks.push(bytes);
+    for await (const frames of await engine.containerLogs(containerId, { tail: LINES }, signal)) {
+      chunks.push(...frames.map(({ bytes }) => bytes));
       if (chunks.length >= MAX_FRAMES) {
         break;
       }

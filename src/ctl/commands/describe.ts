@@ -1,6 +1,10 @@
 /** caractrl describe: one object, whole, for people. */
+import { ApiError } from '../../api/errors.ts';
 import type { EventObject } from '../../api/event.ts';
+import type { LinkReport } from '../../api/link-report.ts';
+import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
+import { withDeadline } from '../../base/clock.ts';
 import type { ListQuery } from '../../client/cara-client.ts';
 import { type CommandContext, defineCommand, flag, selector } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
@@ -13,6 +17,9 @@ import { renderDocument, toDocument } from '../output/document.ts';
 import { kindOf, readNamedSelections, readSelections, type ResourceType } from '../resource-type.ts';
 import { notFound, resourceOf, type AnyObject } from '../resource-view.ts';
 import { revealSecrets } from '../reveal.ts';
+
+/** ms; a round trip takes some tens */
+const LINK_MS = 2500;
 
 export const describeCommand = defineCommand({
   name: 'describe',
@@ -51,13 +58,36 @@ export const describeCommand = defineCommand({
 async function describe(context: CommandContext, object: AnyObject, view: DescribeView): Promise<string> {
   switch (object.kind) {
     case 'Node':
-      return describeNode(object, await listProjects(context, { nodeRef: object.metadata.name }), view);
+      return await describeOneNode(context, object, view);
     case 'Project':
       return describeProject(object, view);
     case 'Secret':
       return describeSecret(object, await listProjects(context, {}), view);
     default:
       return object satisfies never;
+  }
+}
+
+async function describeOneNode(context: CommandContext, node: NodeObject, view: DescribeView): Promise<string> {
+  const { name } = node.metadata;
+  const [projects, link] = await Promise.all([listProjects(context, { nodeRef: name }), measureLink(context, node)]);
+  return describeNode(node, { projects, link }, view);
+}
+
+/** undefined where it cannot be told in time: nobody waits for a node that is away to be described. */
+async function measureLink({ connect, clock, signal }: CommandContext, { metadata, status }: NodeObject): Promise<LinkReport | undefined> {
+  if (status.network === undefined || status.lastHeartbeat === undefined) {
+    return undefined;
+  }
+  using deadline = withDeadline(clock, LINK_MS, signal);
+  try {
+    return await (await connect()).measureLink(metadata.name, deadline.signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (deadline.signal.aborted || error instanceof ApiError) {
+      return undefined; // an older server, or a node that does not answer
+    }
+    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
 /** `describe node`. */
+import type { LinkReport } from '../../api/link-report.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { listNodeUsage } from '../node-usage.ts';
@@ -11,8 +12,14 @@ import { heading, renderFields } from './section.ts';
 import { renderTable } from './table.ts';
 import { formatAmount, formatPercent, leftCell } from './usage.ts';
 
-/** @param projects those bound to the node */
-export function describeNode(node: NodeObject, projects: readonly ProjectObject[], view: DescribeView): string {
+export interface NodeSurroundings {
+  /** those bound to the node */
+  readonly projects: readonly ProjectObject[];
+  /** undefined: it could not be told */
+  readonly link: LinkReport | undefined;
+}
+
+export function describeNode(node: NodeObject, { projects, link }: NodeSurroundings, view: DescribeView): string {
   const { metadata, spec, status } = node;
   const { screen, nowMs } = view;
   return [
@@ -27,7 +34,7 @@ export function describeNode(node: NodeObject, projects: readonly ProjectObject[
       ],
       screen,
     ),
-    describeNetwork(node, view),
+    describeNetwork(node, link, view),
     describeInfo(node, view),
     describeResources(node, projects, view),
     renderConditions(status.conditions, view),
@@ -35,7 +42,7 @@ export function describeNode(node: NodeObject, projects: readonly ProjectObject[
   ].join('');
 }
 
-function describeNetwork({ status: { network } }: NodeObject, { screen, nowMs }: DescribeView): string {
+function describeNetwork({ status: { network } }: NodeObject, link: LinkReport | undefined, { screen, nowMs }: DescribeView): string {
   if (network === undefined) {
     return '';
   }
@@ -46,12 +53,28 @@ function describeNetwork({ status: { network } }: NodeObject, { screen, nowMs }:
     { name: 'DNS name', value: network.dnsName },
     { name: 'Mode', value: network.mode },
     { name: 'Agent port', value: network.agentPort === undefined ? undefined : String(network.agentPort) },
+    { name: 'Path', value: link === undefined ? undefined : describeLink(link) },
     {
       name: 'Throughput',
       value: speeds.length === 0 ? undefined : `${speeds.join(', ')}, measured ${timeWithAge(throughput?.lastTestTime, nowMs)}`,
     },
   ];
   return heading(screen, 'Network') + renderFields(fields, screen, '  ');
+}
+
+/** How the server reaches the agent, for logs, exec and port-forward. */
+function describeLink({ path, roundTripMs, address, detail }: LinkReport): string {
+  const trip = roundTripMs === undefined ? '' : `, round trip ${roundTripMs} ms`;
+  switch (path) {
+    case 'direct':
+      return `direct to ${address ?? 'its address'}${trip}`;
+    case 'tunnel':
+      return `tunnel of the agent${trip}${address === undefined || detail === undefined ? '' : ` (${address}: ${detail})`}`;
+    case 'none':
+      return `none: ${detail ?? 'it does not answer'}`;
+    default:
+      return path satisfies never;
+  }
 }
 
 function describeInfo({ status: { info } }: NodeObject, { screen }: DescribeView): string {

@@ -8,10 +8,12 @@
 import fastify, { type FastifyInstance, type FastifyRequest, type HTTPMethods } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import type { ServerObject } from '../../api/server.ts';
+import type { ProjectObject } from '../../api/project.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ServerMetrics } from '../../base/metrics.ts';
 import type { Random } from '../../base/random.ts';
+import type { Mirror } from '../../store/mirror.ts';
 import type { Store } from '../../store/store.ts';
 import type { Cluster } from '../cluster.ts';
 import type { Seat } from '../cluster/seat.ts';
@@ -40,6 +42,7 @@ import { SharedLines } from './shared-lines.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { describeHeartbeat, registerHeartbeat } from './routes/heartbeats.ts';
+import { logRoutes } from './routes/logs.ts';
 import { moveRoutes } from './routes/moves.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { projectRoutes } from './routes/projects.ts';
@@ -63,6 +66,7 @@ export interface AppDeps {
   readonly credentials: AgentCredentials;
   readonly tunnels: TunnelRegistry;
   readonly links: NodeLinks;
+  readonly projectMirror: Mirror<ProjectObject>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -118,6 +122,7 @@ export function createApp(parts: AppDeps): FastifyInstance {
     ...tunnelRoutes(deps),
     ...authRoutes(deps),
     ...serverRoutes(deps),
+    ...logRoutes(deps),
   ];
 
   enableUpgrades(app);
@@ -203,7 +208,7 @@ function observeRequests(app: FastifyInstance, { log, metrics }: Pick<AppDeps, '
 }
 
 function isWatch(request: FastifyRequest): boolean {
-  return typeof request.query === 'object' && request.query !== null && 'watch' in request.query;
+  return typeof request.query === 'object' && request.query !== null && ('watch' in request.query || 'follow' in request.query);
 }
 
 /** The caller's own X-Request-Id where it is a harmless word, else a number that no other server process gives. */

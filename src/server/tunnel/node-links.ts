@@ -9,6 +9,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { hasReason } from '../../api/errors.ts';
+import type { LinkReport } from '../../api/link-report.ts';
 import type { NodeObject } from '../../api/node.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
@@ -34,17 +35,6 @@ export interface NodeLinks {
   open(node: string, path: string, signal: AbortSignal): Promise<Duplex>;
   /** Finds the way that would be taken now, and how long a round trip takes. @throws {ApiError} NotFound */
   measure(node: string, signal: AbortSignal): Promise<LinkReport>;
-}
-
-export const LINK_PATHS = ['direct', 'tunnel', 'none'] as const;
-
-export interface LinkReport {
-  readonly path: (typeof LINK_PATHS)[number];
-  readonly roundTripMs?: number;
-  /** dialled directly, or tried to be, such as 100.64.0.5:9090 */
-  readonly address?: string;
-  /** why there is no direct way, or none at all */
-  readonly detail?: string;
 }
 
 export interface NodeLinksDeps {

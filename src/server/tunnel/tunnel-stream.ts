@@ -27,7 +27,7 @@ export class TunnelStream extends Duplex {
       this.#hasEnded = true;
       this.push(null);
     });
-    stream.once('error', () => this.destroy(new ConnectionLost()));
+    stream.on('error', () => this.destroy(new ConnectionLost()));
     stream.once('close', () => {
       if (!this.#hasEnded || !this.writableFinished) {
         this.destroy(this.#hasEnded && this.writableEnded ? undefined : new ConnectionLost());

@@ -2,6 +2,7 @@
 import Type from 'typebox';
 import { ApiError } from '../../../api/errors.ts';
 import { AGENT_CREDENTIAL_HEADER } from '../../../api/headers.ts';
+import { LINK_PATHS } from '../../../api/link-report.ts';
 import { Closed, OneOf } from '../../../api/meta.ts';
 import { withDeadline, type Clock } from '../../../base/clock.ts';
 import { TUNNEL_PATH } from '../../../base/tunnel-settings.ts';
@@ -9,7 +10,7 @@ import { acceptOf } from '../../../base/web-socket.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';
 import { notFound } from '../../objects/not-found.ts';
 import type { AgentCredentials } from '../../tunnel/agent-credentials.ts';
-import { LINK_PATHS, type NodeLinks } from '../../tunnel/node-links.ts';
+import type { NodeLinks } from '../../tunnel/node-links.ts';
 import type { TunnelRegistry } from '../../tunnel/tunnel-registry.ts';
 import { defineRoute, type Route } from '../route.ts';
 import { takeUpgrade } from '../upgrades.ts';

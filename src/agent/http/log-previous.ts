@@ -1,0 +1,77 @@
+/**
+ * `--previous`: what was written before the run that goes on now, or that was the last one.
+ *
+ * The engine starts a container again with the same log, so the runs are told apart by the time at which the last one began.
+ * Callers  logs.ts
+ */
+import { ApiError } from '../../api/errors.ts';
+import { toLogTime, type LogLine, type LogRecord } from '../../api/log-record.ts';
+import { createLineDecoder } from './log-lines.ts';
+import type { LogRequest, LogSources } from './log-reading.ts';
+import { findContainer } from './service-container.ts';
+
+/** What the last lines may take while they are looked for; more than any terminal shows. */
+const MAX_HELD_BYTES = 8 * 1024 * 1024;
+
+export async function* readPrevious(
+  { engine, clusterId }: LogSources,
+  { name, tail, since }: LogRequest,
+  signal: AbortSignal,
+): AsyncGenerator<readonly LogRecord[]> {
+  const found = await findContainer({ engine, clusterId }, name, signal);
+  const detail = found && (await engine.inspectContainer(found.id, signal));
+  const until = toLogTime(detail?.state.startedAt ?? '');
+  if (detail === undefined || until === undefined) {
+    throw new ApiError('NotRunning', `Cannot read the logs of ${name.project}/${name.service} as it has no container on this node yet`);
+  }
+  yield [{ type: 'container', id: detail.id }];
+  const decoder = createLineDecoder(detail.hasTty);
+  const last = tail === undefined ? undefined : new LastLines(tail);
+  const options = { until, timestamps: true, ...(since !== undefined && { since }) };
+  for await (const frames of await engine.containerLogs(detail.id, options, signal)) {
+    const lines = decoder.push(frames).filter(({ time }) => time < until);
+    if (last === undefined) {
+      yield lines;
+    } else {
+      last.push(lines);
+    }
+  }
+  yield last?.take() ?? [];
+  yield [{ type: 'end' }];
+}
+
+/** The last of what goes by, bounded in number and in bytes. */
+class LastLines {
+  readonly #count: number;
+  #lines: LogLine[] = [];
+  #bytes = 0;
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  push(lines: readonly LogLine[]): void {
+    for (const line of lines) {
+      this.#lines.push(line);
+      this.#bytes += sizeOf(line);
+    }
+    let dropped = 0;
+    while (this.#lines.length - dropped > this.#count || this.#bytes > MAX_HELD_BYTES) {
+      const oldest = this.#lines[dropped];
+      if (oldest === undefined) {
+        break;
+      }
+      this.#bytes -= sizeOf(oldest);
+      dropped += 1;
+    }
+    this.#lines = this.#lines.slice(dropped);
+  }
+
+  take(): readonly LogLine[] {
+    return this.#lines;
+  }
+}
+
+function sizeOf({ text = '', base64 = '' }: LogLine): number {
+  return 100 + text.length + base64.length; // the object around it
+}
