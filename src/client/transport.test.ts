@@ -37,3 +37,32 @@ test('request() gives the reason of its caller, whatever failed at the same mome
   const transport = createTransport({ serverUrl: 'http://cara:8080', userAgent: 'test', clock: systemClock, fetch });
   await assert.rejects(transport.request({ method: 'GET', path: '/' }, stop.signal), /Nothing was heard/u);
 });
+
+test('request() of a list of servers goes on at another where one cannot have taken it in, and stays there', async () => {
+  const asked: string[] = [];
+  const refused = (): Promise<never> =>
+    Promise.reject(new TypeError('fetch failed', { cause: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }) }));
+  const fetch: FetchFunction = (url) => {
+    asked.push(new URL(url).host);
+    return url.startsWith('http://a') ? refused() : Promise.resolve(Response.json({}));
+  };
+  const transport = createTransport({ serverUrl: 'http://a:1,http://b:2/', userAgent: 'test', clock: systemClock, fetch });
+  const signal = new AbortController().signal;
+  await transport.request({ method: 'POST', path: '/x', body: {} }, signal);
+  await transport.request({ method: 'POST', path: '/x', body: {} }, signal);
+  assert.deepEqual([asked, transport.serverUrl], [['a:1', 'b:2', 'b:2'], 'http://b:2']);
+});
+
+test('request() of a list of servers repeats no write that one may have taken in, and asks another the next time', async () => {
+  const asked: string[] = [];
+  const fetch: FetchFunction = (url) => {
+    asked.push(new URL(url).host);
+    return asked.length === 1 ? Promise.reject(new DOMException('late', 'TimeoutError')) : Promise.resolve(Response.json({}));
+  };
+  const transport = createTransport({ serverUrl: 'http://a:1,http://b:2', userAgent: 'test', clock: systemClock, fetch });
+  const signal = new AbortController().signal;
+  await assert.rejects(transport.request({ method: 'POST', path: '/x', body: {} }, signal), /did not answer/u);
+  assert.deepEqual(asked, ['a:1']);
+  await transport.request({ method: 'GET', path: '/x' }, signal);
+  assert.deepEqual(asked, ['a:1', 'b:2']);
+});

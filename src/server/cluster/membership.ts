@@ -12,7 +12,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { VERSION } from '../../base/version.ts';
-import { explainPostgres } from '../../store/postgres/postgres-errors.ts';
+import { explainPostgres, unavailable } from '../../store/postgres/postgres-errors.ts';
 import type { Session } from '../../store/postgres/session.ts';
 import type { ServerIdentity } from './leader-record.ts';
 
@@ -122,7 +122,7 @@ export class Membership {
         isAlive: isAlive === true,
       }));
     } catch (error) {
-      throw explainPostgres('list servers', error);
+      throw unavailable('list servers', error);
     }
   }
 

@@ -24,6 +24,25 @@ test('leftMs() takes a name it never granted to have been granted at the start, 
   assert.equal(createLedger({ earlierTimeoutMs: 600_000 }).leftMs('a', AFTER_MS, 1000), 600_000 + AFTER_MS);
 });
 
+test('a new leader counts what its predecessor may still grant until the start that it was given, also under its own grants', () => {
+  let maySure = true;
+  const ledger = new FenceLedger({
+    startedAtMs: 3500,
+    timeoutMs: TIMEOUT_MS,
+    earlierTimeoutMs: 0,
+    longestAfterMs: () => AFTER_MS,
+    mayGrant: () => maySure,
+  });
+  assert.equal(ledger.leftMs('a', AFTER_MS, 1000), 2500 + TIMEOUT_MS + AFTER_MS);
+  assert.ok(ledger.grant('a', 'm1', 1100));
+  assert.equal(ledger.leftMs('a', AFTER_MS, 3500), TIMEOUT_MS + AFTER_MS);
+  assert.ok(ledger.grant('a', 'm1', 4000));
+  assert.equal(ledger.leftMs('a', AFTER_MS, 4000), TIMEOUT_MS + AFTER_MS);
+  maySure = false;
+  assert.equal(ledger.grant('a', 'm1', 5000), false, 'who does not lead for sure grants nothing');
+  assert.equal(ledger.leftMs('a', AFTER_MS, 4000), TIMEOUT_MS + AFTER_MS);
+});
+
 test('grant() grants nothing while the name is closed, and again afterwards', () => {
   const ledger = createLedger();
   {

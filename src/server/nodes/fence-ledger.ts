@@ -12,7 +12,7 @@
  */
 
 export interface FenceLedgerOptions {
-  /** monotonic ms of the process's start */
+  /** monotonic ms of the process's start; of several servers, until when an earlier leader may have granted something */
   readonly startedAtMs: number;
   readonly timeoutMs: number;
   /** the longest heartbeat timeout that an earlier process may have granted, in milliseconds */
@@ -59,14 +59,14 @@ export class FenceLedger {
     }
     const last = this.#lastByNode.get(node);
     if (last === undefined) {
-      this.#lastByNode.set(node, { atMs: nowMs, timeoutMs: this.#options.timeoutMs, holder });
+      this.#lastByNode.set(node, { atMs: this.#countedFrom(nowMs), timeoutMs: this.#options.timeoutMs, holder });
       return true;
     }
     const isAnother = last.holder !== holder;
     if (isAnother && this.#leftMs(last, this.#options.longestAfterMs(node), nowMs) > 0) {
       return false;
     }
-    last.atMs = nowMs; // in place: this is on the way of every heartbeat
+    last.atMs = this.#countedFrom(nowMs); // in place: this is on the way of every heartbeat
     last.timeoutMs = this.#options.timeoutMs;
     last.holder = holder;
     if (isAnother) {
@@ -107,6 +107,11 @@ export class FenceLedger {
         }
       },
     };
+  }
+
+  /** A start in time to come is until when an earlier leader may grant still: what it grants counts too. */
+  #countedFrom(nowMs: number): number {
+    return Math.max(nowMs, this.#options.startedAtMs);
   }
 
   /** What may have been granted before this process, to nobody knows whom. */

@@ -2,7 +2,7 @@
  * Key agreement: servers on one database must have the same key of Secrets, or one could not read what another has written.
  *
  * Owns     the record of the id of that key; never the key.
- * Callers  start-secrets.ts
+ * Callers  start-secrets.ts, rotate-command.ts
  */
 import { hasReason } from '../../api/errors.ts';
 import { API_VERSION } from '../../api/meta.ts';
@@ -68,6 +68,13 @@ export async function agreeOnKey(settings: KeySettings, keyring: Keyring, deps: 
       throw error;
     }
     await agreeOnKey(settings, keyring, deps); // another server was first
+  }
+}
+
+/** After a rotation: the next server that starts says which key it is. */
+export async function forgetSharedKey(store: Store): Promise<void> {
+  if ((await store.get(KIND, NAME)) !== undefined) {
+    await store.commit([{ op: 'delete', kind: KIND, name: NAME }]);
   }
 }
 

@@ -1,9 +1,11 @@
 /** `cara-server rotate-secrets-key`: for when no server runs. */
+import { ApiError } from '../../api/errors.ts';
 import { systemClock } from '../../base/clock.ts';
 import { createLogger } from '../../base/log.ts';
-import type { Task } from '../../base/program.ts';
-import type { serverSettings } from '../config.ts';
+import { StartError, type Task } from '../../base/program.ts';
+import { databaseUrlOf, isPostgresUrl, type serverSettings } from '../config.ts';
 import { openOwnStore } from '../own-store.ts';
+import { forgetSharedKey } from './key-agreement.ts';
 import { rotateKeys, type Rotation } from './rotate-keys.ts';
 
 export const ROTATE_COMMAND = 'rotate-secrets-key';
@@ -18,9 +20,16 @@ export function createRotateTask(settings: ServerSettings, unreadable: 'refuse' 
     settings,
     run: async (config) => {
       const log = createLogger('cara-server', { level: 'warn', format: config.LOG_FORMAT });
+      const url = databaseUrlOf(config);
+      const isShared = isPostgresUrl(url);
+      if (isShared) {
+        await requireAlone(url);
+      }
       const store = await openOwnStore({ config, clock: systemClock, log });
       try {
-        return describe(await rotateKeys({ settings: config, store, clock: systemClock, log, unreadable }));
+        const rotation = await rotateKeys({ settings: config, store, clock: systemClock, log, unreadable });
+        await forgetSharedKey(store);
+        return describe(rotation, isShared);
       } finally {
         await store.close();
       }
@@ -28,10 +37,22 @@ export function createRotateTask(settings: ServerSettings, unreadable: 'refuse' 
   };
 }
 
-function describe({ rotated, dropped, keyId, where }: Rotation): string {
+/** A SQLite file tells by itself that a server has it. @throws {StartError} */
+async function requireAlone(url: string): Promise<void> {
+  const { requireNoServerOn } = await import('../../store/postgres/require-no-server.ts');
+  try {
+    await requireNoServerOn(url, 'rotate keys');
+  } catch (error) {
+    throw error instanceof ApiError ? new StartError(error.message, { cause: error }) : error;
+  }
+}
+
+/** @param isShared there may be other servers, which need the new key too */
+function describe({ rotated, dropped, keyId, where }: Rotation, isShared: boolean): string {
   const lines = [
     `${rotated} ${rotated === 1 ? 'Secret' : 'Secrets'} encrypted anew under key ${keyId} of ${where}`,
     ...dropped.map((name) => `secret/${name} deleted as it could not be read`),
+    ...(isShared ? [`Copy ${where} to every other server on this database before you start it.`] : []),
     'Backups of the database from before need the old key; a backup from now on needs the new one.',
   ];
   return `${lines.join('\n')}\n`;

@@ -35,6 +35,19 @@ const SOCKET_CAUSES: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'there is no route to the host (EHOSTUNREACH)',
   ENETUNREACH: 'there is no route to the network (ENETUNREACH)',
   ETIMEDOUT: 'the connection timed out (ETIMEDOUT)',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'nobody known has signed its certificate: name the authority with sslrootcert',
+  SELF_SIGNED_CERT_IN_CHAIN: 'nobody known has signed its certificate: name the authority with sslrootcert',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'nobody known has signed its certificate: name the authority with sslrootcert',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host name',
+};
+
+/** What pg itself says, which has no code. */
+const PG_CAUSES: Readonly<Record<string, string>> = {
+  'timeout expired': 'it did not answer in time',
+  'Query read timeout': 'it did not answer in time',
+  'Connection terminated unexpectedly': 'the connection was cut',
+  'Connection terminated due to connection timeout': 'it did not answer in time',
 };
 
 /**
@@ -48,12 +61,20 @@ export function explainPostgres(action: string, error: unknown): ApiError {
   const code = codeOf(error);
   const text = error instanceof Error ? (error.message === '' ? error.name : error.message) : String(error);
   const words = CAUSES[code ?? ''];
-  const why = SOCKET_CAUSES[code ?? ''] ?? (words === undefined ? text : `${words}: ${text}`);
+  const why = SOCKET_CAUSES[code ?? ''] ?? PG_CAUSES[text] ?? (words === undefined ? text : `${words}: ${text}`);
   const reason = LASTING.has(code ?? '') ? 'Invalid' : 'Unavailable';
   return new ApiError(reason, `Cannot ${action} as ${why}`, {
     cause: error,
     ...(reason === 'Unavailable' && { retryAfterMs: RETRY_AFTER_MS }),
   });
+}
+
+/** As above for a store that is open: whatever is wrong now may be mended while it runs. */
+export function unavailable(action: string, error: unknown): ApiError {
+  const failure = explainPostgres(action, error);
+  return failure.reason === 'Unavailable'
+    ? failure
+    : new ApiError('Unavailable', failure.message, { cause: failure, retryAfterMs: RETRY_AFTER_MS });
 }
 
 /** Tells whether the database itself said no and went on: then nothing of the statement is done. Anything else leaves that open. */

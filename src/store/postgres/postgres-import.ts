@@ -14,14 +14,12 @@ import { parseDatabaseUrl } from './database-url.ts';
 import { SCHEMA } from './migrations.ts';
 import { preparePostgres } from './open-postgres.ts';
 import { explainPostgres } from './postgres-errors.ts';
+import { requireNoServer } from './require-no-server.ts';
 import { openSession, type Session } from './session.ts';
 
 /** Objects in one statement. */
 const BATCH = 1_000;
 
-const FIND_SERVERS = `
-SELECT count(*)::int FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'cara-server %'`;
 const FIND_SCHEMA = `SELECT count(*)::int FROM pg_namespace WHERE nspname = '${SCHEMA}'`;
 const INSERT = `
 INSERT INTO ${SCHEMA}.objects (kind, name, uid, version, document)
@@ -36,13 +34,7 @@ export async function replacePostgres(
   const keptAs = `${SCHEMA}_${aside.replaceAll(/[^a-z0-9]+/gu, '_')}`;
   const session = await openSession(target, { name: 'restore', statementTimeoutMs: 0 });
   try {
-    const [[servers] = []] = await session.query(FIND_SERVERS);
-    if (Number(servers) > 0) {
-      throw new ApiError(
-        'Unavailable',
-        `Cannot restore into database ${target.label} as a cara-server uses it: stop every server on it first`,
-      );
-    }
+    await requireNoServer(session, `restore into database ${target.label}`);
     const [[schemas] = []] = await session.query(FIND_SCHEMA);
     const isThere = Number(schemas) > 0;
     if (isThere) {

@@ -34,7 +34,7 @@ import { GroupWriter } from './group-writer.ts';
 import { Link } from './link.ts';
 import { openStoreSession, preparePostgres } from './open-postgres.ts';
 import { Outage } from './outage.ts';
-import { explainPostgres } from './postgres-errors.ts';
+import { unavailable } from './postgres-errors.ts';
 import { Replica } from './replica.ts';
 import { COMPACT, PROBE, SIZE } from './statements.ts';
 
@@ -186,7 +186,7 @@ class PostgresStore implements Store {
       const [[bytes] = []] = await (await this.#writer.get()).query(SIZE);
       return Number(bytes);
     } catch (error) {
-      throw explainPostgres(`read database ${this.#label}`, error);
+      throw unavailable(`read database ${this.#label}`, error);
     }
   }
 
@@ -200,7 +200,7 @@ class PostgresStore implements Store {
     try {
       await this.#replica.refresh();
     } catch (error) {
-      const failure = explainPostgres(`read database ${this.#label}`, error);
+      const failure = unavailable(`read database ${this.#label}`, error);
       this.#reads.noteFailure(failure);
       throw failure;
     }
@@ -236,7 +236,7 @@ class PostgresStore implements Store {
         throw error;
       }
     } catch (error) {
-      throw explainPostgres(`write to database ${this.#label}`, error);
+      throw unavailable(`write to database ${this.#label}`, error);
     }
   }
 
@@ -250,7 +250,7 @@ class PostgresStore implements Store {
         this.#writes.noteSuccess();
         answers.forEach((answer) => answer());
       } catch (error) {
-        const failure = explainPostgres(`write to database ${this.#label}`, error);
+        const failure = unavailable(`write to database ${this.#label}`, error);
         this.#writes.noteFailure(failure, group.length);
         group.forEach(({ reject }) => reject(failure));
         continue;
@@ -289,7 +289,7 @@ class PostgresStore implements Store {
         await this.refresh();
         inTouchAtMs = this.#clock.monotonicMs();
       } catch (error) {
-        if (!hasReason(error, 'Unavailable', 'Invalid')) {
+        if (!hasReason(error, 'Unavailable')) {
           throw error;
         }
         if (this.#clock.monotonicMs() - inTouchAtMs > LONGEST_SILENCE_MS) {

@@ -21,6 +21,9 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS = 2_000;
 /** ms; a connection without traffic asks whether the other end is still there after it. */
 const KEEPALIVE_MS = 10_000;
 
+/** What pg says, which has no code for it. */
+const NO_TLS = 'The server does not support SSL connections';
+
 const MIN_SERVER_VERSION = 150_000; // 15.0
 
 export type Row = readonly unknown[];
@@ -73,10 +76,17 @@ async function openAt(target: DatabaseTarget, address: DatabaseAddress, options:
   try {
     return await connect(target, address, { ...options, tls: tls.options });
   } catch (error) {
-    if (!tls.isRequired && error instanceof Error && /does not support SSL connections/u.test(error.message)) {
-      return await connect(target, address, options); // pg has no code for it
+    if (!(error instanceof Error && error.message === NO_TLS)) {
+      throw error;
     }
-    throw error;
+    if (!tls.isRequired) {
+      return await connect(target, address, options);
+    }
+    throw new ApiError(
+      'Invalid',
+      `Cannot connect to database ${target.label} as it has no TLS, which the sslmode in DATABASE_URL asks for: switch it on there, or take sslmode=prefer`,
+      { cause: error },
+    );
   }
 }
 
