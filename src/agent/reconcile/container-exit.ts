@@ -34,6 +34,9 @@ export function findExit(previous: SeenRun, { state }: ContainerDetail, context:
   if (state.finishedAt === undefined || state.finishedAt === previous.finishedAt || context.deed === 'stop') {
     return undefined;
   }
+  if (state.status === 'removing' || state.status === 'dead') {
+    return undefined; // that it is gone says more
+  }
   const hasEnded = state.status === 'exited' || state.status === 'restarting';
   const exitCode = hasEnded ? state.exitCode : context.hint?.exitCode;
   const isOomKilled = hasEnded ? state.isOomKilled : context.hint?.isOomKilled === true;

@@ -112,8 +112,7 @@ function judgeState(
       }
       return judgeRunning(container);
     case 'exited':
-      // a job that is being restarted as unhealthy may end well for that moment
-      return track?.sickness !== undefined && service.restartPolicy === 'OnFailure' ? 'down' : judgeEnd(service, container);
+      return isCutShort(track) && service.restartPolicy === 'OnFailure' ? 'down' : judgeEnd(service, container);
     default:
       return status satisfies never;
   }
@@ -122,6 +121,11 @@ function judgeState(
 function judgeRunning(container: OurContainer): 'running' | 'starting' | 'unhealthy' {
   const { kind } = judgeHealth(container);
   return kind === 'unchecked' || kind === 'healthy' ? 'running' : kind;
+}
+
+/** What was stopped as unhealthy, or with its engine, is not done, though it may end with code 0. */
+function isCutShort(track: ContainerTrack | undefined): boolean {
+  return track !== undefined && (track.sickness !== undefined || track.lastExit?.reason === 'EngineStopped');
 }
 
 function judgeEnd({ restartPolicy }: DesiredService, { state }: OurContainer): 'down' | 'completed' | 'ended' {
