@@ -10,6 +10,7 @@ import { buildImage } from '../../scripts/lib/image.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import type { ProjectObject, Service } from '../../src/api/project.ts';
 import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
+import { caractrl, startAgent, startServer } from '../support/programs.ts';
 import { makeProject } from '../support/projects.ts';
 import { LiveReconciler } from '../support/reconcile-live.ts';
 
@@ -122,10 +123,22 @@ test('a restarted agent neither restarts what is healthy nor says that it is not
   await using second = new LiveReconciler({ host: HOST, clusterId: CLUSTER });
   second.assign({ ...project, status: { ...project.status, phase: 'Running', services } });
   await second.untilPhase('Running', project);
-  assert.deepEqual(
-    second.reports.map(({ report }) => report.phase),
-    ['Running'],
-  );
+  assert.deepEqual([...new Set(second.reports.map(({ report }) => report.phase))], ['Running']);
   assert.deepEqual(second.latest('hc-again')?.services, services);
   await tearDown(second, project);
+});
+
+test('the example of all kinds of checks runs, and describe shows them', { timeout: 120_000 }, async () => {
+  await using server = await startServer();
+  await using _agent = await startAgent({ serverUrl: server.url, engineHost: HOST, nodeName: 'worker-01' });
+  const file = path.join(import.meta.dirname, '../../examples/health/project.yaml');
+  const applied = await caractrl(['apply', '--wait', '-f', file], { server: server.url });
+  assert.equal(applied.code, 0, applied.stderr);
+  const { stdout } = await caractrl(['describe', 'project', 'health'], { server: server.url });
+  assert.match(
+    stdout,
+    /^ +Health check: +GET \/cgi-bin\/index\.cgi on port 8080 by the agent, every 5s, timeout 3s, 3 retries, start period 10s$/mu,
+  );
+  assert.equal(stdout.match(/^ +Health: +Healthy$/gmu)?.length, 3);
+  assert.equal((await caractrl(['delete', 'project', 'health'], { server: server.url })).code, 0);
 });

@@ -1,9 +1,12 @@
 /** What happens on a node that nobody asked Caravanserai for: seen within a second, put right, and told. Run with: npm run test:e2e -- truth */
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { test } from 'node:test';
 import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { until } from '../../scripts/lib/wait.ts';
+import { GUARD_LOCK } from '../../src/agent/fence/guard-process.ts';
 import type { ServiceStatus } from '../../src/api/project.ts';
+import { findPidLockHolder } from '../../src/base/pid-lock.ts';
 import { contentsOf, IMAGES, startExtraEngine } from '../support/engine.ts';
 import { caractrl, startAgent, startServer } from '../support/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
@@ -107,9 +110,15 @@ for (const end of ['halt', 'kill'] as const) {
     `an engine that ends by ${end} and starts: nothing fails, no container is made anew, no restart is counted`,
     { timeout: 180_000 },
     async () => {
+      using folder = makeScratch();
       await using engine = await startExtraEngine({ images: 'hello' });
       await using server = await startServer();
-      await using _agent = await startAgent({ serverUrl: server.url, engineHost: engine.host, nodeName: 'worker-01' });
+      await using _agent = await startAgent({
+        serverUrl: server.url,
+        engineHost: engine.host,
+        nodeName: 'worker-01',
+        dataDir: folder.path,
+      });
       await nodeInState(server.url, { name: 'worker-01', state: 'Ready' });
       const healthCheck = { httpGet: { port: 8080 }, interval: '1s', startPeriod: '60s', startInterval: '200ms' };
       // a killed engine of these tests leaves network namespaces behind, which answer at the addresses of the new containers
@@ -148,7 +157,9 @@ for (const end of ['halt', 'kill'] as const) {
         timeoutMs: 10_000,
       });
       assert.doesNotMatch(await eventsOf(), /Warning +Service/u);
-      await caractrl(['delete', 'project', 'safe'], { server: server.url }); // and with it the fence's guard
+      await caractrl(['delete', 'project', 'safe'], { server: server.url });
+      const lock = path.join(folder.path, GUARD_LOCK);
+      await until(() => findPidLockHolder(lock) === undefined, { what: 'the guard of the fence to end', timeoutMs: 30_000 });
     },
   );
 }

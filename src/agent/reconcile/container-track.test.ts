@@ -58,3 +58,18 @@ test('trackContainer() survives a count that someone set back by a start of his 
   ]);
   assert.equal(track?.restartsInRow, 2);
 });
+
+test('trackContainer() counts each restart once, whoever makes it and however often it is looked at', () => {
+  const track = trackAll([
+    [0, look('running', 0)],
+    [100, look('restarting', 1)],
+    [200, look('running', 1, 'second')],
+    [300, look('restarting', 2, 'second')],
+    [400, look('restarting', 3, 'third')],
+    [500, look('running', 3, 'fourth')],
+    [600, look('exited', 3, 'fourth')],
+    [700, look('running', 0, 'fifth')], // by hand
+    [800, look('running', 2, 'seventh')],
+  ]);
+  assert.equal(track?.restarts, 6);
+});

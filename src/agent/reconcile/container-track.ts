@@ -62,7 +62,8 @@ export function trackContainer(previous: ContainerTrack | undefined, container: 
   const isSameRun = previous?.upSinceMs !== undefined && previous.startedAt === state.startedAt;
   const upSinceMs = state.status === 'running' ? (isSameRun ? previous.upSinceMs : nowMs) : undefined;
   const exit = previous && findExit(previous, container, { wasEngineAway: false, ...context });
-  const isNewRun = previous?.startedAt !== undefined && state.startedAt !== undefined && previous.startedAt !== state.startedAt;
+  const isOtherRun = previous?.startedAt !== undefined && state.startedAt !== undefined && previous.startedAt !== state.startedAt;
+  const isNewRun = isOtherRun && context.deed !== 'stop'; // what the agent stopped is no longer the same service when it is started
   const lastExit = exit ?? withCode(previous?.lastExit, context);
   const isBlameless = lastExit?.reason === 'EngineStopped' || lastExit?.reason === 'Unseen' || lastExit?.reason === 'Unhealthy';
   const startsByAgent = restarter === 'agent' && isNewRun && !isBlameless ? 1 : 0;
@@ -116,11 +117,13 @@ interface Runs {
   readonly lastExit: ServiceExit | undefined;
 }
 
-/** The engine's count grows with its own restarts, and is set back to 0 by a start from outside. */
+/** The engine's count grows with its own restarts, some time before the run that it counts, and is set back to 0 by a start from outside. */
 function countRestarts(previous: ContainerTrack | undefined, { restartCount, isNewRun, lastExit }: Runs): number {
-  const byEngine = Math.max(0, restartCount - (previous?.restartCount ?? 0));
+  const before = previous?.restartCount ?? 0;
+  const isSetBack = restartCount < before || restartCount === 0;
+  const byEngine = isSetBack ? restartCount : restartCount - before;
   const isWithEngine = lastExit?.reason === 'EngineStopped' || lastExit?.reason === 'Unseen';
-  return isWithEngine ? 0 : Math.max(byEngine, isNewRun ? 1 : 0);
+  return isWithEngine ? 0 : byEngine + (isSetBack && isNewRun ? 1 : 0);
 }
 
 function judgeWell(

@@ -5,6 +5,7 @@ import { ModelEngine } from '../../../test/support/model-engine.ts';
 import { makeProject } from '../../../test/support/projects.ts';
 import { ReconcileWorld } from '../../../test/support/reconcile-world.ts';
 import type { ContainerHealth } from '../docker/docker-types.ts';
+import { NO_FENCE, type FenceGate, type FenceState } from './fence-gate.ts';
 
 const LOG = [{ startedAt: '', finishedAt: '', exitCode: 1, output: 'no connection\n' }];
 const SICK: ContainerHealth = { status: 'unhealthy', failingStreak: 3, log: LOG };
@@ -170,6 +171,28 @@ test('what the agent itself replaces is no exit', async () => {
   world.model.addImage('db:2');
   world.assign([makeProject({ generation: 2, services: [{ ...DB, image: 'db:2' }] })]);
   await world.until(() => world.latest()?.phase === 'Running' && world.latest()?.observedGeneration === 2);
+  assert.deepEqual([world.service('db')?.restarts, world.service('db')?.lastExit], [0, undefined]);
+});
+
+test('what the agent stops and starts again for a fence is neither', async () => {
+  let state: FenceState = 'open';
+  let wake: (project: string) => void = () => undefined;
+  const subscribe: FenceGate['subscribe'] = (listener) => {
+    wake = listener;
+    return () => undefined;
+  };
+  const fence: FenceGate = { ...NO_FENCE, stateOf: () => state, subscribe };
+  const model = newModel();
+  await using world = new ReconcileWorld({ model, fence });
+  world.assign([project()]);
+  await world.untilPhase('Running');
+  state = 'closed';
+  wake('shop');
+  await world.untilPhase('Scheduled');
+  await world.clock.advance(1000);
+  state = 'open';
+  wake('shop');
+  await world.untilPhase('Running');
   assert.deepEqual([world.service('db')?.restarts, world.service('db')?.lastExit], [0, undefined]);
 });
 
