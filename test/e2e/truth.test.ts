@@ -44,7 +44,8 @@ async function followPhases(serverUrl: string, controller: AbortController): Pro
       for (const line of lines) {
         const { type, object } = JSON.parse(line) as { type: string; object: SeenObject };
         if (type === 'MODIFIED') {
-          phases.push(`${object.status.phase} ${String(object.status['reason'] ?? '')}`.trim());
+          const { phase = '', reason } = object.status as { readonly phase?: string; readonly reason?: unknown };
+          phases.push(typeof reason === 'string' ? `${phase} ${reason}` : phase);
         }
       }
     }
