@@ -5,6 +5,7 @@
  *   assignment-watcher ──> supervision (reconciler), assignment-file;  reconciler ──> status-reporter ──> server
  */
 import { httpFetch } from '../client/http-fetch.ts';
+import { createCredential } from './compose/credential.ts';
 import { runLink } from './compose/link.ts';
 import { watchHost, watchLine } from './compose/machine.ts';
 import { connect, timed, tunnelDialer, type Parts } from './compose/ports.ts';
@@ -25,8 +26,10 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
   const { config, stopper, identity } = ports;
   const standing: StandingCell = { current: 'joining' };
   const host = watchHost(ports);
-  const dialTunnel = tunnelDialer(ports);
-  const parts = { ...ports, fetch: host.clockMeter.wrap(ports.fetch ?? httpFetch), ...(dialTunnel !== undefined && { dialTunnel }) };
+  const network = host.clockMeter.wrap(ports.fetch ?? httpFetch);
+  const credential = createCredential(ports, host, network);
+  const dialTunnel = tunnelDialer(ports, () => credential.current);
+  const parts = { ...ports, fetch: credential.wrap(network), ...(dialTunnel !== undefined && { dialTunnel }) };
   const access = createAgentAccess();
   const dispatcher = createDispatcher({
     routes: [

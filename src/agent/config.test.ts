@@ -16,6 +16,8 @@ describe('agentSettings()', () => {
       AGENT_HOST: undefined,
       AGENT_PORT: 9090,
       NODE_IP: undefined,
+      JOIN_TOKEN: undefined,
+      JOIN_TOKEN_FILE: undefined,
       TAILSCALE_SOCKET: '/var/run/tailscale/tailscaled.sock',
       THROUGHPUT_TEST: 'daily',
       SYSTEM_RESERVED: { cpuMillis: 200, memoryBytes: 256 * 2 ** 20, diskBytes: 2 ** 30 },

@@ -29,6 +29,13 @@ export function agentSettings(host: HostFacts) {
       help: 'Where cara-server listens; several servers of one cluster apart by commas.',
     },
     NODE_NAME: { read: nodeName, default: toNodeName(host.hostname), help: 'Name under which this machine registers.' },
+    JOIN_TOKEN: {
+      read: joinToken,
+      default: undefined,
+      help: 'Lets this machine join a server that asks for credentials, once: caractrl token create --role node. Rather in the environment than as a flag, which others can read.',
+      isSecret: true,
+    },
+    JOIN_TOKEN_FILE: { read: folderOrFile, default: undefined, help: 'A file with the join token, read when it is needed.' },
     HEARTBEAT_INTERVAL: {
       read: durationSetting(100, LONGEST_INTERVAL_MS),
       default: '30s',
@@ -87,10 +94,12 @@ export function agentSettings(host: HostFacts) {
 }
 
 type Values = ValuesOf<ReturnType<typeof agentSettings>>;
-/** As read; intervals are milliseconds. AGENT_HOST, NODE_IP and ALLOWED_HOST_PATHS are undefined where nobody set them. */
-export type AgentConfig = Omit<Values, 'AGENT_HOST' | 'NODE_IP' | 'ALLOWED_HOST_PATHS'> & {
+/** As read; intervals are milliseconds. AGENT_HOST, NODE_IP, the JOIN_TOKENs and ALLOWED_HOST_PATHS are undefined where nobody set them. */
+export type AgentConfig = Omit<Values, 'AGENT_HOST' | 'NODE_IP' | 'JOIN_TOKEN' | 'JOIN_TOKEN_FILE' | 'ALLOWED_HOST_PATHS'> & {
   readonly AGENT_HOST: string | undefined;
   readonly NODE_IP: string | undefined;
+  readonly JOIN_TOKEN: string | undefined;
+  readonly JOIN_TOKEN_FILE: string | undefined;
   readonly ALLOWED_HOST_PATHS: readonly string[] | undefined;
 };
 
@@ -108,6 +117,13 @@ function httpUrl(value: string): string {
     throw new RangeError('an http:// or https:// URL without a path, such as http://cara-server:8080');
   }
   return url.origin;
+}
+
+function joinToken(value: string): string {
+  if (!/^cara_t[0-9a-f]{15}_[A-Za-z0-9_-]{43}$/u.test(value.trim())) {
+    throw new RangeError('a token as "caractrl token create --role node" prints it, cara_ID_SECRET');
+  }
+  return value.trim();
 }
 
 function nodeName(value: string): string {

@@ -176,5 +176,12 @@ export const Registration = Closed({
   hostname: Type.Optional(Type.String({ maxLength: 253 })),
   info: Type.Optional(NodeInfo),
   identity: Type.Optional(Closed(IDENTITY, 'Who the agent is: two live identities cannot hold one name')),
+  publicKey: Type.Optional(
+    Type.String({
+      pattern: '^[A-Za-z0-9_-]{43}$',
+      expects: 'an Ed25519 public key, 32 bytes in base64url',
+      description: 'With a join token: the key to join with',
+    }),
+  ),
 });
 export type Registration = Readonly<Static<typeof Registration>>;

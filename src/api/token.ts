@@ -102,3 +102,36 @@ export const CanIQuery = Closed({
 
 export const CanIAnswer = Closed({ allowed: Type.Boolean(), why: Type.String({ description: 'A sentence' }) });
 export type CanIAnswer = Readonly<Static<typeof CanIAnswer>>;
+
+const CHALLENGE = {
+  pattern: '^[A-Za-z0-9_-]{43}$',
+  expects: 'what the answer to POST /nodes/{name}/challenge has',
+} as const satisfies Grammar;
+const SIGNATURE = { pattern: '^[A-Za-z0-9_-]{86}$', expects: 'an Ed25519 signature, 64 bytes in base64url' } as const satisfies Grammar;
+
+/** Body of `POST /nodes/{name}/credential`. */
+export const ProofOfKey = Closed({ challenge: Text(CHALLENGE), signature: Text(SIGNATURE) });
+export type ProofOfKey = Readonly<Static<typeof ProofOfKey>>;
+
+export const NodeChallengeSchema = Closed({
+  clusterId: Type.String(),
+  challenge: Text(CHALLENGE, 'To be signed with the key of the node'),
+});
+export const NewNodeCredentialSchema = Closed({
+  token: Type.String({ description: 'cara_ID_SECRET' }),
+  lastsMs: Type.Integer({ description: 'Milliseconds from its making' }),
+});
+
+/** Pending: waits for `caractrl node approve`. Revoked: the node was deleted. */
+export const NODE_KEY_STATES = ['Pending', 'Approved', 'Revoked'] as const;
+
+/** A machine that has joined, as admins see it. */
+export const NodeKeySchema = Closed({
+  name: Text(DNS_SUBDOMAIN, 'Of the node'),
+  state: OneOf(NODE_KEY_STATES),
+  fingerprint: Type.String({ description: 'SHA-256 of the public key, base64url' }),
+  hostname: Type.Optional(Type.String()),
+  address: Type.Optional(Type.String()),
+  joinedAt: Timestamp,
+});
+export type NodeKeyView = Readonly<Static<typeof NodeKeySchema>>;

@@ -66,6 +66,11 @@ export function serverSettings(host: DataDirSources) {
       default: 'auto',
       help: 'auto: credentials are asked for unless HOST is loopback; token: always; none: never, everyone who reaches HOST is an admin.',
     },
+    NODE_APPROVAL: {
+      read: oneOf(['none', 'required']),
+      default: 'none',
+      help: 'required: a machine with a join token waits until somebody says caractrl node approve NAME.',
+    },
     ALLOWED_HOSTS: {
       read: hostList,
       default: undefined,

@@ -20,6 +20,7 @@ import { Stopper } from '../base/stopper.ts';
 import { VERSION } from '../base/version.ts';
 import { createMirror } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
+import { createNodeKeys } from './auth/node-keys.ts';
 import { greet } from './auth/first-start.ts';
 import { asksForCredentials } from './auth/mode.ts';
 import { startAuth } from './auth/start-auth.ts';
@@ -195,7 +196,17 @@ async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper:
   lead.spawn('event-recorder', (signal) => recorder.run(signal));
   const heartbeatTimeoutMs = config.NODE_HEARTBEAT_TIMEOUT;
   const longestAfterMs = (node: string): number => longestHoldMs(projects.items().values(), node);
-  const { registry, service, save } = await startNodes({ ...base, nodes, stopper, lead, seat, heartbeatTimeoutMs, longestAfterMs });
+  const nodeKeys = createNodeKeys({ ...base, clusterId: cluster.id, needsApproval: config.NODE_APPROVAL === 'required' });
+  const { registry, service, save } = await startNodes({
+    ...base,
+    nodes,
+    stopper,
+    lead,
+    seat,
+    heartbeatTimeoutMs,
+    longestAfterMs,
+    writesOfDeletion: (name, forgotten) => nodeKeys.writesOfDeletion(name, forgotten),
+  });
   const isVolatile = ports.store !== undefined || /^(?:memory:|sqlite::memory:)/iu.test(databaseUrlOf(config));
   const secretParts = await startSecrets({ ...base, projects, settings: config, isVolatile, isShared: seat !== SOLE_SEAT, stopper, lead });
   stopper.spawn('project-mirror', (signal) => projects.run(signal));
@@ -240,6 +251,7 @@ async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper:
     volumes,
     ...reach,
     ...auth,
+    nodeKeys,
     labelsOf: (kind, name) => (kind === 'Project' ? projects.get(name)?.metadata.labels : undefined),
     cluster,
     warnings: backups.warnings,

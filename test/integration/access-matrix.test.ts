@@ -36,6 +36,7 @@ const MATRIX: Readonly<Record<string, Row>> = {
   'GET /openapi.json': EVERYONE,
   'GET /metrics': { editor: 'all', viewer: 'all' },
 
+  'GET /api/v1/servers': PEOPLE,
   'POST /api/v1/nodes': NOBODY_ELSE,
   'GET /api/v1/nodes': { ...PEOPLE, node: 'all' },
   'GET /api/v1/nodes/{name}': { ...PEOPLE, node: 'own' },
@@ -81,6 +82,11 @@ const MATRIX: Readonly<Record<string, Row>> = {
 
   'GET /api/v1/auth/whoami': KNOWN,
   'GET /api/v1/auth/can-i': KNOWN,
+  'POST /api/v1/nodes/{name}/challenge': EVERYONE,
+  'POST /api/v1/nodes/{name}/credential': EVERYONE, // it asks for the proof itself: test/integration/joining.test.ts
+  'POST /api/v1/nodes/{name}/approve': NOBODY_ELSE,
+  'GET /api/v1/node-keys': NOBODY_ELSE,
+  'DELETE /api/v1/node-keys/{name}': NOBODY_ELSE,
   'POST /api/v1/tokens': NOBODY_ELSE,
   'GET /api/v1/tokens': NOBODY_ELSE,
   'DELETE /api/v1/tokens/{name}': NOBODY_ELSE,
@@ -101,6 +107,7 @@ const REQUESTS: Readonly<Record<string, (whose: Whose) => CallOptions>> = {
   'POST /api/v1/secrets': (whose) => ({ body: secretManifest(`${teamOf(whose)}-new`, whose === 'own' ? 'a' : 'b') }),
   'PUT /api/v1/secrets/{name}': (whose) => ({ body: secretManifest(NAMES[whose].secret, whose === 'own' ? 'a' : 'b') }),
   'PATCH /api/v1/secrets/{name}': (whose) => ({ body: secretManifest(NAMES[whose].secret, whose === 'own' ? 'a' : 'b'), type: APPLY }),
+  'POST /api/v1/nodes/{name}/credential': () => ({ body: { challenge: 'A'.repeat(43), signature: 'A'.repeat(86) } }),
   'PUT /api/v1/nodes/{node}/volumes': () => ({ body: { volumes: [] } }),
   'POST /api/v1/nodes/{node}/volumes/{name}/deletion': () => ({ body: { id: 'none', state: 'Failed' } }),
   'POST /api/v1/tokens': () => ({ body: { role: 'viewer', user: 'x' } }),
@@ -136,8 +143,16 @@ async function fillPath(path: string, whose: Whose): Promise<string> {
     return body.items[0].metadata.name as string;
   };
   const ofTokens = async (): Promise<string> => (await world.as('admin', 'GET', '/tokens')).body.items.at(-1).metadata.name as string;
-  const kind = /\/(nodes|projects|secrets|events|tokens|volumes)\/\{name\}/u.exec(path)?.[1];
-  const name = { nodes: node, projects: project, secrets: secret, volumes: volume, events: undefined, tokens: undefined }[kind ?? ''];
+  const kind = /\/(nodes|node-keys|projects|secrets|events|tokens|volumes)\/\{name\}/u.exec(path)?.[1];
+  const name = {
+    nodes: node,
+    'node-keys': node,
+    projects: project,
+    secrets: secret,
+    volumes: volume,
+    events: undefined,
+    tokens: undefined,
+  }[kind ?? ''];
   const found = name ?? (kind === 'events' ? await ofEvents() : kind === 'tokens' ? await ofTokens() : '');
   const filled = path
     .replace('{name}', found)
@@ -163,7 +178,10 @@ async function check(route: string, caller: CallerName, whose: Whose, method = r
   const isAllowed = caller === 'admin' || row[caller] === 'all' || (row[caller] === 'own' && whose === 'own');
   const refusal = caller === 'nobody' ? 401 : 403;
   const isAnswer = status < 500 || body?.reason === 'NodeUnreachable' || (method === 'HEAD' && path.includes('/services/')); // no agent is there
-  const isRight = isAllowed ? isAnswer && status !== 401 && status !== 403 && status !== 400 : status === refusal && !isChanged;
+  const isProof = path.endsWith('/credential') && status === 401 && JSON.stringify(body).includes('has not joined');
+  const isRight = isAllowed
+    ? (isAnswer && status !== 401 && status !== 403 && status !== 400) || isProof
+    : status === refusal && !isChanged;
   if (isChanged || isTunnel) {
     await world[Symbol.asyncDispose]();
     world = await startAccessWorld();

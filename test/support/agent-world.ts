@@ -26,6 +26,8 @@ export interface AgentWorldOptions {
   readonly heartbeatTimeout?: string;
   /** more settings of the agent */
   readonly agentEnv?: Readonly<Record<string, string>>;
+  /** more settings of the server */
+  readonly serverEnv?: Readonly<Record<string, string>>;
   /** how many times faster than ours the agent's time runs; default 1 */
   readonly agentSpeed?: number;
   /** the machine's boot, asked at each start of the agent; default: the real one */
@@ -41,7 +43,10 @@ export interface AgentWorld extends AsyncDisposable {
   readonly agentLog: readonly Readonly<Record<string, unknown>>[];
   agent(): RunningAgent;
   server(): RunningServer;
-  startAgent(nodeName?: string): Promise<RunningAgent>;
+  /** what the server has shown a person */
+  shown(): string;
+  /** @param env more settings, before those of the world */
+  startAgent(nodeName?: string, env?: Readonly<Record<string, string>>): Promise<RunningAgent>;
   stopAgent(): Promise<void>;
   /** On the port that it had before. `isFresh`: on an empty database, as after a loss. */
   startServer(options?: { readonly isFresh?: boolean }): Promise<void>;
@@ -63,6 +68,7 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
   let server: RunningServer | undefined;
   let agent: RunningAgent | undefined;
   let port = '0';
+  let shown = '';
   let database = 0;
 
   const world: Omit<AgentWorld, 'client'> = {
@@ -71,7 +77,8 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
     agentLog,
     agent: () => agent ?? missing('agent'),
     server: () => server ?? missing('server'),
-    startAgent: async (nodeName = 'worker-01') => {
+    shown: () => shown,
+    startAgent: async (nodeName = 'worker-01', more = {}) => {
       const env = {
         SERVER_URL: `http://127.0.0.1:${port}`,
         NODE_NAME: nodeName,
@@ -81,6 +88,7 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
         DATA_DIR: dataDir,
         ...NO_SURROUNDINGS,
         ...options.agentEnv,
+        ...more,
       };
       const config = loadConfig(agentSettings({ hostname: 'test', env: {}, isRoot: false }), { argv: [], env });
       const bootClock = options.bootId && { ...readBootClock(), bootId: options.bootId() };
@@ -96,9 +104,10 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
         PORT: port,
         DATA_DIR: path.join(scratch.path, `server-${database}`),
         NODE_HEARTBEAT_TIMEOUT: options.heartbeatTimeout ?? '2s',
+        ...options.serverEnv,
       };
       const config = loadConfig(serverSettings({ env: {}, isRoot: false }), { argv: [], env });
-      server = await startServer({ ...ports, config, log: pino({ level: 'silent' }) });
+      server = await startServer({ ...ports, config, log: pino({ level: 'silent' }), tell: (text) => void (shown += text) });
       port = new URL(server.url).port;
     },
     stopServer: async () => {
@@ -114,7 +123,9 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
     },
   };
   await world.startServer();
-  const transport = createTransport({ serverUrl: `http://127.0.0.1:${port}`, userAgent: 'test', clock: systemClock });
+  const token = /cara_t\S+/u.exec(shown)?.[0]; // the first is an admin's
+  const target = { serverUrl: `http://127.0.0.1:${port}`, ...(token !== undefined && { token }) };
+  const transport = createTransport({ ...target, userAgent: 'test', clock: systemClock });
   return { ...world, client: createCaraClient(transport) };
 }
 

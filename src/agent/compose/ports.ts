@@ -69,12 +69,12 @@ export function openTransport({ config, clock, fetch }: AgentPorts, timeoutMs?: 
   });
 }
 
-/** How the tunnel is opened; undefined where there is none. */
-export function tunnelDialer({ config, clock, fetch, dialTunnel }: AgentPorts): DialTunnel | undefined {
+/** How the tunnel is opened; undefined where there is none. @param token what the server has to be shown; undefined: it asks for nothing */
+export function tunnelDialer({ config, clock, fetch, dialTunnel }: AgentPorts, token: () => string | undefined): DialTunnel | undefined {
   if (dialTunnel !== undefined || fetch !== undefined) {
     return dialTunnel;
   }
-  return createTunnelDialer({ serverUrl: config.SERVER_URL, nodeName: config.NODE_NAME, userAgent: `cara-agent/${VERSION}`, clock });
+  return createTunnelDialer({ serverUrl: config.SERVER_URL, nodeName: config.NODE_NAME, userAgent: `cara-agent/${VERSION}`, token, clock });
 }
 
 /** What every part with a loop takes. */

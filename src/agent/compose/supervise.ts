@@ -1,6 +1,6 @@
 /** What keeps assignments up and tells of them, put together. Callers: ../composition.ts. */
 import { join } from 'node:path';
-import { ApiError } from '../../api/errors.ts';
+import { ApiError, hasReason } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { readBootClock } from '../../base/boot-clock.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
@@ -86,7 +86,7 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, { cl
     engineHost: config.DOCKER_HOST,
     nodeName: config.NODE_NAME,
     clusterId: () => supervision.clusterId(),
-    find,
+    find: (project, signal) => find(project, signal).catch(undefinedWhenNotAssigned),
     guard: parts.fenceGuard ?? createGuardProcess({ dataDir: config.DATA_DIR, clock: parts.clock }),
     bootClock: parts.bootClock ?? readBootClock(),
     isOtherMachine: parts.identity.isUnproven(),
@@ -206,4 +206,10 @@ export function whileWelcome(standing: StandingCell, sink: AssignmentSink): Assi
     put: (project) => (isWelcome() ? sink.put(project) : undefined),
     remove: (project, uid) => (isWelcome() ? sink.remove(project, uid) : undefined),
   };
+}
+
+function undefinedWhenNotAssigned(error: unknown): undefined {
+  if (!hasReason(error, 'NotAssigned')) {
+    throw error;
+  }
 }

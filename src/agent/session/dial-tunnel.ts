@@ -18,7 +18,8 @@ export interface DialOptions {
   readonly serverUrl: string;
   readonly nodeName: string;
   readonly userAgent: string;
-  readonly token?: string;
+  /** undefined: the server asks for none */
+  readonly token?: () => string | undefined;
   readonly clock: Clock;
 }
 
@@ -29,6 +30,7 @@ export function createTunnelDialer({ serverUrl: serverUrls, nodeName, userAgent,
     const url = `${serverUrl}/api/v1/nodes/${encodeURIComponent(nodeName)}/${TUNNEL_PATH}`;
     using deadline = withDeadline(clock, TIMEOUT_MS, signal);
     const key = newWebSocketKey();
+    const bearer = token?.();
     const headers = {
       connection: 'Upgrade',
       upgrade: 'websocket',
@@ -37,7 +39,7 @@ export function createTunnelDialer({ serverUrl: serverUrls, nodeName, userAgent,
       'user-agent': userAgent,
       accept: 'application/problem+json',
       [AGENT_CREDENTIAL_HEADER]: credential,
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
     };
     try {
       const { answer, socket, head } = await upgrade(url, headers, deadline.signal);

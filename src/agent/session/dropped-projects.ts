@@ -6,7 +6,7 @@
  * Never    takes a list's silence for an answer.
  * Callers  composition.ts
  */
-import { ApiError } from '../../api/errors.ts';
+import { ApiError, hasReason } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { Backoff } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -40,9 +40,12 @@ export function createDroppedProjects(options: DroppedProjectsOptions): DroppedP
   const backoff = new Backoff(BACKOFF, random);
 
   async function askOne(uid: string, { metadata: { name } }: ProjectObject, signal: AbortSignal): Promise<void> {
-    const found = await find(name, signal);
+    const found = await find(name, signal).catch(whenNotAssigned);
     open.delete(uid);
-    if (found?.metadata.uid === uid && found.status.nodeRef !== nodeName) {
+    if (found === 'elsewhere') {
+      log.info({ project: name }, 'project is no longer on this node');
+      onStale(name, uid);
+    } else if (found?.metadata.uid === uid && found.status.nodeRef !== nodeName) {
       log.info({ project: name, node: found.status.nodeRef }, 'project is no longer on this node');
       onStale(name, uid);
     }
@@ -74,4 +77,12 @@ export function createDroppedProjects(options: DroppedProjectsOptions): DroppedP
       }
     },
   };
+}
+
+/** A server with credentials shows a node its own Projects alone, and says so of the others. */
+function whenNotAssigned(error: unknown): 'elsewhere' {
+  if (hasReason(error, 'NotAssigned')) {
+    return 'elsewhere';
+  }
+  throw error;
 }

@@ -37,8 +37,10 @@ export class Credentials implements Disposable {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #known = new Map<string, Known>();
-  // id -> those who have a stream open by it
+  // id of a credential, or "node NAME" -> those who have a stream open by it
   readonly #holders = new Map<string, Set<() => void>>();
+  // node -> ids of its credentials
+  readonly #idsByNode = new Map<string, Set<string>>();
   readonly #unsubscribe: readonly (() => void)[];
 
   constructor({ store, clock, tokens, nodeCredentials }: CredentialsDeps) {
@@ -70,10 +72,15 @@ export class Credentials implements Disposable {
 
   /** Calls `end` once when the credential is revoked or runs out. @returns what gives it up */
   hold(caller: Caller, end: () => void): () => void {
-    if (!('shown' in caller)) {
-      return () => undefined;
-    }
-    const { id, expiresAtMs } = caller.shown;
+    return 'shown' in caller ? this.#hold(caller.shown.id, caller.shown.expiresAtMs, end) : () => undefined;
+  }
+
+  /** As `hold`, for what a node keeps open for longer than any of its credentials lasts: until it has none any more. */
+  holdNode(caller: Caller, end: () => void): () => void {
+    return caller.kind === 'Node' ? this.#hold(holdingOf(caller.node), Infinity, end) : () => undefined;
+  }
+
+  #hold(id: string, expiresAtMs: number, end: () => void): () => void {
     const holders = this.#holders.get(id) ?? new Set();
     const timer = new AbortController();
     const release = (): void => {
@@ -121,13 +128,35 @@ export class Credentials implements Disposable {
   }
 
   #take(id: string, known: Known | undefined): void {
+    const node = nodeOf(known ?? this.#known.get(id));
+    const ids = this.#idsByNode.get(node ?? '') ?? new Set();
     if (known === undefined) {
       this.#known.delete(id);
-      this.#holders.get(id)?.forEach((told) => told());
+      ids.delete(id);
+      this.#tell(id);
     } else {
       this.#known.set(id, known);
+      ids.add(id);
+    }
+    if (node !== undefined && ids.size > 0) {
+      this.#idsByNode.set(node, ids);
+    } else if (node !== undefined) {
+      this.#idsByNode.delete(node);
+      this.#tell(holdingOf(node));
     }
   }
+
+  #tell(holding: string): void {
+    this.#holders.get(holding)?.forEach((told) => told());
+  }
+}
+
+function nodeOf(known: Known | undefined): string | undefined {
+  return known?.caller.kind === 'Node' ? known.caller.node : undefined;
+}
+
+function holdingOf(node: string): string {
+  return `node ${node}`;
 }
 
 function toKnown(stored: StoredToken | NodeCredential): Known {

@@ -25,6 +25,7 @@ export interface StartedAuth {
   readonly guard: Guard;
   /** who has shown what */
   readonly bearers: Credentials;
+  readonly loginLimit: LoginLimit;
   readonly tokens: TokenService;
 }
 
@@ -37,6 +38,7 @@ export async function startAuth(deps: StartAuthDeps): Promise<StartedAuth> {
   stopper.spawn('token-mirror', (signal) => tokens.run(signal));
   stopper.spawn('node-credential-mirror', (signal) => nodeCredentials.run(signal));
   await Promise.all([tokens.ready(), nodeCredentials.ready()]);
-  const guard = createGuard({ settings, credentials, loginLimit: new LoginLimit(deps.clock) });
-  return { guard, bearers: credentials, tokens: createTokenService(deps) };
+  const loginLimit = new LoginLimit(deps.clock);
+  const guard = createGuard({ settings, credentials, loginLimit });
+  return { guard, loginLimit, bearers: credentials, tokens: createTokenService(deps) };
 }

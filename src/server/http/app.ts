@@ -31,6 +31,8 @@ import type { TunnelRegistry } from '../tunnel/tunnel-registry.ts';
 import { NOBODY } from '../auth/caller.ts';
 import type { LabelsOf } from '../auth/scope.ts';
 import type { Credentials } from '../auth/credentials.ts';
+import type { LoginLimit } from '../auth/login-limit.ts';
+import type { NodeKeys } from '../auth/node-keys.ts';
 import type { TokenService } from '../auth/token-service.ts';
 import type { Guard } from './guard.ts';
 import { authRoutes } from './routes/auth.ts';
@@ -44,6 +46,7 @@ import { healthRoutes } from './routes/health.ts';
 import { describeHeartbeat, registerHeartbeat } from './routes/heartbeats.ts';
 import { logRoutes } from './routes/logs.ts';
 import { moveRoutes } from './routes/moves.ts';
+import { nodeKeyRoutes } from './routes/node-keys.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { registerThroughput, throughputRoutes } from './routes/throughput.ts';
@@ -72,8 +75,10 @@ export interface AppDeps {
   readonly log: Logger;
   readonly metrics: ServerMetrics;
   readonly guard: Guard;
-  readonly bearers: Pick<Credentials, 'hold'>;
+  readonly bearers: Pick<Credentials, 'hold' | 'holdNode'>;
   readonly tokens: TokenService;
+  readonly loginLimit: LoginLimit;
+  readonly nodeKeys: NodeKeys;
   readonly labelsOf: LabelsOf;
   readonly cluster: Cluster;
   /** what is wrong though the server serves, in sentences */
@@ -123,6 +128,7 @@ export function createApp(parts: AppDeps): FastifyInstance {
     ...authRoutes(deps),
     ...serverRoutes(deps),
     ...logRoutes(deps),
+    ...nodeKeyRoutes(deps),
   ];
 
   enableUpgrades(app);

@@ -35,6 +35,8 @@ export interface NodeServiceDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly heartbeatTimeoutMs: number;
+  /** what goes with a Node: its agent's credentials. `forgotten`: names of deleted ones that are forgotten now */
+  readonly writesOfDeletion?: (name: string, forgotten: readonly string[]) => Promise<readonly Write[]>;
 }
 
 export interface Applied {
@@ -161,6 +163,7 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
       ...(await deletesOf(IDENTITY_KIND, [name])),
       ...(await deletesOf(AGENT_CREDENTIAL_KIND, [name])),
       ...(await deletesOf(TOMBSTONE_KIND, forgettable)),
+      ...((await deps.writesOfDeletion?.(name, forgettable)) ?? []),
     ]);
     registry.forget(name, Number(deleted?.metadata.resourceVersion));
     forgettable.forEach((old) => registry.tombstones.delete(old));

@@ -6,7 +6,7 @@ import type { ServerMetrics } from '../../base/metrics.ts';
 import type { Random } from '../../base/random.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Mirror } from '../../store/mirror.ts';
-import type { Store } from '../../store/store.ts';
+import type { Store, Write } from '../../store/store.ts';
 import { SOLE_SEAT, type Seat, type Spawner } from '../cluster/seat.ts';
 import { FenceLedger } from './fence-ledger.ts';
 import { takeOverTimeout, type EarlierTimeout } from './granted-timeout.ts';
@@ -32,6 +32,8 @@ export interface StartNodesDeps {
   readonly log: Logger;
   readonly metrics: ServerMetrics;
   readonly heartbeatTimeoutMs: number;
+  /** as NodeServiceDeps */
+  readonly writesOfDeletion?: (name: string, forgotten: readonly string[]) => Promise<readonly Write[]>;
   /** as FenceLedgerOptions */
   readonly longestAfterMs: (node: string) => number;
 }

@@ -1,12 +1,14 @@
 /** Routes of Nodes: those of every kind, deletion and registration. Heartbeats are in heartbeats.ts. */
 import { Closed } from '../../../api/meta.ts';
-import { decodeOrThrow } from '../../../api/decode.ts';
+import { decodeOrThrow, invalid } from '../../../api/decode.ts';
 import { ApiError } from '../../../api/errors.ts';
 import { AGENT_CREDENTIAL_HEADER } from '../../../api/headers.ts';
 import { decodeNodeApply, decodeNodeManifest } from '../../../api/manifest.ts';
 import { DNS_SUBDOMAIN, matches } from '../../../api/names.ts';
 import { NodeApply, NodeManifest, NodeSchema, Registration } from '../../../api/node.ts';
 import { createReportDecoder } from '../../../api/report.ts';
+import type { Caller } from '../../auth/caller.ts';
+import type { NodeKeys } from '../../auth/node-keys.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';
 import type { NodeService } from '../../nodes/node-service.ts';
 import type { AgentCredentials } from '../../tunnel/agent-credentials.ts';
@@ -17,13 +19,14 @@ import { LIST_QUERY, nameOf, resourceRoutes, type ResourceRoutesDeps } from './r
 export interface NodeRoutesDeps extends ResourceRoutesDeps {
   readonly nodes: NodeService;
   readonly registry: NodeRegistry;
+  readonly nodeKeys: NodeKeys;
   readonly credentials: Pick<AgentCredentials, 'issue'>;
 }
 
 const registrationDecoder = createReportDecoder(Registration);
 
 export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
-  const { nodes, registry, credentials } = deps;
+  const { nodes, registry, nodeKeys, credentials } = deps;
   const tag = 'nodes';
   return [
     ...resourceRoutes(deps, {
@@ -57,7 +60,7 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
         200: { description: 'Registered', schema: NodeSchema },
         409: { description: 'Another machine, which is alive, holds the name' },
       },
-      handle: async ({ params, body, request, reply }) => {
+      handle: async ({ params, body, caller, request, reply }) => {
         const name = nameOf(params);
         if (!matches(DNS_SUBDOMAIN, name)) {
           // no field error: the name stands in the path, in no document
@@ -67,7 +70,14 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
           );
         }
         const registration = decodeOrThrow(registrationDecoder, body ?? {}, 'registration');
-        const node = await nodes.register(name, registration, addressOf(request));
+        const address = addressOf(request);
+        if (caller.kind === 'Joining') {
+          await join(deps, name, { caller, registration, address });
+        }
+        const node = await nodes.register(name, registration, address);
+        if (caller.kind !== 'Everyone') {
+          await nodeKeys.bind(name, node.metadata.uid);
+        }
         if ((registry.holders.holdMs(name) ?? 0) === 0) {
           reply.header(AGENT_CREDENTIAL_HEADER, await credentials.issue(node));
         } // else it may be a copy: until that is known, the way to the node is the way to the machine of before
@@ -81,7 +91,35 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
       tag,
       access: { verb: 'update', resource: 'nodes' },
       answers: { 200: { description: 'Reset', schema: NodeSchema }, 404: { description: 'There is none of that name' } },
-      handle: async ({ params }) => registry.withPresence(await nodes.resetIdentity(nameOf(params))),
+      handle: async ({ params }) => {
+        const node = await nodes.resetIdentity(nameOf(params));
+        await nodeKeys.release(nameOf(params));
+        return registry.withPresence(node);
+      },
     }),
   ];
+}
+
+interface Joining {
+  readonly caller: Extract<Caller, { kind: 'Joining' }>;
+  readonly registration: Registration;
+  readonly address: string | undefined;
+}
+
+/** Takes down the machine's key before it is registered; not while another live machine has the name. @throws {ApiError} */
+async function join(
+  { registry, nodeKeys }: NodeRoutesDeps,
+  name: string,
+  { caller, registration: { publicKey, identity, hostname }, address }: Joining,
+): Promise<void> {
+  if (publicKey === undefined) {
+    throw invalid('registration', [
+      { pointer: '/publicKey', detail: 'is required with a join token: is this agent older than its server?' },
+    ]);
+  }
+  if (identity !== undefined) {
+    registry.holders.check(name, { ...identity, hostname, address });
+  }
+  await nodeKeys.join(name, { tokenId: caller.shown.id, publicKey, hostname, address });
+  await nodeKeys.assertApproved(name);
 }

@@ -7,6 +7,7 @@ import { Closed, OneOf } from '../../../api/meta.ts';
 import { withDeadline, type Clock } from '../../../base/clock.ts';
 import { TUNNEL_PATH } from '../../../base/tunnel-settings.ts';
 import { acceptOf } from '../../../base/web-socket.ts';
+import type { Credentials } from '../../auth/credentials.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';
 import { notFound } from '../../objects/not-found.ts';
 import type { AgentCredentials } from '../../tunnel/agent-credentials.ts';
@@ -21,6 +22,8 @@ export interface TunnelRoutesDeps {
   readonly credentials: AgentCredentials;
   readonly tunnels: TunnelRegistry;
   readonly links: NodeLinks;
+  /** tells when the node may no longer */
+  readonly bearers: Pick<Credentials, 'holdNode'>;
   readonly clock: Clock;
   /** aborts when the server stops */
   readonly stopSignal: AbortSignal;
@@ -35,7 +38,7 @@ const LinkSchema = Closed({
   detail: Type.Optional(Type.String({ description: 'Why there is no direct path, or none at all' })),
 });
 
-export function tunnelRoutes({ registry, credentials, tunnels, links, clock, stopSignal }: TunnelRoutesDeps): readonly Route[] {
+export function tunnelRoutes({ registry, credentials, tunnels, links, bearers, clock, stopSignal }: TunnelRoutesDeps): readonly Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -49,7 +52,7 @@ export function tunnelRoutes({ registry, credentials, tunnels, links, clock, sto
         404: { description: 'There is none of that name' },
         426: { description: 'Only as a WebSocket' },
       },
-      handle: async ({ params, request, reply }) => {
+      handle: async ({ params, caller, request, reply }) => {
         const name = nameOf(params);
         const node = registry.find(name);
         if (node === undefined) {
@@ -68,6 +71,8 @@ export function tunnelRoutes({ registry, credentials, tunnels, links, clock, sto
           `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptOf(key ?? '')}\r\n\r\n`,
         );
         tunnels.add(name, { socket, head });
+        const release = bearers.holdNode(caller, () => tunnels.close(name));
+        socket.once('close', release);
       },
     }),
     defineRoute({
