@@ -9,7 +9,7 @@ import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { buildImage } from '../../scripts/lib/image.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import type { ProjectObject, Service } from '../../src/api/project.ts';
-import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
+import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engine.ts';
 import { caractrl, startAgent, startServer } from '../support/programs.ts';
 import { makeProject } from '../support/projects.ts';
 import { LiveReconciler } from '../support/reconcile-live.ts';
@@ -126,6 +126,20 @@ test('a restarted agent neither restarts what is healthy nor says that it is not
   assert.deepEqual([...new Set(second.reports.map(({ report }) => report.phase))], ['Running']);
   assert.deepEqual(second.latest('hc-again')?.services, services);
   await tearDown(second, project);
+});
+
+test('an agent that does not reach the containers says so, and restarts none', { timeout: 120_000 }, async () => {
+  await using engine = await startExtraEngine({ network: 'own', images: 'hello' }); // its socket is here, its networks are not
+  await using live = new LiveReconciler({ host: engine.host, clusterId: CLUSTER });
+  const healthCheck = { httpGet: { port: 8080 }, interval: '100ms', timeout: '500ms', retries: 1 };
+  const web: Service = { name: 'web', image: IMAGES.v1.tag, command: ['greeter'], healthCheck, stopGracePeriod: '0s' };
+  const project = makeProject({ name: 'hc-far', uid: randomUUID(), services: [web] });
+  live.assign(project);
+  const failed = await live.untilPhase('Failed', project);
+  assert.equal(failed.reason, 'HealthCheckImpossible');
+  assert.match(failed.message ?? '', /^web: The agent does not reach the container at [0-9.]+, .*give the service a healthCheck\.test/u);
+  assert.equal(failed.services?.[0]?.restarts, 0);
+  await tearDown(live, project);
 });
 
 test('the example of all kinds of checks runs, and describe shows them', { timeout: 120_000 }, async () => {
