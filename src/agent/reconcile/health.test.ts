@@ -70,6 +70,15 @@ test('a service that stays unhealthy is restarted ever more slowly, up to a minu
   assert.equal(world.service('db')?.restarts, early + late);
 });
 
+test('a service that is well in between, but never for long, is restarted ever more slowly too', async () => {
+  await using world = await running(project());
+  for (let second = 0; second < 60; second += 1) {
+    world.model.setState(NAME, { health: SICK });
+    await world.clock.advance(1000);
+  }
+  assert.ok(restartsOf(world.model) <= 12, `${restartsOf(world.model)} in a minute`);
+});
+
 test('a service that was well for a minute is restarted at once again', async () => {
   const model = newModel();
   model.health.set('db:1', SICK);
