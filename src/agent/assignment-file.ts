@@ -16,6 +16,7 @@ import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { Wakeup } from '../base/wakeup.ts';
 import type { RolloutRecord, RolloutStore } from './reconcile/rollout.ts';
+import { NOTHING_HELD, type HeldRecord } from './session/held-projects.ts';
 import { Outage } from './session/outage.ts';
 
 export interface AssignmentFileOptions {
@@ -34,6 +35,8 @@ interface Content {
   readonly projects: readonly ProjectObject[];
   /** Project's uid -> its versions; absent in files of older agents */
   readonly rollouts?: Readonly<Record<string, RolloutRecord>>;
+  /** absent in files of older agents, and while nothing was ever restored */
+  readonly held?: HeldRecord;
 }
 
 export class AssignmentFile {
@@ -44,6 +47,7 @@ export class AssignmentFile {
   #projects = new Map<string, ProjectObject>();
   /** Project's uid -> its versions */
   readonly #rollouts = new Map<string, RolloutRecord>();
+  #held: HeldRecord = NOTHING_HELD;
   /** content that matters, as on disk; undefined: unknown */
   #written: string | undefined;
 
@@ -60,6 +64,7 @@ export class AssignmentFile {
     this.#clusterId = clusterId;
     this.#projects = new Map(content.projects.map((project) => [project.metadata.name, project]));
     Object.entries(content.rollouts ?? {}).forEach(([uid, record]) => this.#rollouts.set(uid, record));
+    this.#held = content.held ?? NOTHING_HELD;
     this.#written = this.#fingerprint();
     return content.projects;
   }
@@ -73,6 +78,21 @@ export class AssignmentFile {
         this.#wakeup.notify();
       },
     };
+  }
+
+  /** Under which epoch the assignments are, and what is held since it began. */
+  get held(): HeldRecord {
+    return this.#held;
+  }
+
+  setHeld(record: HeldRecord): void {
+    this.#held = record;
+    this.#wakeup.notify();
+  }
+
+  /** As `all`, where they are of this cluster. */
+  allOf(clusterId: string): readonly ProjectObject[] | undefined {
+    return this.#clusterId === clusterId ? this.list() : undefined;
   }
 
   /** Takes the complete set, as just listed. */
@@ -147,6 +167,7 @@ export class AssignmentFile {
       node: this.#options.nodeName,
       projects: [...this.#projects.values()],
       rollouts: Object.fromEntries(this.#rollouts),
+      ...(this.#held.epoch !== '' && { held: this.#held }),
     };
     await this.#options.disk.writeText(this.#options.path, `${JSON.stringify(content)}\n`);
     this.#written = fingerprint;
@@ -165,7 +186,7 @@ export class AssignmentFile {
       isLeaving({ status }), // or a restart without the server would bring it up again after its stop was confirmed
       spec,
     ]);
-    return JSON.stringify([this.#clusterId, projects, [...this.#rollouts]]);
+    return JSON.stringify([this.#clusterId, projects, [...this.#rollouts], this.#held]);
   }
 
   #forgetRollouts(): void {

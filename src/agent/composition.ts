@@ -64,9 +64,9 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     random: ports.random,
     log: ports.log,
   });
-  const links = { client, standing, beatSoon: () => host.changed.notify() };
+  const links = { client, standing, beatSoon: () => host.changed.notify(), relist: () => relist() };
   const kept = supervise({ ...parts, engine: pulls.engine, images }, links);
-  const { supervision, reporter, file, fence, trial, dropped, volumeReporter, volumeDeleter } = kept;
+  const { supervision, reporter, file, fence, trial, held, dropped, volumeReporter, volumeDeleter } = kept;
   const throughput = config.THROUGHPUT_TEST === 'off' ? undefined : watchLine(parts, pulls.isPulling);
   await resume(identity, file, { supervision, fence });
   const watcher = createAssignmentWatcher({
@@ -74,14 +74,14 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     client,
     nodeName: config.NODE_NAME,
     clusterId: () => supervision.clusterId(),
-    sink: whileWelcome(standing, toSink({ supervision, fence, dropped }, reporter, file)),
+    sink: whileWelcome(standing, toSink({ supervision, fence, held, dropped }, reporter, file)),
   });
   const relist = (): void => {
     watcher.relist();
     volumeReporter.tellAgain();
     volumeDeleter.lookAnew();
   };
-  runLink({ ...parts, client, host, throughput, standing, server, access, dispatcher, supervision, fence, trial, relist });
+  runLink({ ...parts, client, host, throughput, standing, server, access, dispatcher, supervision, fence, trial, held, relist });
   stopper.spawn('host-sampler', (signal) => host.sampler.run(signal));
   stopper.spawn('engine-monitor', (signal) => host.engine.run(signal));
   stopper.spawn('network-monitor', (signal) => host.network.run(signal));
@@ -93,6 +93,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
   stopper.spawn('dropped-projects', (signal) => dropped.run(signal));
   stopper.spawn('assignment-file', (signal) => file.run(signal));
   stopper.spawn('assignment-watcher', (signal) => watcher.run(signal));
+  stopper.spawn('held-projects', (signal) => held.run(signal));
   stopper.spawn('status-reporter', (signal) => reporter.run(signal));
   stopper.spawn('volume-reporter', (signal) => volumeReporter.run(signal));
   stopper.spawn('volume-deleter', (signal) => volumeDeleter.run(signal));

@@ -285,5 +285,7 @@ export const StatusReport = Closed({
   /** the newest generation that this agent has seen all services of ready */
   goodGeneration: Type.Optional(Type.Integer({ minimum: 0 })),
   services: Type.Optional(Type.Array(ServiceStatus, { maxItems: 128 })),
+  /** the id of the epoch that the agent's assignments are of, "" for none: after a restore it hears of its assignments anew before it reports */
+  epoch: Type.Optional(Type.String({ maxLength: 64 })),
 });
 export type StatusReport = Readonly<Static<typeof StatusReport>>;

@@ -5,6 +5,7 @@ import type { LinkReport } from '../api/link-report.ts';
 import type { Heartbeat, NodeObject, Registration } from '../api/node.ts';
 import type { ProjectObject, ProjectPhase, StatusReport } from '../api/project.ts';
 import type { SecretObject } from '../api/secret.ts';
+import type { Epoch } from '../api/version-report.ts';
 import type { WatchEvent } from '../api/watch-event.ts';
 import { hasReason } from '../api/errors.ts';
 import { createEventClient, type EventClient } from './event-client.ts';
@@ -12,6 +13,7 @@ import { createLogClient, type LogClient } from './log-client.ts';
 import { createMoveClient, type MoveClient } from './move-client.ts';
 import { createSecretClient, type SecretClient } from './secret-client.ts';
 import { createServerClient, type ServerClient } from './server-client.ts';
+import { createHeldClient, type HeldClient } from './held-client.ts';
 import { createVolumeClient, type VolumeClient } from './volume-client.ts';
 import type { ApiAnswer, ApiRequest, Transport } from './transport.ts';
 import { watchPath } from './watch-path.ts';
@@ -58,6 +60,8 @@ export interface ServerVersion {
   readonly apiVersion: string;
   /** names the control plane; agents label what they run with it */
   readonly clusterId: string;
+  /** absent: nothing was ever restored */
+  readonly epoch?: Epoch;
 }
 
 export interface HeartbeatAnswer {
@@ -87,6 +91,7 @@ export interface CaraClient {
   readonly secrets: SecretClient;
   readonly servers: ServerClient;
   readonly volumes: VolumeClient;
+  readonly held: HeldClient;
   version(signal: AbortSignal): Promise<ServerVersion>;
   registerNode(name: string, registration: Registration, signal: AbortSignal): Promise<Registered>;
   /** @throws {ApiError} NodeDeleted (410), NotFound (404); NameTaken, DuplicateIdentity (409) while another machine holds the name */
@@ -115,6 +120,7 @@ export function createCaraClient(transport: Transport): CaraClient {
     logs: createLogClient(transport),
     secrets: createSecretClient(transport, createResourceClient<SecretObject>(transport, 'secrets')),
     volumes: createVolumeClient(transport),
+    held: createHeldClient(transport),
     version: async (signal) => (await transport.request({ method: 'GET', path: `${API}/version` }, signal)).body as ServerVersion,
     registerNode: async (name, registration, signal) => {
       const path = `${API}/nodes/${encodeURIComponent(name)}/register`;

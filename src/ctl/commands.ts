@@ -15,6 +15,7 @@ const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   drain: async () => (await import('./commands/drain.ts')).drainCommand,
   move: async () => (await import('./commands/move.ts')).moveCommand,
   extend: async () => (await import('./commands/extend.ts')).extendCommand,
+  adopt: async () => (await import('./commands/adopt.ts')).adoptCommand,
   node: async () => (await import('./commands/node.ts')).nodeCommand,
   label: async () => (await import('./commands/label.ts')).labelCommand,
   annotate: async () => (await import('./commands/annotate.ts')).annotateCommand,

@@ -36,6 +36,7 @@ import { loadCluster } from './cluster.ts';
 import { createEventRecorder } from './events/event-recorder.ts';
 import { createEventService } from './events/event-service.ts';
 import { createEventSource } from './events/event-source.ts';
+import { createHeldService } from './held/held-service.ts';
 import { createApp } from './http/app.ts';
 import { closeApp, listen, toReachableUrl } from './listen.ts';
 import type { NodeRegistry } from './nodes/node-registry.ts';
@@ -240,7 +241,8 @@ async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper:
     ...base,
     registry,
     nodes: service,
-    projects: createProjectService(base),
+    projects: createProjectService({ ...base, epoch: cluster.epoch }),
+    held: createHeldService({ ...base, epoch: cluster.epoch }),
     moves: createMoveService({
       ...base,
       cordon: (node) => service.patch(node, { spec: { unschedulable: true } }),

@@ -10,6 +10,7 @@ import type { Dispatcher } from '../http/dispatcher.ts';
 import { serveTunnel } from '../http/tunnel-front.ts';
 import { buildHeartbeat } from '../session/heartbeat-body.ts';
 import { createHeartbeater, heartbeatTimeLimitMs } from '../session/heartbeater.ts';
+import type { HeldKeeper } from '../session/held-keeper.ts';
 import type { MachineTrial } from '../session/machine-trial.ts';
 import { createRegistrar } from '../session/registrar.ts';
 import type { SelfFence } from '../session/self-fence.ts';
@@ -31,6 +32,7 @@ interface Link extends Parts {
   readonly supervision: Supervision;
   readonly fence: SelfFence;
   readonly trial: MachineTrial;
+  readonly held: HeldKeeper;
   readonly relist: () => void;
 }
 
@@ -55,6 +57,7 @@ export function runLink(parts: Link): void {
         info,
         identity: { ...describeIdentity(identity), ...(answer !== undefined && { answer }) },
         clock: host.clockMeter.condition(),
+        held: parts.held.condition(),
       }),
     onAccepted: (isReturn) => {
       registrar.confirm();

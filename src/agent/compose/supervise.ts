@@ -11,6 +11,7 @@ import type { ImageKeeping } from '../images/image-keeping.ts';
 import { createReconciler } from '../reconcile/reconciler.ts';
 import type { AssignmentSink } from '../session/assignment-watcher.ts';
 import { createDroppedProjects, type DroppedProjects } from '../session/dropped-projects.ts';
+import { HeldKeeper } from '../session/held-keeper.ts';
 import { createSecretReader } from '../session/secret-reader.ts';
 import { ALONE_INTERVALS, MachineTrial } from '../session/machine-trial.ts';
 import { SelfFence } from '../session/self-fence.ts';
@@ -26,10 +27,12 @@ interface ServerLinks {
   readonly standing: StandingCell;
   /** beats ahead of time */
   readonly beatSoon: () => void;
+  /** lists the assignments anew */
+  readonly relist: () => void;
 }
 
 /** What runs here, and what is said of it. */
-export function supervise(parts: Parts & { readonly images: ImageKeeping }, { client, standing, beatSoon }: ServerLinks) {
+export function supervise(parts: Parts & { readonly images: ImageKeeping }, { client, standing, beatSoon, relist }: ServerLinks) {
   const { config, engine, stopper, images } = parts;
   const file = new AssignmentFile({
     ...timed(parts, 'assignment-file'),
@@ -52,7 +55,7 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, { cl
     client: {
       reportStatus: async (project, report, signal) => {
         assertOwnName('Projects');
-        await client.reportStatus(project, report, signal);
+        await client.reportStatus(project, { ...report, epoch: held.epoch }, signal);
       },
     },
     onStale: (project, uid, assignment) => {
@@ -99,6 +102,19 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, { cl
     aloneAfterMs: ALONE_INTERVALS * config.HEARTBEAT_INTERVAL,
     onDue: beatSoon,
   });
+  const held = new HeldKeeper({
+    ...timed(parts, 'held-projects'),
+    file,
+    client: {
+      report: async (node, report, signal) => {
+        assertOwnName('held Projects');
+        await client.held.report(node, report, signal);
+      },
+    },
+    nodeName: config.NODE_NAME,
+    relist,
+    report: (report) => reporter.report(report),
+  });
   const volumeReporter = createVolumeReporter({
     ...timed(parts, 'volume-reporter'),
     client: {
@@ -119,7 +135,8 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, { cl
         log: parts.log, // its parts name themselves
         engine,
         clusterId,
-        report: (report) => reporter.report(report),
+        report: (report) => held.passReport(report),
+        mayRemoveOrphans: () => held.mayRemoveOrphans(),
         secrets: createSecretReader(client, config.NODE_NAME),
         images: images.puller,
         onContainers: (containers) => images.ledger.noteUse(containers),
@@ -140,7 +157,7 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, { cl
     isWelcome: () => standing.current !== 'refused',
     isHeld: () => trial.state === 'held',
   });
-  return { supervision, reporter, file, fence, trial, dropped, volumeReporter, volumeDeleter };
+  return { supervision, reporter, file, fence, trial, held, dropped, volumeReporter, volumeDeleter };
 }
 
 /** Those that keep assignments up; the fence is told first, as the reconciler asks it. */
@@ -167,12 +184,13 @@ export async function resume(identity: Identity, file: AssignmentFile, { supervi
 }
 
 export function toSink(
-  { supervision, fence, dropped }: Keepers & { readonly dropped: DroppedProjects },
+  { supervision, fence, held, dropped }: Keepers & { readonly held: HeldKeeper; readonly dropped: DroppedProjects },
   reporter: StatusReporter,
   file: AssignmentFile,
 ): AssignmentSink {
   return {
-    replaceAll: (clusterId: string, projects: readonly ProjectObject[]) => {
+    replaceAll: (clusterId, listed, epoch) => {
+      const projects = held.takeList(clusterId, listed, epoch);
       fence.assign(projects, 'server');
       supervision.assign(
         projects.map((project) => ({ project })),
@@ -181,15 +199,21 @@ export function toSink(
       const uids = new Set(projects.map(({ metadata }) => metadata.uid));
       dropped.ask(file.list().filter(({ metadata }) => !uids.has(metadata.uid)));
       file.replaceAll(clusterId, projects);
-      projects.forEach((project) => reporter.compare(project));
+      projects.filter(({ metadata }) => !held.isHeld(metadata.name)).forEach((project) => reporter.compare(project));
     },
     put: (project) => {
+      if (!held.takes(project)) {
+        return;
+      }
       fence.put(project);
       supervision.upsert({ project });
       file.put(project);
       reporter.compare(project);
     },
     remove: (project, uid) => {
+      if (!held.takesRemoval(project, uid)) {
+        return;
+      }
       reporter.forget(uid);
       supervision.remove(project, uid);
       fence.remove(uid);
@@ -202,7 +226,7 @@ export function toSink(
 export function whileWelcome(standing: StandingCell, sink: AssignmentSink): AssignmentSink {
   const isWelcome = (): boolean => standing.current !== 'refused';
   return {
-    replaceAll: (clusterId, projects) => (isWelcome() ? sink.replaceAll(clusterId, projects) : undefined),
+    replaceAll: (clusterId, projects, epoch) => (isWelcome() ? sink.replaceAll(clusterId, projects, epoch) : undefined),
     put: (project) => (isWelcome() ? sink.put(project) : undefined),
     remove: (project, uid) => (isWelcome() ? sink.remove(project, uid) : undefined),
   };

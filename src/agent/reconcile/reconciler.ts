@@ -51,6 +51,8 @@ export interface ReconcilerOptions {
   readonly secrets: SecretSource;
   /** How long something of ours stands unassigned before it is removed, in milliseconds; default 3 min. */
   readonly orphanAfterMs?: number;
+  /** Asked before anything unassigned is removed; default: it may be. */
+  readonly mayRemoveOrphans?: () => boolean;
   /** How images get onto the engine; default: a puller of its own. */
   readonly images?: ImagePuller;
   /** Called with the containers of a Project, each time they are looked at; must return at once. */
@@ -339,7 +341,7 @@ class EngineReconciler implements Reconciler {
         loop.wake();
       }
     }
-    if (this.#isAuthoritative) {
+    if (this.#isAuthoritative && (this.#options.mayRemoveOrphans?.() ?? true)) {
       const unassigned = owners.filter(({ project }) => !this.#members.has(project));
       for (const { project, uid } of this.#orphans.update(unassigned, clock.monotonicMs())) {
         if (!this.#members.has(project)) {

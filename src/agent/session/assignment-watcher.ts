@@ -9,6 +9,7 @@
 import { ApiError, hasReason } from '../../api/errors.ts';
 import type { ObjectList } from '../../api/meta.ts';
 import type { ProjectObject } from '../../api/project.ts';
+import type { Epoch } from '../../api/version-report.ts';
 import type { WatchEvent } from '../../api/watch-event.ts';
 import { Backoff } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -23,8 +24,8 @@ const BACKOFF = { baseMs: 500, capMs: 10_000 }; // the cap is the polling interv
 
 /** What becomes of what the watcher learns. */
 export interface AssignmentSink {
-  /** the complete set */
-  replaceAll(clusterId: string, projects: readonly ProjectObject[]): void;
+  /** the complete set. @param epoch since when the control plane's state is a restored one */
+  replaceAll(clusterId: string, projects: readonly ProjectObject[], epoch?: Epoch): void;
   put(project: ProjectObject): void;
   remove(project: string, uid: string): void;
 }
@@ -70,6 +71,7 @@ export function createAssignmentWatcher(options: AssignmentWatcherOptions): Assi
     sink.replaceAll(
       joined,
       found.items.filter((project) => project.status.nodeRef === nodeName),
+      server.epoch,
     );
     return true;
   }

@@ -17,14 +17,21 @@ export interface HeartbeatParts {
   readonly identity: NonNullable<Heartbeat['identity']>;
   /** undefined while there is nothing to say of the clock */
   readonly clock: ReportedCondition | undefined;
+  /** undefined while nothing is held */
+  readonly held: ReportedCondition | undefined;
 }
 
-export function buildHeartbeat({ engine, host, network, throughput, agentPort, info, identity, clock }: HeartbeatParts): Heartbeat {
+export function buildHeartbeat({ engine, host, network, throughput, agentPort, info, identity, clock, held }: HeartbeatParts): Heartbeat {
   return {
     network: { ...network, agentPort, ...(throughput !== undefined && { throughput }) },
     ...(host !== undefined && { capacity: host.capacity, allocatable: host.allocatable }),
     info: { ...info, ...(engine.info !== undefined && { containerRuntimeVersion: `docker://${engine.info.serverVersion}` }) },
-    conditions: [toRuntimeCondition(engine), ...(host?.conditions ?? []), ...(clock === undefined ? [] : [clock])],
+    conditions: [
+      toRuntimeCondition(engine),
+      ...(host?.conditions ?? []),
+      ...(clock === undefined ? [] : [clock]),
+      ...(held === undefined ? [] : [held]),
+    ],
     identity,
   };
 }

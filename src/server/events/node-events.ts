@@ -10,7 +10,7 @@ import { subjectOf, type EventFact } from './event-fact.ts';
 import { spanBetween, withSpan } from './span.ts';
 
 /** Conditions whose begin and end are told. The others follow from state and spec, or are an agent's own and could be anything. */
-const TOLD_CONDITIONS = ['RuntimeUnavailable', 'DiskPressure', 'MemoryPressure', 'ClockSkew', 'DuplicateIdentity'] as const;
+const TOLD_CONDITIONS = ['RuntimeUnavailable', 'DiskPressure', 'MemoryPressure', 'ClockSkew', 'DuplicateIdentity', 'ProjectsHeld'] as const;
 
 /** @param previous undefined: it was not there @param next undefined: it is gone */
 export function eventsOfNodeChange(previous: NodeObject | undefined, next: NodeObject | undefined): readonly EventFact[] {

@@ -18,6 +18,7 @@ import type { Store } from '../../store/store.ts';
 import type { Cluster } from '../cluster.ts';
 import type { Seat } from '../cluster/seat.ts';
 import type { EventService } from '../events/event-service.ts';
+import type { HeldService } from '../held/held-service.ts';
 import type { NodeRegistry } from '../nodes/node-registry.ts';
 import type { NodeService } from '../nodes/node-service.ts';
 import type { MoveService } from '../projects/move-service.ts';
@@ -45,6 +46,7 @@ import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { describeHeartbeat, registerHeartbeat } from './routes/heartbeats.ts';
 import { logRoutes } from './routes/logs.ts';
+import { heldRoutes } from './routes/held-projects.ts';
 import { moveRoutes } from './routes/moves.ts';
 import { nodeKeyRoutes } from './routes/node-keys.ts';
 import { nodeRoutes } from './routes/nodes.ts';
@@ -62,6 +64,7 @@ export interface AppDeps {
   readonly nodes: NodeService;
   readonly projects: ProjectService;
   readonly moves: MoveService;
+  readonly held: HeldService;
   readonly events: EventService;
   readonly secrets: SecretService;
   readonly secretUsers: SecretUsers;
@@ -120,6 +123,7 @@ export function createApp(parts: AppDeps): FastifyInstance {
     describeHeartbeat(),
     ...projectRoutes(deps),
     ...moveRoutes(deps),
+    ...heldRoutes(deps),
     ...eventRoutes(deps),
     ...throughput,
     ...secretRoutes(deps),

@@ -9,6 +9,7 @@
 import { ApiError, hasReason } from '../../api/errors.ts';
 import { decodeProjectManifest } from '../../api/manifest.ts';
 import type { ProjectApply, ProjectManifest, ProjectObject, StatusReport } from '../../api/project.ts';
+import type { Epoch } from '../../api/version-report.ts';
 import { type Clock, nowRfc3339 } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
@@ -25,6 +26,8 @@ export interface ProjectServiceDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** undefined: nothing was ever restored */
+  readonly epoch?: Epoch | undefined;
 }
 
 export interface Applied {
@@ -74,7 +77,10 @@ export function createProjectService(deps: ProjectServiceDeps): ProjectService {
         )
       ).object,
     delete: (name, { force, admit }) => retryOnConflict(() => deleteProject({ ...context, admit }, name, force ? 'now' : 'orderly')),
-    reportStatus: (name, report, reporter) => retryOnConflict(() => takeReport(context, name, { report, reporter })),
+    reportStatus: async (name, report, reporter) => {
+      checkEpoch(report, context.epoch);
+      await retryOnConflict(() => takeReport(context, name, { report, reporter }));
+    },
   };
 }
 
@@ -183,6 +189,16 @@ async function deleteProject({ store, clock, log, admit }: Context, name: string
 interface Reported {
   readonly report: StatusReport;
   readonly reporter: string | undefined;
+}
+
+/** What was assigned before a restore may not be so any more, or not yet again. @throws {ApiError} Conflict, which agents try again */
+function checkEpoch(report: StatusReport, epoch: Epoch | undefined): void {
+  if (report.epoch !== undefined && report.epoch !== (epoch?.id ?? '')) {
+    throw new ApiError(
+      'Conflict',
+      'Cannot take the report as the control plane was restored since the agent heard of its assignments: list them anew first',
+    );
+  }
 }
 
 async function takeReport({ store, clock, log }: Context, name: string, { report, reporter }: Reported): Promise<void> {
