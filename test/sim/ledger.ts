@@ -13,9 +13,11 @@ export class Ledger {
   readonly cordons = new Map<string, ReadonlySet<boolean>>();
   /** machines whose record someone deleted, or may have */
   readonly deleted = new Set<string>();
+  /** machine -> when the deletion of its record was acknowledged, in virtual milliseconds */
+  readonly deletedAtMs = new Map<string, number>();
 
   /** @param status of the answer; 0: nothing was sent; undefined: no answer came */
-  note(step: UserStep, status: number | undefined): void {
+  note(step: UserStep, status: number | undefined, nowMs: number): void {
     const isUnknown = status === undefined || status >= 500;
     const isDone = status !== undefined && status >= 200 && status < 300;
     switch (step.does) {
@@ -38,6 +40,9 @@ export class Ledger {
         if (isDone || isUnknown) {
           this.deleted.add(step.machine);
           this.cordons.delete(step.machine);
+        }
+        if (isDone) {
+          this.deletedAtMs.set(step.machine, nowMs);
         }
         break;
     }

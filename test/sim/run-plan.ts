@@ -5,10 +5,10 @@ import { Chronicle } from './checker/chronicle.ts';
 import { checkContainers } from './checker/containers.ts';
 import { HealthChecker } from './checker/health.ts';
 import { findUnsettled } from './checker/settled.ts';
-import { findUntruth } from './checker/status.ts';
+import { findUntruth, RunningChecker } from './checker/status.ts';
 import { WatchChecker } from './checker/watcher.ts';
 import { strike } from './faults.ts';
-import { Ledger } from './ledger.ts';
+import { isGoing, Ledger } from './ledger.ts';
 import type { Plan } from './plan.ts';
 import { doUserStep } from './workload.ts';
 import { createWorld, type World } from './world/world.ts';
@@ -57,6 +57,7 @@ class Run {
   readonly #chronicle: Chronicle;
   readonly #watcher: WatchChecker;
   readonly #health: HealthChecker;
+  readonly #running: RunningChecker;
   #due: Due[] = [];
   /** faults at work */
   #striking = 0;
@@ -69,6 +70,7 @@ class Run {
     this.#chronicle = new Chronicle(world.clock);
     this.#watcher = new WatchChecker(world, this.#chronicle, this.#violate);
     this.#health = new HealthChecker(world, this.#chronicle, this.#violate);
+    this.#running = new RunningChecker(world, this.#chronicle, this.#violate);
     world.answerListeners.add(({ from, method, path, status }) => {
       if (status >= 500 && status !== 503) {
         this.#violate(`promise 10: ${from} got ${status} for ${method} ${path}`);
@@ -165,13 +167,14 @@ class Run {
     const { clock } = this.#world;
     const endMs = clock.monotonicMs() + SETTLE_LIMIT_MS;
     let unsettled = await this.#unsettled();
-    while (unsettled.length > 0 && clock.monotonicMs() < endMs && this.violation === undefined) {
-      await this.#advance(5000);
-      unsettled = await this.#unsettled();
-    }
-    if (unsettled.length === 0) {
+    for (let isLeaving = true; isLeaving;) {
+      while (unsettled.length > 0 && clock.monotonicMs() < endMs && this.violation === undefined) {
+        await this.#advance(5000);
+        unsettled = await this.#unsettled();
+      }
       await this.#advance(STAY_MS);
       unsettled = await this.#unsettled();
+      isLeaving = clock.monotonicMs() < endMs && (await this.#state()).projects.some(isGoing); // its time has come meanwhile
     }
     if (unsettled.length > 0) {
       this.#violate(`promise 5: ${SETTLE_LIMIT_MS / 60_000} min after the last fault ${unsettled.join('; ')}`);
@@ -198,7 +201,9 @@ class Run {
     const { clock, server, bugs } = this.#world;
     const { projects, nodes } = await this.#state();
     this.#health.tick(nodes);
+    this.#running.look(projects);
     this.#ledger.findLost(projects, nodes).forEach((text) => this.#violate(`promise 4: ${text}`));
+    this.#checkDeleted(nodes);
     bugs.forEach((text) => this.#violate(`a program failed by itself: ${text}`));
     const isCalm = this.#striking === 0 && clock.monotonicMs() - this.#calmSinceMs > CALM_MS && server.isUp;
     for (const project of isCalm ? projects : []) {
@@ -206,6 +211,18 @@ class Run {
       const untruth = changedMs > CALM_MS ? findUntruth(this.#world, project) : undefined;
       if (untruth !== undefined) {
         this.#violate(`promise 8: ${untruth}`);
+      }
+    }
+  }
+
+  /** A deleted node comes back only when its agent is started. */
+  #checkDeleted(nodes: readonly NodeObject[]): void {
+    for (const { metadata } of nodes) {
+      const deletedAtMs = this.#ledger.deletedAtMs.get(metadata.name) ?? -Infinity;
+      const startedAtMs = this.#world.machines.get(metadata.name)?.startedAtMs ?? 0;
+      const firstBeatMs = this.#health.firstBeatSince(metadata.name, startedAtMs) ?? Infinity; // before it, its start is not over
+      if (firstBeatMs < deletedAtMs) {
+        this.#violate(`promise 4: node ${metadata.name} is back though its agent was not started since it was deleted`);
       }
     }
   }

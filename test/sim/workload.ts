@@ -76,7 +76,7 @@ export async function doUserStep(world: World, ledger: Ledger, step: UserStep): 
   const request = requestOf(step);
   const status = await call(world, request);
   world.trace.add(`people ${step.does} ${'project' in step ? step.project : step.machine}: ${status ?? 'no answer'}`);
-  ledger.note(step, status);
+  ledger.note(step, status, world.clock.monotonicMs());
 }
 
 function requestOf(step: UserStep): InjectOptions {

@@ -13,6 +13,8 @@ export class HealthChecker {
   readonly #violate: (text: string) => void;
   /** node -> when the server took in its last heartbeat */
   readonly #beats = new Map<string, number>();
+  /** node -> when it took in all of them */
+  readonly #allBeats = new Map<string, number[]>();
   /** node -> when its record was made */
   readonly #made = new Map<string, number>();
   /** since when the server has run without a stop; undefined: it does not */
@@ -29,9 +31,18 @@ export class HealthChecker {
     world.answerListeners.add(({ method, path, status }) => {
       const name = /^\/api\/v1\/nodes\/([^/]+)\/heartbeat$/u.exec(path)?.[1];
       if (method === 'POST' && status === 204 && name !== undefined) {
-        this.#beats.set(name, world.clock.monotonicMs());
+        const nowMs = world.clock.monotonicMs();
+        this.#beats.set(name, nowMs);
+        const all = this.#allBeats.get(name) ?? [];
+        all.push(nowMs);
+        this.#allBeats.set(name, all);
       }
     });
+  }
+
+  /** When the node's first heartbeat after `sinceMs` came in. */
+  firstBeatSince(node: string, sinceMs: number): number | undefined {
+    return this.#allBeats.get(node)?.find((atMs) => atMs > sinceMs);
   }
 
   /** To be called once a second. */

@@ -40,6 +40,8 @@ export function createSimEngine(options: SimEngineOptions): Engine {
     ping: async () => await Promise.resolve(),
     version: async () => await Promise.resolve(VERSION),
     info: async () => await Promise.resolve(INFO),
+    listContainers: async (filter, signal) =>
+      (await model.engine.listContainers(filter, signal)).filter(({ state }) => filter.all || state === 'running'),
     killContainer: async (id, signal) => await model.engine.stopContainer(id, 0, signal),
     stopContainer: async (id, graceMs, signal) => {
       await clock.sleep(random.next() * graceMs, signal); // it ends when it likes

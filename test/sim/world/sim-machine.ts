@@ -49,6 +49,8 @@ export class SimMachine {
   #guard: Life | undefined;
   #boots = 1;
   #bootedAtMs = 0;
+  /** when the agent was last started */
+  startedAtMs = 0;
   #starts = 0;
   #isOff = false;
 
@@ -86,6 +88,7 @@ export class SimMachine {
       return;
     }
     const { clock, network, random, log, onBug } = this.#options;
+    this.startedAtMs = clock.monotonicMs();
     const life = new Life();
     const starting = startAgent({
       config: this.#config,

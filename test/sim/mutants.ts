@@ -1,0 +1,151 @@
+/**
+ * Plants faults into a copy of the code, one at a time, and counts the seeds that the simulator needs to find each: a mutant that lives
+ * means a weak checker.
+ *
+ *   npm run test:mutants [-- NAME…] [--seeds N]
+ *
+ * Exit code: 0 all were found, 1 some live.
+ */
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+
+interface Mutant {
+  readonly name: string;
+  /** below src/ */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'drop the tombstone check',
+    file: 'server/nodes/tombstones.ts',
+    find: '    this.add(name, tombstone.version, nowMs);\n    return true;',
+    replace: '    this.add(name, tombstone.version, nowMs);\n    return false;',
+  },
+  {
+    name: 'judge nodes by the wall clock',
+    file: 'server/nodes/node-registry.ts',
+    find: 'const isBack = this.#leases.renew(name, nowMs);',
+    replace: 'const isBack = this.#leases.renew(name, nowMs + this.#clock.wallMs() - Date.UTC(2026, 0, 1) - nowMs);',
+  },
+  {
+    name: 'forget the grace after a start',
+    file: 'server/nodes/node-registry.ts',
+    find: 'this.#leases.renew(name, nowMs); // a full timeout',
+    replace: 'this.#leases.renew(name, nowMs - this.heartbeatTimeoutMs + 5000); // a full timeout',
+  },
+  {
+    name: 'blame a stall of the server on the nodes',
+    file: 'server/nodes/node-registry.ts',
+    find: 'this.#leases.credit(gapMs - TICK_MS);',
+    replace: '',
+  },
+  {
+    name: 'skip the assignment check',
+    file: 'server/projects/project-phase.ts',
+    find: 'report.assignment !== undefined && report.assignment !== status.assignment',
+    replace: 'report.assignment === -1',
+  },
+  {
+    name: 'kill what is fenced too late',
+    file: 'api/fence.ts',
+    find: 'const killAtMs = sentAtMs + spanMs -',
+    replace: 'const killAtMs = sentAtMs + spanMs + 60_000 -',
+  },
+  {
+    name: 'move what is fenced without waiting for its fence',
+    file: 'server/projects/node-loss.ts',
+    find: 'fence ? fenceLeftMs : -Infinity)',
+    replace: '-Infinity)',
+  },
+  {
+    name: 'remove Managed volumes too',
+    file: 'agent/reconcile/plan-teardown.ts',
+    find: "return owner.volumeType === 'Ephemeral' && !isManagedNow;",
+    replace: 'return true;',
+  },
+  {
+    name: 'skip a change in a watch',
+    file: 'store/change-log.ts',
+    find: '(this.#changes[middle]?.version ?? 0) <= version)',
+    replace: '(this.#changes[middle]?.version ?? 0) <= version + 1)',
+  },
+  {
+    name: 'take an old container for a new one',
+    file: 'agent/reconcile/service-view.ts',
+    find: 'if (!isGoing && container.owner.configHash !== service.configHash) {',
+    replace: 'if (isGoing) {',
+  },
+  {
+    name: 'ignore that a Project has left the node',
+    file: 'agent/session/assignment-watcher.ts',
+    find: "if (event.type === 'DELETED' || status.nodeRef !== nodeName) {",
+    replace: "if (event.type === 'DELETED') {",
+  },
+  {
+    name: 'act before the server has told',
+    file: 'agent/reconcile/reconciler.ts',
+    find: "this.#isAuthoritative ||= source === 'server';",
+    replace: 'this.#isAuthoritative = true;',
+  },
+  {
+    name: 'make a container anew for each new assignment of the agent',
+    file: 'agent/reconcile/service-view.ts',
+    find: 'container.owner.configHash !== service.configHash',
+    replace: '(container.owner.configHash !== service.configHash || track === undefined)',
+  },
+];
+
+/** @returns the seeds it took; undefined: none of them found it */
+async function hunt(mutant: Mutant, seeds: number): Promise<{ readonly seeds: number | undefined; readonly word: string }> {
+  const root = join(import.meta.dirname, '../..');
+  const folder = mkdtempSync(join(tmpdir(), 'cara-mutant-'));
+  try {
+    ['src', 'test', 'package.json'].forEach((name) => cpSync(join(root, name), join(folder, name), { recursive: true }));
+    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+    const path = join(folder, 'src', mutant.file);
+    const text = readFileSync(path, 'utf8');
+    if (!text.includes(mutant.find)) {
+      throw new Error(`Cannot plant "${mutant.name}" as src/${mutant.file} no longer holds: ${mutant.find}`);
+    }
+    writeFileSync(path, text.replace(mutant.find, mutant.replace));
+    const args = ['test/sim/main.ts', '--seeds', String(seeds), '--stop-at-first', '--no-shrink'];
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let found: { readonly seeds: number; readonly word: string } | undefined;
+    for await (const line of createInterface({ input: child.stdout })) {
+      const [, seed, word = ''] = /^seed (\d+) failed: (.*)$/u.exec(line) ?? [];
+      found ??= seed === undefined ? undefined : { seeds: Number(seed), word };
+    }
+    return found ?? { seeds: undefined, word: '' };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({ options: { seeds: { type: 'string', default: '300' } }, allowPositionals: true });
+  const wanted = MUTANTS.filter(({ name }) => positionals.length === 0 || positionals.some((part) => name.includes(part)));
+  let living = 0;
+  for (const mutant of wanted) {
+    const { seeds, word } = await hunt(mutant, Number(values.seeds));
+    living += seeds === undefined ? 1 : 0;
+    process.stdout.write(
+      `${seeds === undefined ? 'LIVES' : `${seeds} seeds`.padEnd(9)} ${mutant.name}${word === '' ? '' : `: ${word.slice(0, 110)}`}\n`,
+    );
+  }
+  process.stdout.write(`${wanted.length} mutants, ${living} live\n`);
+  return living === 0 ? 0 : 1;
+}
+
+if (import.meta.main) {
+  process.exitCode = await main();
+}
