@@ -20,6 +20,7 @@ const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   label: async () => (await import('./commands/label.ts')).labelCommand,
   annotate: async () => (await import('./commands/annotate.ts')).annotateCommand,
   events: async () => (await import('./commands/events.ts')).eventsCommand,
+  simulate: async () => (await import('./commands/simulate.ts')).simulateCommand,
   version: async () => (await import('./commands/version.ts')).versionCommand,
 };
 
