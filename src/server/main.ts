@@ -7,6 +7,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import type { NodeObject } from '../api/node.ts';
 import type { ProjectObject } from '../api/project.ts';
 import type { ServerObject } from '../api/server.ts';
@@ -20,6 +21,8 @@ import { Stopper } from '../base/stopper.ts';
 import { VERSION } from '../base/version.ts';
 import { createMirror } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
+import { createAuditFile, createAuditMemory } from './audit/audit-file.ts';
+import { createAuditLog } from './audit/audit-log.ts';
 import { createNodeKeys } from './auth/node-keys.ts';
 import { greet } from './auth/first-start.ts';
 import { asksForCredentials } from './auth/mode.ts';
@@ -167,7 +170,7 @@ async function greetPerson(
   { store, tokens, url }: { readonly store: Store; readonly tokens: TokenService; readonly url: string },
 ): Promise<void> {
   if (asksForCredentials(ports.config)) {
-    const words = await greet({ ...ports, store, tokens, url: toReachableUrl(url, ports.config.HOST) });
+    const words = await greet({ ...ports, store, tokens, url: ports.config.ADVERTISE_URL ?? toReachableUrl(url, ports.config.HOST) });
     if (words !== undefined) {
       ports.tell?.(words);
     }
@@ -197,6 +200,9 @@ async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper:
   lead.spawn('event-recorder', (signal) => recorder.run(signal));
   const heartbeatTimeoutMs = config.NODE_HEARTBEAT_TIMEOUT;
   const longestAfterMs = (node: string): number => longestHoldMs(projects.items().values(), node);
+  const isKept = ports.store === undefined && !/^(?:memory:|sqlite::memory:)/iu.test(databaseUrlOf(config));
+  const audit = createAuditLog({ ...base, sink: isKept ? createAuditFile(join(config.DATA_DIR, 'audit.jsonl')) : createAuditMemory() });
+  stopper.spawn('audit-log', (signal) => audit.run(signal));
   const nodeKeys = createNodeKeys({ ...base, clusterId: cluster.id, needsApproval: config.NODE_APPROVAL === 'required' });
   const { registry, service, save } = await startNodes({
     ...base,
@@ -254,6 +260,7 @@ async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper:
     ...reach,
     ...auth,
     nodeKeys,
+    audit,
     labelsOf: (kind, name) => (kind === 'Project' ? projects.get(name)?.metadata.labels : undefined),
     cluster,
     warnings: backups.warnings,
@@ -265,6 +272,7 @@ async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper:
   });
   const close = async (): Promise<void> => {
     await backups.close();
+    await audit.close();
     eventSource?.[Symbol.dispose]();
     secretParts.secretUsers[Symbol.dispose]();
     auth.bearers[Symbol.dispose]();

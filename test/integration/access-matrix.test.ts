@@ -87,6 +87,7 @@ const MATRIX: Readonly<Record<string, Row>> = {
   'POST /api/v1/nodes/{name}/approve': NOBODY_ELSE,
   'GET /api/v1/node-keys': NOBODY_ELSE,
   'DELETE /api/v1/node-keys/{name}': NOBODY_ELSE,
+  'GET /api/v1/audit': NOBODY_ELSE,
   'POST /api/v1/tokens': NOBODY_ELSE,
   'GET /api/v1/tokens': NOBODY_ELSE,
   'DELETE /api/v1/tokens/{name}': NOBODY_ELSE,

@@ -381,3 +381,53 @@ describe('modes', () => {
     assert.match(words, /Host is none of this machine's.*ALLOWED_HOSTS.*"evil\.example"$/u);
   });
 });
+
+describe('audit', () => {
+  test('changes, revealed values, joins and refusals are written down; reads and reports are not; and never a secret', async () => {
+    await using other = await startAccessWorld();
+    const before = (await other.as('admin', 'GET', '/audit')).body.items.length as number;
+    await other.as('editor', 'PATCH', '/projects/shop', { body: projectManifest('shop', 'x', projectSpec(own.secret)), type: APPLY });
+    await other.as('editor', 'GET', '/projects');
+    await other.as('node', 'POST', `/nodes/${own.node}/heartbeat`, { body: {} });
+    await other.as('admin', 'GET', `/secrets/${own.secret}?reveal=true`);
+    await other.as('node', 'GET', `/nodes/${own.node}/secrets/${own.secret}`);
+    await other.as('viewer', 'DELETE', `/projects/${own.project}`);
+    await other.as('node', 'POST', `/nodes/${foreign.node}/heartbeat`, { body: {} });
+    await other.with('cara_guess', 'GET', '/nodes');
+    await other.as('admin', 'POST', '/secrets', { body: secretManifest('pw', 'x') });
+    const { token } = await other.createToken({ role: 'viewer', user: 'new' });
+    await other.as('editor', 'DELETE', '/projects/none');
+    const { body } = await other.as('admin', 'GET', '/audit');
+    const told = (body.items.slice(before) as Record<string, unknown>[]).map(({ who, verb, object, outcome, status }) =>
+      [who, verb, object, outcome, status].join(' '),
+    );
+    assert.deepEqual(told, [
+      'ed update Project/shop Done 201',
+      `admin reveal Secret/${own.secret} Done 200`,
+      `node/${own.node} reveal Secret/${own.secret} Done 200`,
+      `vi delete Project/${own.project} Refused 403`,
+      `node/${own.node} report Node/${foreign.node} Refused 403`,
+      'nobody read  Refused 401',
+      'admin create Secret/pw Done 201',
+      `admin create Token/${token.slice(5, 21)} Done 201`,
+      'ed delete Project/none Failed 404',
+    ]);
+    const first = body.items[before] as Record<string, unknown>;
+    assert.deepEqual(
+      [first['request'], first['detail'], first['from'], first['role']],
+      ['PATCH /api/v1/projects/shop', 'created', '127.0.0.1', 'editor'],
+    );
+    const text = JSON.stringify(body);
+    for (const secret of [
+      token.slice(-43),
+      `value of ${own.secret}`,
+      'value of pw',
+      Buffer.from('value of pw').toString('base64'),
+      'reveal=true',
+    ]) {
+      assert.ok(!text.includes(secret), secret);
+    }
+    const ofShop = await other.as('admin', 'GET', '/audit?object=Project/shop&who=ed&since=1h');
+    assert.equal(ofShop.body.items.length, 1);
+  });
+});

@@ -31,6 +31,9 @@ import type { NodeLinks } from '../tunnel/node-links.ts';
 import type { TunnelRegistry } from '../tunnel/tunnel-registry.ts';
 import { NOBODY } from '../auth/caller.ts';
 import type { LabelsOf } from '../auth/scope.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
+import { auditRequest, resultOf } from './audit-requests.ts';
+import { auditRoutes } from './routes/audit.ts';
 import type { Credentials } from '../auth/credentials.ts';
 import type { LoginLimit } from '../auth/login-limit.ts';
 import type { NodeKeys } from '../auth/node-keys.ts';
@@ -82,6 +85,7 @@ export interface AppDeps {
   readonly tokens: TokenService;
   readonly loginLimit: LoginLimit;
   readonly nodeKeys: NodeKeys;
+  readonly audit: AuditLog;
   readonly labelsOf: LabelsOf;
   readonly cluster: Cluster;
   /** what is wrong though the server serves, in sentences */
@@ -133,6 +137,7 @@ export function createApp(parts: AppDeps): FastifyInstance {
     ...serverRoutes(deps),
     ...logRoutes(deps),
     ...nodeKeyRoutes(deps),
+    ...auditRoutes(deps),
   ];
 
   enableUpgrades(app);
@@ -144,9 +149,17 @@ export function createApp(parts: AppDeps): FastifyInstance {
       done(error as Error);
     }
   });
-  app.setErrorHandler((error, request, reply) => replyWithProblem(error, request, reply, log));
+  app.setErrorHandler((error, request, reply) => {
+    const answered = replyWithProblem(error, request, reply, log);
+    if (reply.statusCode === 401 || reply.statusCode === 403) {
+      // here, as the answers to heartbeats are not looked at one by one
+      auditRequest(deps.audit, request, { status: reply.statusCode, refusal: error instanceof Error ? error.message : '' });
+    }
+    return answered;
+  });
   app.setNotFoundHandler((request, reply) => replyWithNoRoute(routes, request, reply));
   app.decorateRequest('caller');
+  app.decorateRequest('audit');
   if (deps.onRequest !== undefined) {
     app.addHook('onRequest', deps.onRequest); // before the guard: what is handed on is the other server's to judge
   }
@@ -194,10 +207,13 @@ function registerRoute(app: FastifyInstance, route: Route, store: Store): void {
   });
 }
 
-/** One debug line and two metrics per request. */
-function observeRequests(app: FastifyInstance, { log, metrics }: Pick<AppDeps, 'log' | 'metrics'>): void {
+/** One debug line and two metrics per request, and what the audit wants. */
+function observeRequests(app: FastifyInstance, { log, metrics, audit }: Pick<AppDeps, 'log' | 'metrics' | 'audit'>): void {
   app.addHook('onResponse', (request, reply, done) => {
     const { method } = request;
+    if (reply.statusCode !== 401 && reply.statusCode !== 403) {
+      auditRequest(audit, request, { status: reply.statusCode, ...resultOf(reply) });
+    }
     const route = request.routeOptions.url ?? 'unknown';
     metrics.httpRequests.inc({ method, route, status: reply.statusCode });
     if (!isWatch(request)) {

@@ -52,7 +52,11 @@ export function authRoutes({ tokens }: AuthRoutesDeps): readonly Route[] {
       access: { verb: 'create', resource: 'tokens' },
       bodies: { 'application/json': TokenRequest },
       answers: { 201: { description: 'Made', schema: NewToken } },
-      handle: async ({ body, reply }) => reply.code(201).send(await tokens.create(decodeOrThrow(requestDecoder, body, 'token'))),
+      handle: async ({ body, request, reply }) => {
+        const made = await tokens.create(decodeOrThrow(requestDecoder, body, 'token'));
+        request.audit = { object: `Token/${made.object.metadata.name}` };
+        return reply.code(201).send(made);
+      },
     }),
     defineRoute({
       method: 'GET',

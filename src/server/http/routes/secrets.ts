@@ -42,7 +42,10 @@ export function secretRoutes(deps: SecretRoutesDeps): readonly Route[] {
     answers: { 200: { description: 'It', schema: SecretSchema }, 404: notFound },
     handle: async ({ params, query, caller, request, reply }) => {
       const name = nameOf(params);
-      checkReveal(query.reveal === true, caller, name);
+      if (query.reveal === true) {
+        request.audit = { verb: 'reveal' };
+        checkReveal(caller, name);
+      }
       const stored = await getObject<StoredSecret>(deps.store, { kind: SECRET_KIND, name, caller });
       if (query.reveal !== true) {
         return presentSecret(stored);
@@ -110,8 +113,8 @@ export function secretRoutes(deps: SecretRoutesDeps): readonly Route[] {
 }
 
 /** Before anything tells whether there is such a Secret. @throws {ApiError} Forbidden */
-function checkReveal(isAsked: boolean, caller: Caller, name: string): void {
-  const refusal = isAsked ? judge(caller, { verb: 'reveal', resource: 'secrets' }) : undefined;
+function checkReveal(caller: Caller, name: string): void {
+  const refusal = judge(caller, { verb: 'reveal', resource: 'secrets' });
   if (refusal !== undefined) {
     throw new ApiError(refusal.reason, `Cannot show the values of secret ${JSON.stringify(name)} as ${refusal.why}`);
   }
