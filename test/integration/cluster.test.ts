@@ -4,11 +4,13 @@ import { after, before, describe, it } from 'node:test';
 import { hasReason } from '../../src/api/errors.ts';
 import { GRANT_HEADER } from '../../src/api/headers.ts';
 import type { NodeObject } from '../../src/api/node.ts';
+import type { ProjectObject } from '../../src/api/project.ts';
 import type { WatchEvent } from '../../src/api/watch-event.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import type { CaraClient } from '../../src/client/cara-client.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { caractrl } from '../support/programs.ts';
+import { startFakeDocker } from '../support/fake-docker.ts';
+import { caractrl, startAgent } from '../support/programs.ts';
 import { startTestCluster, type TestCluster } from '../support/cluster.ts';
 import { NO_POSTGRES } from '../support/postgres.ts';
 
@@ -167,6 +169,40 @@ describe('three servers on one PostgreSQL', { skip: NO_POSTGRES, timeout: 120_00
     const listed = await client.projects.list({}, FOREVER);
     assert.deepEqual(listed.items.map(({ metadata }) => metadata.name).toSorted(), [...kept].toSorted());
     assert.ok(listed.items.length > 20 && listed.items.every(({ status }) => status.nodeRef !== undefined && status.assignment === 1));
+  });
+
+  it('a real agent that knows all servers runs on through a change of leader, and takes what comes after it', async () => {
+    await using engine = await startFakeDocker();
+    engine.addImage('web:1');
+    await using agent = await startAgent({
+      serverUrl: cluster.urls,
+      engineHost: engine.host,
+      nodeName: 'real',
+      env: { HEARTBEAT_INTERVAL: '500ms' },
+    });
+    const client = cluster.client();
+    const bound = (name: string) => ({ ...manifest(name), spec: { ...manifest(name).spec, nodeSelector: { real: 'yes' } } });
+    const running = async (name: string): Promise<ProjectObject> =>
+      await until(
+        async () => {
+          const project = await client.projects.get(name, FOREVER);
+          return project.status.phase === 'Running' && project;
+        },
+        { what: `${name} to run`, timeoutMs: 20_000 },
+      );
+    await until(async () => (await client.nodes.find('real', FOREVER)) !== undefined, { what: 'the agent to register', timeoutMs: 15_000 });
+    await insist(() => client.nodes.patch('real', { metadata: { labels: { real: 'yes' } } }, FOREVER));
+    await insist(() => client.projects.apply('before', bound('before'), FOREVER));
+    const first = await running('before');
+    const leader = await cluster.leader();
+    await leader.kill();
+    await cluster.leader(leader);
+    await insist(() => client.projects.apply('after', bound('after'), FOREVER));
+    await running('after');
+    assert.equal((await running('before')).status.services[0]?.containerId, first.status.services[0]?.containerId);
+    assert.equal((await client.nodes.get('real', FOREVER)).status.state, 'Ready');
+    assert.ok(!agent.log().some(({ level }) => Number(level) >= 50));
+    await leader.start();
   });
 
   it('a paused leader is replaced, and changes nothing when it wakes', async () => {

@@ -62,6 +62,7 @@ SELECT -n, 'probe', 'probe', 'ADDED', to_json(repeat(md5(n::text), 500)), '' FRO
 /** One snapshot of all there is, read in pieces. */
 export const BEGIN_LOAD = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT version, commit_id FROM ${SCHEMA}.head;
+SET LOCAL enable_seqscan = on;
 DECLARE stored CURSOR FOR SELECT kind, name, version, document::text FROM ${SCHEMA}.objects;
 DECLARE logged CURSOR FOR SELECT 0, '', ${CHANGE_COLUMNS} FROM ${SCHEMA}.changes c ORDER BY c.version`;
 export const FETCH_OBJECTS = 'FETCH 5000 FROM stored';
