@@ -16,6 +16,7 @@ export const REASONS = {
   Conflict: { status: 409, title: 'Conflict', retryable: true }, // resourceVersion moved: read again, then retry
   StaleAssignment: { status: 409, title: 'Stale assignment', retryable: false }, // the Project was given to another node, or gone
   Immovable: { status: 409, title: 'Cannot be moved', retryable: false }, // what a Project holds stays on its node, or no other node takes it
+  NoRevision: { status: 409, title: 'No such revision', retryable: false }, // nothing that a Project could go back to
   InUse: { status: 409, title: 'In use', retryable: false }, // a Project needs it
   NodeNotReady: { status: 409, title: 'Node not ready', retryable: false }, // nobody there could do it now
   NameTaken: { status: 409, title: 'Name taken', retryable: false }, // another live identity holds the node's name

@@ -11,6 +11,7 @@ import { hasReason } from '../api/errors.ts';
 import { createEventClient, type EventClient } from './event-client.ts';
 import { createLogClient, type LogClient } from './log-client.ts';
 import { createMoveClient, type MoveClient } from './move-client.ts';
+import { createRolloutClient, type RolloutClient } from './rollout-client.ts';
 import { createSecretClient, type SecretClient } from './secret-client.ts';
 import { createServerClient, type ServerClient } from './server-client.ts';
 import { createHeldClient, type HeldClient } from './held-client.ts';
@@ -88,6 +89,7 @@ export interface CaraClient {
   readonly events: EventClient;
   readonly moves: MoveClient;
   readonly logs: LogClient;
+  readonly rollouts: RolloutClient;
   readonly secrets: SecretClient;
   readonly servers: ServerClient;
   readonly volumes: VolumeClient;
@@ -118,6 +120,7 @@ export function createCaraClient(transport: Transport): CaraClient {
     moves: createMoveClient(transport),
     servers: createServerClient(transport),
     logs: createLogClient(transport),
+    rollouts: createRolloutClient(transport),
     secrets: createSecretClient(transport, createResourceClient<SecretObject>(transport, 'secrets')),
     volumes: createVolumeClient(transport),
     held: createHeldClient(transport),

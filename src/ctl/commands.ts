@@ -14,6 +14,7 @@ const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   uncordon: async () => (await import('./commands/uncordon.ts')).uncordonCommand,
   drain: async () => (await import('./commands/drain.ts')).drainCommand,
   move: async () => (await import('./commands/move.ts')).moveCommand,
+  rollout: async () => (await import('./commands/rollout.ts')).rolloutCommand,
   extend: async () => (await import('./commands/extend.ts')).extendCommand,
   adopt: async () => (await import('./commands/adopt.ts')).adoptCommand,
   node: async () => (await import('./commands/node.ts')).nodeCommand,

@@ -34,6 +34,9 @@ export function judgeProject({ status }: ProjectObject, generation: number): Pro
 
 /** Reason and message, and those of the services that failed. */
 function describeFailure({ reason, message, services }: ProjectObject['status']): string {
+  if (reason === 'RolledBack' && message !== undefined) {
+    return message;
+  }
   const own = [reason, message].filter((part) => part !== undefined && part !== '').join(': ');
   const failed = services
     .filter(({ state, message: text }) => (state === 'Failed' || state === 'Unhealthy') && text !== undefined && !own.includes(text))

@@ -51,7 +51,7 @@ export async function waitUntilRunning(
 
 function judge(applied: readonly ProjectObject[], { projects }: View): readonly ProjectObject[] | CtlError | undefined {
   const running: ProjectObject[] = [];
-  const failed: { readonly name: string; readonly why: string }[] = [];
+  const failed: FailedProject[] = [];
   for (const { metadata } of applied) {
     const { name } = metadata;
     const current = projects.get(name);
@@ -65,17 +65,33 @@ function judge(applied: readonly ProjectObject[], { projects }: View): readonly 
     if (verdict.kind === 'running') {
       running.push(current);
     } else if (verdict.kind === 'failed') {
-      failed.push({ name, why: verdict.why });
+      const { reason, goodGeneration } = current.status;
+      const stays = goodGeneration === undefined || goodGeneration === current.metadata.generation ? undefined : goodGeneration;
+      failed.push({ name, why: verdict.why, isRolledBack: reason === 'RolledBack', stays });
     }
   }
   const [first] = failed;
   if (first !== undefined && running.length + failed.length === applied.length) {
-    return new CtlError(`Cannot bring up project ${JSON.stringify(first.name)} as it is Failed: ${first.why}`, {
-      details: failed.slice(1).map(({ name, why }) => `error: Cannot bring up project ${JSON.stringify(name)} as it is Failed: ${why}`),
-      hint: `caractrl describe project ${first.name}`,
+    return new CtlError(describeFailed(first), {
+      details: failed.slice(1).map((other) => `error: ${describeFailed(other)}`),
+      hint: first.isRolledBack ? `caractrl rollout history ${first.name}` : `caractrl describe project ${first.name}`,
     });
   }
   return running.length === applied.length ? running : undefined;
+}
+
+interface FailedProject {
+  readonly name: string;
+  readonly why: string;
+  readonly isRolledBack: boolean;
+  /** the revision that was good before and is kept up */
+  readonly stays: number | undefined;
+}
+
+function describeFailed({ name, why, isRolledBack, stays }: FailedProject): string {
+  const project = `project ${JSON.stringify(name)}`;
+  const meanwhile = stays === undefined ? '' : `; revision ${stays} is kept up, and the agent goes on trying`;
+  return isRolledBack ? `Cannot change ${project}: ${why}` : `Cannot bring up ${project} as it is Failed: ${why}${meanwhile}`;
 }
 
 function describeView(applied: readonly ProjectObject[], { projects, away, elapsedMs }: View): readonly ProgressLine[] {

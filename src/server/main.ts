@@ -49,6 +49,7 @@ import { longestHoldMs } from './projects/fence-terms.ts';
 import { createMoveService } from './projects/move-service.ts';
 import { createProjectController } from './projects/project-controller.ts';
 import { createProjectService } from './projects/project-service.ts';
+import { createRolloutService } from './projects/rollout-service.ts';
 import { createScheduler } from './scheduler/scheduler.ts';
 import { createRotateTask, DROP_FLAG, ROTATE_COMMAND } from './secrets/rotate-command.ts';
 import { startSecrets } from './secrets/start-secrets.ts';
@@ -249,6 +250,7 @@ async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper:
     nodes: service,
     projects: createProjectService({ ...base, epoch: cluster.epoch }),
     held: createHeldService({ ...base, epoch: cluster.epoch }),
+    rollouts: createRolloutService(base),
     moves: createMoveService({
       ...base,
       cordon: (node) => service.patch(node, { spec: { unschedulable: true } }),

@@ -74,7 +74,7 @@ test('a service answers by its name all through a change, a change that is rolle
   const failed = await live.untilPhase('Failed', bad);
   assert.equal(failed.reason, 'RolledBack');
   assert.match(failed.message ?? '', /^Generation 3 was rolled back to 2 as service "web" failed: Its health check fails, last with /u);
-  assert.match(failed.message ?? '', /the last lines of its log:\n {2}cannot reach the till$/u);
+  assert.match(failed.message ?? '', /\nThe last lines of its log:\n {2}cannot reach the till$/u);
   assert.deepEqual(await failuresOf(live), []);
 
   await live.crash();

@@ -66,6 +66,9 @@ const MATRIX: Readonly<Record<string, Row>> = {
   'PATCH /api/v1/projects/{name}/status': { node: 'own' },
   'POST /api/v1/projects/{name}/move': EDITORS,
   'GET /api/v1/projects/{project}/services/{service}/logs': READERS,
+  'GET /api/v1/projects/{name}/history': READERS,
+  'POST /api/v1/projects/{name}/undo': EDITORS,
+  'POST /api/v1/projects/{name}/restart': EDITORS,
 
   'GET /api/v1/events': PEOPLE,
   'GET /api/v1/events/{name}': PEOPLE, // what is not theirs is 404

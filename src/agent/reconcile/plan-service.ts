@@ -34,7 +34,8 @@ export function planService(view: ServiceView, site: Site): ServicePlan {
     return { status, failure: doing.failure, isStable };
   }
   if (isDefeated(view, doing)) {
-    return { status, failure: doing.failure, isStable, defeat: describeDefeat(view, doing.failure) };
+    const defeat = describeDefeat(view, doing.failure);
+    return { status: { ...status, state: 'Failed', message: defeat.message }, failure: doing.failure, isStable, defeat };
   }
   return doing.attempts === undefined
     ? { status, failure: doing.failure, isStable }

@@ -149,7 +149,12 @@ function planRun({ desired, rollout }: TargetOf<'run'>, input: PlanInput, agenda
     return planRollBack({ desired, rollout, defeat, plans }, input, agenda);
   }
   const report = { ...summarize(desired, plans, { agenda, rollout }), ...(rollout && { goodGeneration: rollout.good?.generation ?? 0 }) };
-  return { ...toPlan(agenda, report), isGood: isReady && rollout?.failed === undefined && plans.every(({ isStable }) => isStable) };
+  return { ...toPlan(agenda, report), isGood: isReady && isProven(plans, rollout) };
+}
+
+/** Whether what runs is what one would come back to; what was so before is so under a new number too. */
+function isProven(plans: readonly ServicePlan[], rollout: Rollout | undefined): boolean {
+  return rollout?.failed === undefined && (rollout?.good?.version === rollout?.version || plans.every(({ isStable }) => isStable));
 }
 
 type TargetOf<Kind extends Target['kind']> = Extract<Target, { readonly kind: Kind }>;

@@ -78,7 +78,7 @@ test('a version that turns unhealthy is rolled back with its last lines; the old
   const { phase, message = '', observedGeneration, goodGeneration } = world.latest() ?? assert.fail();
   assert.deepEqual([phase, observedGeneration, goodGeneration], ['Failed', 2, 1]);
   assert.match(message, /^Generation 2 was rolled back to 1 as service "web" failed: Its health check fails/u);
-  assert.match(message, /the last lines of its log:\n {2}line 10\n(?:.*\n)*? {2}line 29$/u);
+  assert.match(message, /\nThe last lines of its log:\n {2}line 10\n(?:.*\n)*? {2}line 29$/u);
   await world.clock.advance(3_600_000);
   assert.equal(idOf(world, 'cara_shop_web'), old);
   assert.deepEqual(world.model.changes.slice(before), [

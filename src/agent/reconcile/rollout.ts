@@ -121,5 +121,5 @@ export function describeFailed(
       ? `The change of generation ${generation} was rolled back`
       : `Generation ${generation} was rolled back to ${goodGeneration}`;
   const head = `${what} as service "${service}" failed: ${cause.message}`;
-  return lines.length === 0 ? head : [`${head}; the last lines of its log:`, ...lines.map((line) => `  ${line}`)].join('\n');
+  return lines.length === 0 ? head : [head, 'The last lines of its log:', ...lines.map((line) => `  ${line}`)].join('\n');
 }

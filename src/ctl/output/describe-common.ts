@@ -32,7 +32,7 @@ export function renderConditions(conditions: readonly Condition[], { screen, now
     reason,
     ageOf(lastTransitionTime, nowMs),
     ageOf(lastHeartbeatTime, nowMs),
-    message,
+    message.split('\n', 1)[0] ?? '', // the rest, such as lines of a log, stands under Message
   ]);
   return (
     heading(screen, 'Conditions') + renderTable(['TYPE', 'STATUS', 'REASON', 'SINCE', 'SAMPLED', 'MESSAGE'], rows, screen, { indent: '  ' })

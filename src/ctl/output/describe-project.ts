@@ -22,6 +22,7 @@ export function describeProject(project: ProjectObject, view: DescribeView): str
         { name: 'Phase', value: status.phase, tone: toneOf(status.phase) },
         { name: 'Reason', value: status.reason },
         { name: 'Message', value: withoutReason(explainPhase(project), status.reason) },
+        { name: 'Runs', value: describeRunning(project) },
         { name: 'Node', value: status.nodeRef === undefined ? 'none' : `${status.nodeRef} (assignment ${status.assignment})` },
         { name: 'Moving', value: describeMove(project, nowMs) },
         { name: 'Ready', value: countReady(project) },
@@ -57,6 +58,14 @@ export function describeProject(project: ProjectObject, view: DescribeView): str
     ),
     renderConditions(status.conditions, view),
   ].join('');
+}
+
+/** Which revision runs, where that is another than is asked for. */
+function describeRunning({ metadata, status }: ProjectObject): string | undefined {
+  const { goodGeneration } = status;
+  return goodGeneration === undefined || goodGeneration === metadata.generation
+    ? undefined
+    : `revision ${goodGeneration}, while ${metadata.generation} is asked for`;
 }
 
 /** A move that was asked for and has not found its end. */

@@ -72,6 +72,11 @@ export function describeLimit({ given: { namePrefix, labelSelector } }: Limit): 
   return parts.join(' and ');
 }
 
+/** The name of the person that calls, where it is one. */
+export function userOf(caller: Caller): string | undefined {
+  return caller.kind === 'Person' ? caller.user : undefined;
+}
+
 export function toWhoAmI(caller: Caller): WhoAmI {
   if (caller.kind === 'Everyone' || caller.kind === 'Nobody') {
     return { kind: 'Everyone' };

@@ -23,6 +23,7 @@ import type { NodeRegistry } from '../nodes/node-registry.ts';
 import type { NodeService } from '../nodes/node-service.ts';
 import type { MoveService } from '../projects/move-service.ts';
 import type { ProjectService } from '../projects/project-service.ts';
+import type { RolloutService } from '../projects/rollout-service.ts';
 import type { SecretService } from '../secrets/secret-service.ts';
 import type { SecretUsers } from '../secrets/secret-users.ts';
 import type { VolumeService } from '../volumes/volume-service.ts';
@@ -54,6 +55,7 @@ import { moveRoutes } from './routes/moves.ts';
 import { nodeKeyRoutes } from './routes/node-keys.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { projectRoutes } from './routes/projects.ts';
+import { rolloutRoutes } from './routes/rollouts.ts';
 import { registerThroughput, throughputRoutes } from './routes/throughput.ts';
 import { secretRoutes } from './routes/secrets.ts';
 import { serverRoutes } from './routes/servers.ts';
@@ -68,6 +70,7 @@ export interface AppDeps {
   readonly projects: ProjectService;
   readonly moves: MoveService;
   readonly held: HeldService;
+  readonly rollouts: RolloutService;
   readonly events: EventService;
   readonly secrets: SecretService;
   readonly secretUsers: SecretUsers;
@@ -128,6 +131,7 @@ export function createApp(parts: AppDeps): FastifyInstance {
     ...projectRoutes(deps),
     ...moveRoutes(deps),
     ...heldRoutes(deps),
+    ...rolloutRoutes(deps),
     ...eventRoutes(deps),
     ...throughput,
     ...secretRoutes(deps),

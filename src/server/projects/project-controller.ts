@@ -21,6 +21,7 @@ import { matchesSelector, refuseState } from '../scheduler/filters.ts';
 import { fenceHoldMs } from './fence-terms.ts';
 import { ProjectWatch } from './project-watch.ts';
 import { type Timeouts, type Verdict, judgeProject } from './project-verdict.ts';
+import { writesOfRemoval } from './revisions.ts';
 
 export interface ProjectControllerDeps extends Timeouts {
   readonly store: Store;
@@ -125,7 +126,7 @@ async function reconcileProject(deps: ProjectControllerDeps, watch: ProjectWatch
     }
     // from the look at what was granted last until the commit nothing more is, or the node's agent would count on what is given away
     using _closed = nodeRef !== undefined && isGivenUp(verdict) ? fences.close(nodeRef) : undefined;
-    await store.commit(writesOf(project, node, verdict));
+    await store.commit(await writesOf(store, { project, node, verdict }));
     logVerdict(log, project, verdict);
   } catch (error) {
     const isRace = hasReason(error, 'Conflict', 'NotFound');
@@ -137,15 +138,21 @@ async function reconcileProject(deps: ProjectControllerDeps, watch: ProjectWatch
 }
 
 /** What was judged by the node is written only while the node is as it was judged. */
-function writesOf({ metadata, status }: ProjectObject, node: NodeObject | undefined, verdict: Verdict): readonly Write[] {
-  const expectedVersion = metadata.resourceVersion;
-  const write: Write =
+async function writesOf(store: Store, { project, node, verdict }: Judged): Promise<readonly Write[]> {
+  const { metadata, status } = project;
+  const writes: readonly Write[] =
     verdict.kind === 'drop'
-      ? { op: 'delete', kind: 'Project', name: metadata.name, expectedVersion }
-      : { op: 'update', object: verdict.project, expectedVersion };
+      ? await writesOfRemoval(store, project)
+      : [{ op: 'update', object: verdict.project, expectedVersion: metadata.resourceVersion }];
   return status.nodeRef === undefined
-    ? [write]
-    : [{ op: 'check', kind: 'Node', name: status.nodeRef, expectedVersion: node?.metadata.resourceVersion }, write];
+    ? writes
+    : [{ op: 'check', kind: 'Node', name: status.nodeRef, expectedVersion: node?.metadata.resourceVersion }, ...writes];
+}
+
+interface Judged {
+  readonly project: ProjectObject;
+  readonly node: NodeObject | undefined;
+  readonly verdict: Verdict;
 }
 
 /** Tells whether another node may have the Project from now on. */

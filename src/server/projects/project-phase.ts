@@ -51,6 +51,7 @@ export function deriveReported(project: ProjectObject, report: StatusReport, con
     // a server restored from a backup may be behind its agents: status never claims a generation newer than spec
     observedGeneration: Math.min(report.observedGeneration ?? generation, generation),
     services: report.services ?? project.status.services,
+    ...findGood(project, report),
   };
   const next = isTerminating
     ? { ...observed, ...(report.message !== undefined && { message: report.message }) }
@@ -58,6 +59,15 @@ export function deriveReported(project: ProjectObject, report: StatusReport, con
   const isCurrent = report.observedGeneration === generation;
   const status = settle(isCurrent ? withTermsOfReport(next, project.spec) : next, generation, context.now);
   return isDeepStrictEqual(status, project.status) ? { kind: 'unchanged' } : { kind: 'changed', status };
+}
+
+/** The newest generation that was good; agents that know nothing of that count as having seen it as soon as all runs. */
+function findGood(project: ProjectObject, report: StatusReport): Pick<ProjectStatus, 'goodGeneration'> {
+  const { generation } = project.metadata;
+  const isUp =
+    report.phase === 'Running' && (report.observedGeneration ?? generation) === generation && findUnready(project, report) === undefined;
+  const reported = report.goodGeneration ?? (isUp ? generation : 0);
+  return reported === 0 ? {} : { goodGeneration: Math.min(reported, generation) };
 }
 
 function findStaleness({ metadata, status }: ProjectObject, report: StatusReport): string | undefined {

@@ -15,11 +15,12 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store, Write } from '../../store/store.ts';
 import type { Admit } from '../auth/admission.ts';
-import { notFound } from '../objects/not-found.ts';
 import { applyObject, checkMayCreate, newObject, patchManifest, replaceObject, retryOnConflict } from '../objects/write-object.ts';
 import { fillUsedSecrets } from '../secrets/fill-secrets.ts';
 import { type ReportOutcome, deriveReported } from './project-phase.ts';
-import { initialStatus, isLost, isTerminating, markUpdating, terminate } from './project-status.ts';
+import { initialStatus, isLost, isTerminating, terminate } from './project-status.ts';
+import { writesOfRemoval } from './revisions.ts';
+import { beingDeleted, commitFirst, getProject, rewriteProject, type RewriteContext } from './rewrite-project.ts';
 
 export interface ProjectServiceDeps {
   readonly store: Store;
@@ -36,16 +37,16 @@ export interface Applied {
   readonly isChanged: boolean;
 }
 
-/** `admit` is asked before each write, with what is there and what it would become. */
+/** `admit` is asked before each write, with what is there and what it would become; `by` is who asks, for the history. */
 export interface ProjectService {
   /** @throws {ApiError} AlreadyExists; Conflict while one of that name is being deleted */
   create(manifest: ProjectManifest, admit?: Admit): Promise<ProjectObject>;
   /** @throws {ApiError} NotFound; Conflict where the manifest names an older version, or while it is being deleted */
-  replace(name: string, manifest: ProjectManifest, admit?: Admit): Promise<ProjectObject>;
+  replace(name: string, manifest: ProjectManifest, admit?: Admit, by?: string): Promise<ProjectObject>;
   /** Creates or changes: labels and annotations merge, spec replaces. @throws {ApiError} Conflict as above */
-  apply(manifest: ProjectManifest | ProjectApply, admit?: Admit): Promise<Applied>;
+  apply(manifest: ProjectManifest | ProjectApply, admit?: Admit, by?: string): Promise<Applied>;
   /** RFC 7396. @throws {ApiError} NotFound, Invalid, Conflict as above */
-  patch(name: string, mergePatch: unknown, admit?: Admit): Promise<ProjectObject>;
+  patch(name: string, mergePatch: unknown, admit?: Admit, by?: string): Promise<ProjectObject>;
   /**
    * Begins deletion; asking again changes nothing. A Project without a node, and any with `force`, is gone at once: its containers, if
    * there are some, are then for their agent to clear away.
@@ -67,15 +68,15 @@ export function createProjectService(deps: ProjectServiceDeps): ProjectService {
   const context: Context = { ...deps, log };
   return {
     create: (manifest, admit) => createProject({ ...context, admit }, manifest),
-    replace: async (name, manifest, admit) =>
-      (await rewrite({ ...context, admit }, name, (existing, now) => replaceObject(existing, manifest, now))).object,
-    apply: (manifest, admit) => applyProject({ ...context, admit }, manifest),
-    patch: async (name, mergePatch, admit) =>
-      (
-        await rewrite({ ...context, admit }, name, (existing, now) =>
-          replaceObject(existing, patchManifest(existing, mergePatch, decodeProjectManifest), now),
-        )
-      ).object,
+    replace: async (name, manifest, admit, by) => {
+      const decide: Decide = (existing, now) => replaceObject(existing, manifest, now);
+      return (await rewriteProject({ ...context, admit, by }, { name, cause: 'replace', decide })).object;
+    },
+    apply: (manifest, admit, by) => applyProject({ ...context, admit, by }, manifest),
+    patch: async (name, mergePatch, admit, by) => {
+      const decide: Decide = (existing, now) => replaceObject(existing, patchManifest(existing, mergePatch, decodeProjectManifest), now);
+      return (await rewriteProject({ ...context, admit, by }, { name, cause: 'patch', decide })).object;
+    },
     delete: (name, { force, admit }) => retryOnConflict(() => deleteProject({ ...context, admit }, name, force ? 'now' : 'orderly')),
     reportStatus: async (name, report, reporter) => {
       checkEpoch(report, context.epoch);
@@ -84,7 +85,8 @@ export function createProjectService(deps: ProjectServiceDeps): ProjectService {
   };
 }
 
-type Context = ProjectServiceDeps & { readonly admit?: Admit | undefined };
+type Context = ProjectServiceDeps & Pick<RewriteContext, 'admit' | 'by'>;
+type Decide = (existing: ProjectObject, now: string) => ProjectObject;
 
 async function createProject(
   { store, clock, random, log, admit }: Context,
@@ -97,7 +99,7 @@ async function createProject(
   await admit?.(undefined, draft);
   const object = await fillUsedSecrets(store, draft);
   try {
-    const created = await commitOne(store, { op: 'create', object });
+    const created = await commitFirst(store, [{ op: 'create', object }]);
     log.info({ project: name }, 'project created');
     return created;
   } catch (error) {
@@ -122,7 +124,8 @@ async function applyProject(context: Context, manifest: ProjectManifest | Projec
     const exists = (await findProject(context.store, name)) !== undefined;
     try {
       if (exists) {
-        return { ...(await rewrite(context, name, (existing, now) => applyObject(existing, desired, now))), isCreated: false };
+        const decide: Decide = (existing, now) => applyObject(existing, desired, now);
+        return { ...(await rewriteProject(context, { name, cause: 'apply', decide })), isCreated: false };
       }
       checkMayCreate('Project', manifest.metadata);
       return { object: await createProject(context, manifest), isCreated: true, isChanged: true };
@@ -134,46 +137,12 @@ async function applyProject(context: Context, manifest: ProjectManifest | Projec
   }
 }
 
-/** Replaces a Project by what `decide` makes of it; the same object back means that nothing changes. */
-async function rewrite(
-  context: Context,
-  name: string,
-  decide: (existing: ProjectObject, now: string) => ProjectObject,
-): Promise<{ readonly object: ProjectObject; readonly isChanged: boolean }> {
-  const { store, clock, log, admit } = context;
-  const outcome = await retryOnConflict(async () => {
-    const existing = await getProject(store, name);
-    await admit?.(existing, existing);
-    if (isTerminating(existing)) {
-      return { object: existing, isRefused: true, isChanged: false };
-    }
-    const now = nowRfc3339(clock);
-    const decided = decide(existing, now);
-    if (decided === existing) {
-      return { object: existing, isRefused: false, isChanged: false };
-    }
-    await admit?.(existing, decided);
-    const { generation } = decided.metadata;
-    const isNewSpec = generation !== existing.metadata.generation;
-    const draft = isNewSpec ? await fillUsedSecrets(store, { ...decided, status: markUpdating(decided, now) }) : decided;
-    const object = await commitOne(store, { op: 'update', object: draft, expectedVersion: existing.metadata.resourceVersion });
-    if (isNewSpec) {
-      log.info({ project: name, generation }, 'project spec changed');
-    }
-    return { object, isRefused: false, isChanged: true };
-  });
-  if (outcome.isRefused) {
-    throw beingDeleted(outcome.object); // here, as a Conflict thrown above would be tried again in vain
-  }
-  return outcome;
-}
-
 async function deleteProject({ store, clock, log, admit }: Context, name: string, mode: 'now' | 'orderly') {
   const existing = await getProject(store, name);
   await admit?.(existing, undefined);
   const expectedVersion = existing.metadata.resourceVersion;
   if (mode === 'now' || existing.status.nodeRef === undefined) {
-    const object = await commitOne(store, { op: 'delete', kind: 'Project', name, expectedVersion });
+    const object = await commitFirst(store, await writesOfRemoval(store, existing));
     log.info({ project: name, node: existing.status.nodeRef, reason: mode === 'now' ? 'Forced' : 'Unbound' }, 'project dropped');
     return { object, isGone: true };
   }
@@ -181,7 +150,7 @@ async function deleteProject({ store, clock, log, admit }: Context, name: string
     return { object: existing, isGone: false };
   }
   const cause = { reason: 'Deleted', message: `Being removed from node ${existing.status.nodeRef}` };
-  const object = await commitOne(store, { op: 'update', object: terminate(existing, cause, nowRfc3339(clock)), expectedVersion });
+  const object = await commitFirst(store, [{ op: 'update', object: terminate(existing, cause, nowRfc3339(clock)), expectedVersion }]);
   logPhase(log, existing, object);
   return { object, isGone: false };
 }
@@ -212,11 +181,11 @@ async function takeReport({ store, clock, log }: Context, name: string, { report
       `Cannot take the report on project ${JSON.stringify(name)} as it is not bound to node ${JSON.stringify(reporter)}`,
     );
   }
-  const write = writeOf(existing, outcome, now);
-  if (write === undefined) {
+  const writes = await writesOf(store, { existing, outcome, now });
+  if (writes.length === 0) {
     return;
   }
-  const written = await commitOne(store, write);
+  const written = await commitFirst(store, writes);
   if (outcome.kind === 'gone') {
     log.info({ project: name, node: existing.status.nodeRef, reason: 'Removed' }, 'project dropped');
   } else {
@@ -225,18 +194,21 @@ async function takeReport({ store, clock, log }: Context, name: string, { report
 }
 
 /** @throws {ApiError} StaleAssignment */
-function writeOf(existing: ProjectObject, outcome: ReportOutcome, now: string): Write | undefined {
+async function writesOf(
+  store: Store,
+  { existing, outcome, now }: { readonly existing: ProjectObject; readonly outcome: ReportOutcome; readonly now: string },
+): Promise<readonly Write[]> {
   const { name, resourceVersion: expectedVersion } = existing.metadata;
   switch (outcome.kind) {
     case 'stale':
       throw new ApiError('StaleAssignment', `Cannot take the report on project ${JSON.stringify(name)} as ${outcome.detail}`);
     case 'unchanged':
-      return undefined;
+      return [];
     case 'gone':
-      return { op: 'delete', kind: 'Project', name, expectedVersion };
+      return writesOfRemoval(store, existing);
     case 'changed': {
       const object = { ...existing, metadata: { ...existing.metadata, updatedAt: now }, status: outcome.status };
-      return { op: 'update', object, expectedVersion };
+      return [{ op: 'update', object, expectedVersion }];
     }
     default:
       return outcome satisfies never;
@@ -252,26 +224,4 @@ function logPhase(log: Logger, before: ProjectObject, after: ProjectObject): voi
 
 async function findProject(store: Store, name: string): Promise<ProjectObject | undefined> {
   return store.get<ProjectObject>('Project', name);
-}
-
-async function getProject(store: Store, name: string): Promise<ProjectObject> {
-  const project = await findProject(store, name);
-  if (project === undefined) {
-    throw notFound('project', name);
-  }
-  return project;
-}
-
-/** Commits one write and returns the object as stored. */
-async function commitOne(store: Store, write: Write): Promise<ProjectObject> {
-  const [object] = await store.commit([write]);
-  return object as ProjectObject;
-}
-
-function beingDeleted({ metadata, status }: ProjectObject): ApiError {
-  const where = status.nodeRef === undefined ? '' : ` on node ${status.nodeRef}`;
-  return new ApiError(
-    'Conflict',
-    `Cannot write project ${JSON.stringify(metadata.name)} as it is being deleted: wait until it is gone${where}, or delete it with --force; deleted at ${metadata.deletedAt ?? 'an unknown time'}`,
-  );
 }

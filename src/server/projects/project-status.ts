@@ -153,9 +153,38 @@ export function enter(status: ProjectStatus, phase: ProjectPhase, cause?: Partia
   return { ...rest, phase, ...cause };
 }
 
-/** Brings the condition Ready in line with the rest of the status. */
+/** Brings the conditions Ready and Progressing in line with the rest of the status. */
 export function settle(status: ProjectStatus, generation: number, now: string): ProjectStatus {
-  return { ...status, conditions: withCondition(status.conditions, { type: 'Ready', ...deriveReady(status, generation) }, now) };
+  const conditions = withCondition(status.conditions, { type: 'Ready', ...deriveReady(status, generation) }, now);
+  const progress = deriveProgress(status, generation);
+  return {
+    ...status,
+    conditions: progress === undefined ? conditions : withCondition(conditions, { type: PROGRESSING, ...progress }, now),
+  };
+}
+
+/** How the latest change goes; as in Kubernetes, False says that it does not. */
+const PROGRESSING = 'Progressing';
+
+/** @returns undefined where nothing is to be said anew: no change yet, or the Project is not on its way to run */
+function deriveProgress(status: ProjectStatus, generation: number): Pick<Condition, 'status' | 'reason' | 'message'> | undefined {
+  const { phase, reason, message } = status;
+  const isChange = generation > 1 || reason === 'RolledBack' || findCondition(status.conditions, PROGRESSING) !== undefined;
+  if (!isChange || phase === 'Pending' || phase === 'Terminating' || phase === 'Terminated') {
+    return undefined;
+  }
+  const isCurrent = status.observedGeneration >= generation;
+  const isGood = isCurrent && status.goodGeneration === generation && reason !== 'RolledBack'; // what happens to it later is no change
+  if (phase === 'Failed' && isCurrent && !isGood) {
+    return {
+      status: 'False',
+      reason: reason ?? 'Failed',
+      message: (message ?? DEFAULT_CAUSES.Failed.message).slice(0, MAX_CONDITION_MESSAGE),
+    };
+  }
+  return isGood || (phase === 'Running' && isCurrent)
+    ? { status: 'True', reason: 'Complete', message: `Every service runs generation ${generation}` }
+    : { status: 'True', reason: 'Updating', message: `Generation ${generation} is being brought up` };
 }
 
 const DEFAULT_CAUSES: Readonly<Record<ProjectPhase, Cause>> = {

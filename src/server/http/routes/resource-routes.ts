@@ -6,7 +6,7 @@ import { API_VERSION, Closed } from '../../../api/meta.ts';
 import { parseSelector, selects } from '../../../api/selector.ts';
 import { explainingConflict } from '../../objects/explain-conflict.ts';
 import { createAdmit, type Admit } from '../../auth/admission.ts';
-import type { Caller } from '../../auth/caller.ts';
+import { userOf, type Caller } from '../../auth/caller.ts';
 import type { NodeAccess } from '../../auth/rules.ts';
 import { checkName as checkNameInScope, checkScope, concealing, scopeFilter } from '../../auth/scope.ts';
 import { notFound } from '../../objects/not-found.ts';
@@ -45,9 +45,13 @@ interface Manifest {
 
 export interface ResourceService<Item, Create extends Manifest, Apply extends Manifest> {
   create(manifest: Create, admit?: Admit): Promise<Item>;
-  replace(name: string, manifest: Create, admit?: Admit): Promise<Item>;
-  apply(manifest: Apply, admit?: Admit): Promise<{ readonly object: Item; readonly isCreated: boolean; readonly isChanged: boolean }>;
-  patch(name: string, mergePatch: unknown, admit?: Admit): Promise<Item>;
+  replace(name: string, manifest: Create, admit?: Admit, by?: string): Promise<Item>;
+  apply(
+    manifest: Apply,
+    admit?: Admit,
+    by?: string,
+  ): Promise<{ readonly object: Item; readonly isCreated: boolean; readonly isChanged: boolean }>;
+  patch(name: string, mergePatch: unknown, admit?: Admit, by?: string): Promise<Item>;
 }
 
 export interface ResourceKind<Item extends StoredObject, Create extends Manifest, Apply extends Manifest, Query extends ListQuery> {
@@ -148,7 +152,7 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
         warnOfStatus(manifest, reply);
         const { name, resourceVersion: named } = manifest.metadata;
         const admit = createAdmit(caller, deps.store);
-        return present(await explainingConflict(conflicts, { name, named }, () => service.replace(name, manifest, admit)));
+        return present(await explainingConflict(conflicts, { name, named }, () => service.replace(name, manifest, admit, userOf(caller))));
       },
     }),
     defineRoute({
@@ -171,13 +175,13 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
         if (mediaType === MERGE_PATCH) {
           warnOfStatus(body, reply);
           const named = (body as { readonly metadata?: { readonly resourceVersion?: unknown } | null } | null)?.metadata?.resourceVersion;
-          return present(await explainingConflict(conflicts, { name, named }, () => service.patch(name, body, admit)));
+          return present(await explainingConflict(conflicts, { name, named }, () => service.patch(name, body, admit, userOf(caller))));
         }
         const manifest = resource.decodeApply(body);
         checkName(name, manifest.metadata.name);
         warnOfStatus(manifest, reply);
         const named = manifest.metadata.resourceVersion;
-        const applied = await explainingConflict(conflicts, { name, named }, () => service.apply(manifest, admit));
+        const applied = await explainingConflict(conflicts, { name, named }, () => service.apply(manifest, admit, userOf(caller)));
         const { object, isCreated, isChanged } = applied;
         reply.code(isCreated ? 201 : 200).header('cara-result', isCreated ? 'created' : isChanged ? 'configured' : 'unchanged');
         return present(object);
