@@ -1,4 +1,7 @@
-/** Acknowledged means stored: a process that writes into SQLite is killed at random moments, and nothing it acknowledged is lost. */
+/**
+ * Acknowledged means stored: a process that writes into a store is killed at random moments, and nothing it acknowledged is lost.
+ * CRASH_ROUNDS=200 for the long run.
+ */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,11 +12,12 @@ import { createInterface } from 'node:readline';
 import { it } from 'node:test';
 import { systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
-import { createSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
+import { openStore } from '../../src/store/open-store.ts';
 import type { Store } from '../../src/store/store.ts';
+import { NO_POSTGRES, startPostgres } from '../support/postgres.ts';
 import { silentLog, type Thing } from '../support/store-backends.ts';
 
-const ROUNDS = 10;
+const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 10);
 const CALLERS = 8;
 const WRITER = join(import.meta.dirname, '../support/store-crash-writer.ts');
 
@@ -25,8 +29,8 @@ interface Acknowledgement {
 }
 
 /** Starts a writer and kills it after `limit` acknowledgements. @returns all that it printed, also what came after the decision */
-async function writeUntilKilled(path: string, round: number, limit: number): Promise<readonly Acknowledgement[]> {
-  const writer = spawn(process.execPath, [WRITER, path, String(round), String(CALLERS)], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function writeUntilKilled(url: string, round: number, limit: number): Promise<readonly Acknowledgement[]> {
+  const writer = spawn(process.execPath, [WRITER, url, String(round), String(CALLERS)], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(writer, 'exit');
   const acknowledged: Acknowledgement[] = [];
   for await (const line of createInterface({ input: writer.stdout })) {
@@ -65,15 +69,13 @@ function checkVersions(acknowledged: readonly Acknowledgement[], floor: number):
   );
 }
 
-it('a store killed at random moments keeps every acknowledged commit whole, once, under versions that only grow', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'cara-crash-'));
-  const path = join(folder, 'cara.db');
+async function crashRepeatedly(url: string): Promise<void> {
   let version = 0;
   let total = 0;
   for (let round = 1; round <= ROUNDS; round += 1) {
-    const acknowledged = await writeUntilKilled(path, round, 1 + Math.floor(systemRandom.next() * 1_500));
+    const acknowledged = await writeUntilKilled(url, round, 1 + Math.floor(systemRandom.next() * 1_500));
     checkVersions(acknowledged, version);
-    const store = await createSqliteStore({ path, clock: systemClock, log: silentLog, logSize: 200 });
+    const store = await openStore(url, { clock: systemClock, log: silentLog, logSize: 200 });
     await checkRound(store, round, acknowledged);
     const reopened = await store.version();
     assert.ok(reopened >= Math.max(version, ...acknowledged.map(({ counterVersion }) => counterVersion)));
@@ -84,5 +86,17 @@ it('a store killed at random moments keeps every acknowledged commit whole, once
     await store.close();
   }
   assert.ok(total > ROUNDS);
+}
+
+const PROMISE = 'killed at random moments, keeps every acknowledged commit whole, once, under versions that only grow';
+
+it(`a store on SQLite, ${PROMISE}`, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cara-crash-'));
+  await crashRepeatedly(`sqlite:${join(folder, 'cara.db')}`);
   await rm(folder, { recursive: true });
+});
+
+it(`a store on PostgreSQL, ${PROMISE}`, { skip: NO_POSTGRES }, async () => {
+  await using server = await startPostgres();
+  await crashRepeatedly(await server.createDatabase());
 });

@@ -1,13 +1,13 @@
 /**
- * A process for store-crash.test.ts: several callers write into one SQLite store as fast as they can and print each acknowledgement, until
- * the process is killed. Arguments: path of the database, round, callers.
+ * A process for store-crash.test.ts: several callers write into one store as fast as they can and print each acknowledgement, until the
+ * process is killed. Arguments: URL of the database, round, callers.
  */
 import { systemClock } from '../../src/base/clock.ts';
-import { createSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
+import { openStore } from '../../src/store/open-store.ts';
 import { draft, silentLog } from './store-backends.ts';
 
-const [path = '', round = '', callers = ''] = process.argv.slice(2);
-const store = await createSqliteStore({ path, clock: systemClock, log: silentLog, logSize: 200 });
+const [url = '', round = '', callers = ''] = process.argv.slice(2);
+const store = await openStore(url, { clock: systemClock, log: silentLog, logSize: 200 });
 await print('ready');
 
 /** Waits until the reader's end has it: a synchronous write fails where the reader lags (EAGAIN). */

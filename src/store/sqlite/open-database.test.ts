@@ -138,7 +138,7 @@ describe('openDatabase()', () => {
     const bytes = readFileSync(path);
     bytes.fill(0xa5, 8 * 4096, 12 * 4096);
     writeFileSync(path, bytes);
-    await assert.rejects(open(path), refusal('Invalid', path, 'it is damaged', 'restore a backup'));
+    await assert.rejects(open(path), refusal('Invalid', path, 'it is damaged', 'cara-server restore'));
   });
 
   it('refuses a second server on the same file, in this process and in another, and lets the next one in after a kill', async () => {

@@ -47,6 +47,7 @@ export async function openDatabase({ path, clock, log }: OpenDatabaseOptions): P
     database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableDoubleQuotedStringLiterals: false });
     database.exec('PRAGMA locking_mode = EXCLUSIVE');
     database.exec(`PRAGMA page_size = ${PAGE_BYTES}`); // of a new file; one that has pages keeps theirs
+    database.exec('PRAGMA auto_vacuum = INCREMENTAL'); // likewise; sqlite-journal.ts gives back what is free
     requireOurs(database, path);
     if (isFile && (statSync(path).mode & 0o077) !== 0) {
       chmodSync(path, 0o600); // it holds secrets; SQLite gives its -wal the same mode

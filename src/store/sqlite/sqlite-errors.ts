@@ -9,7 +9,7 @@ const CAUSES: Readonly<Record<number, string>> = {
   5: 'another process is using it, stop the other cara-server or give this one a DATA_DIR of its own',
   8: 'it may not be written, make the file and its folder writable for this user',
   10: 'the disk reports an error, check the disk and its file system',
-  [CORRUPT]: 'it is damaged, restore a backup or save what is left with "sqlite3 FILE .recover"',
+  [CORRUPT]: 'it is damaged, bring a backup back with "cara-server restore FILE", or save what is left with "sqlite3 FILE .recover"',
   13: 'the disk is full, free some space on it',
   14: 'the file cannot be opened or made, check that the folder exists and this user may write to it',
   23: 'access to it is denied',
@@ -34,7 +34,7 @@ export function explainSqlite(action: string, error: unknown, whenUnusable: Reas
 export function damagedDatabase(path: string, found: string): ApiError {
   return new ApiError(
     'Invalid',
-    `Cannot open database ${path} as it is damaged, restore a backup or save what is left with "sqlite3 FILE .recover": ${found}`,
+    `Cannot open database ${path} as it is damaged, bring a backup back with "cara-server restore FILE", or save what is left with "sqlite3 FILE .recover": ${found}`,
   );
 }
 

@@ -182,3 +182,22 @@ it('a document is written once: a change has its own only when another has come 
   assert.ok(Number(changes) < 1_200);
   await store.close();
 });
+
+it('a file that has grown gives back what it does not need, as changes go on', async () => {
+  const { database, store } = await openFixture();
+  const pages = (): number => Number(database.prepare('PRAGMA page_count').get()?.['page_count']);
+  const large = 'x'.repeat(20_000);
+  await store.commit(Array.from({ length: 1_500 }, (_, index) => ({ op: 'create' as const, object: draft(`n${index}`, large) })));
+  const grown = pages();
+  await store.commit(Array.from({ length: 1_500 }, (_, index) => ({ op: 'delete' as const, kind: 'Thing', name: `n${index}` })));
+  for (let round = 0; round < 15; round += 1) {
+    await store.commit(
+      Array.from({ length: 1_000 }, (_, value) => ({
+        op: value === 0 && round === 0 ? ('create' as const) : ('update' as const),
+        object: draft('a', String(value)),
+      })),
+    );
+  }
+  assert.ok(pages() < grown / 2, `${pages()} of ${grown} pages`);
+  await store.close();
+});
