@@ -1,18 +1,26 @@
 /**
  * Promise 6: no node that beats is called silent, and every silent one is within a second of its timeout. Time in which the server itself
- * was down or stood still counts for nobody.
+ * was down or stood still counts for nobody: a node is called silent only after a timeout's time in which it could have been heard.
  */
 import type { NodeObject } from '../../../src/api/node.ts';
 import { NODE_TIMEOUT_MS, type World } from '../world/world.ts';
 import type { Chronicle } from './chronicle.ts';
 
 const SLACK_MS = 1000;
+const COUNTING_SLACK_MS = 3000; // stops of the server are counted in seconds, and the shortest of them are not credited
 
 export class HealthChecker {
   readonly #world: World;
   readonly #violate: (text: string) => void;
   /** node -> when the server took in its last heartbeat */
   readonly #beats = new Map<string, number>();
+  /** node -> how long the server had stood still in all by then */
+  readonly #stoodByThen = new Map<string, number>();
+  #stoodStillMs = 0;
+  #upSinceMs = 0;
+  #tickedAtMs = 0;
+  /** nodes that are called silent */
+  readonly #silent = new Set<string>();
   /** node -> when it took in all of them */
   readonly #allBeats = new Map<string, number[]>();
   /** node -> when its record was made */
@@ -27,12 +35,16 @@ export class HealthChecker {
       if (object.kind === 'Node' && type === 'ADDED') {
         this.#made.set(object.metadata.name, atMs);
       }
+      if (object.kind === 'Node') {
+        this.#checkTransition(object as NodeObject, atMs);
+      }
     });
     world.answerListeners.add(({ method, path, status }) => {
       const name = /^\/api\/v1\/nodes\/([^/]+)\/heartbeat$/u.exec(path)?.[1];
       if (method === 'POST' && status === 204 && name !== undefined) {
         const nowMs = world.clock.monotonicMs();
         this.#beats.set(name, nowMs);
+        this.#stoodByThen.set(name, this.#stoodStillMs);
         const all = this.#allBeats.get(name) ?? [];
         all.push(nowMs);
         this.#allBeats.set(name, all);
@@ -49,6 +61,9 @@ export class HealthChecker {
   tick(nodes: readonly NodeObject[]): void {
     const { server, clock } = this.#world;
     const nowMs = clock.monotonicMs();
+    this.#stoodStillMs += server.isPaused ? nowMs - this.#tickedAtMs : 0;
+    this.#upSinceMs = server.isUp ? this.#upSinceMs : nowMs;
+    this.#tickedAtMs = nowMs;
     if (!server.isUp || server.isPaused || server.isStoreStalled) {
       this.#steadySinceMs = undefined;
       return;
@@ -56,6 +71,19 @@ export class HealthChecker {
     this.#steadySinceMs ??= nowMs;
     for (const node of nodes) {
       this.#check(node, nowMs, this.#steadySinceMs);
+    }
+  }
+
+  #checkTransition({ metadata: { name }, status: { conditions } }: NodeObject, nowMs: number): void {
+    const isSilent = conditions.some(
+      ({ type, status, reason }) => type === 'NoHeartbeat' && status === 'True' && reason === 'HeartbeatTimeout',
+    );
+    const wasSilent = this.#silent.has(name);
+    this.#silent[isSilent ? 'add' : 'delete'](name);
+    const stoodStillMs = this.#stoodStillMs - (this.#stoodByThen.get(name) ?? 0);
+    const silentMs = nowMs - Math.max((this.#beats.get(name) ?? 0) + stoodStillMs, this.#upSinceMs);
+    if (isSilent && !wasSilent && silentMs < NODE_TIMEOUT_MS - COUNTING_SLACK_MS) {
+      this.#violate(`promise 6: ${name} is called silent after ${Math.round(silentMs)} ms in which it could have been heard`);
     }
   }
 
