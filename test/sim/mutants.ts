@@ -83,10 +83,10 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'if (isGoing) {',
   },
   {
-    name: 'ignore that a Project has left the node',
-    file: 'agent/session/assignment-watcher.ts',
-    find: "if (event.type === 'DELETED' || status.nodeRef !== nodeName) {",
-    replace: "if (event.type === 'DELETED') {",
+    name: 'place Projects on cordoned nodes',
+    file: 'server/scheduler/filters.ts',
+    find: "return spec.unschedulable || status.state === 'Draining' ? 'Draining' : undefined;",
+    replace: 'return undefined;',
   },
   {
     name: 'act before the server has told',

@@ -4,6 +4,7 @@ import type { ProjectObject } from '../../src/api/project.ts';
 import { Chronicle } from './checker/chronicle.ts';
 import { checkContainers } from './checker/containers.ts';
 import { HealthChecker } from './checker/health.ts';
+import { checkPlacement } from './checker/placement.ts';
 import { findUnsettled } from './checker/settled.ts';
 import { findUntruth, RunningChecker } from './checker/status.ts';
 import { WatchChecker } from './checker/watcher.ts';
@@ -70,6 +71,7 @@ class Run {
     this.#chronicle = new Chronicle(world.clock);
     this.#watcher = new WatchChecker(world, this.#chronicle, this.#violate);
     this.#health = new HealthChecker(world, this.#chronicle, this.#violate);
+    checkPlacement(this.#chronicle, this.#violate);
     this.#running = new RunningChecker(world, this.#chronicle, this.#violate);
     world.answerListeners.add(({ from, method, path, status }) => {
       if (status >= 500 && status !== 503) {
