@@ -73,6 +73,21 @@ describe('AssignmentFile', () => {
     );
   });
 
+  it('AssignmentFile keeps which version was good and which was given up, until the Project goes', async () => {
+    using scratch = makeScratch();
+    const file = open(scratch.path);
+    file.replaceAll('c1', [makeProject(), makeProject({ name: 'blog', uid: 'u2' })]);
+    const failed = { version: 'v', generation: 2, message: 'Generation 2 was rolled back to 1' };
+    file.rollouts.put('u1', { failed });
+    file.rollouts.put('u2', { failed });
+    await flush(file);
+    file.delete('blog', 'u2');
+    await flush(file);
+    const again = open(scratch.path);
+    await again.read('c1');
+    assert.deepEqual([again.rollouts.find('u1'), again.rollouts.find('u2')], [{ failed }, undefined]);
+  });
+
   it('AssignmentFile.delete() leaves a Project that has taken the name of the one deleted', async () => {
     using scratch = makeScratch();
     const file = open(scratch.path);

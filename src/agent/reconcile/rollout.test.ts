@@ -125,6 +125,30 @@ test('what cannot overlap is stopped first, kept, and started again where the ne
   assert.equal(world.model.containers.size, 1);
 });
 
+test('who lost the service’s names has a little time before it is stopped', async () => {
+  await using world = await worldWith(shop({ services: [WEB] }));
+  const times = new Map<string, number>();
+  world.model.onChange = (change, subject) => void times.set(`${change} ${subject}`, world.clock.monotonicMs());
+  world.reconciler.upsert({ project: shop({ generation: 2, services: [{ ...WEB, image: 'web:2' }] }) });
+  await world.until(() => times.has('stopContainer cara_shop_web'));
+  const detachedMs = times.get('connectNetwork cara_shop_web') ?? assert.fail('the old one kept its names');
+  assert.ok((times.get('stopContainer cara_shop_web') ?? 0) - detachedMs >= 2000);
+});
+
+test('what was rolled back is cleared away also where the version before is not well either', async () => {
+  await using world = await worldWith(shop({ services: [{ ...WEB, restartPolicy: 'Always' }] }));
+  world.model.health.set('web:2', { status: 'unhealthy', failingStreak: 3, log: [] });
+  world.model.onChange = (change, subject) => {
+    if (change === 'startContainer' && subject === 'cara_shop_web_next') {
+      world.model.health.set('web:1', { status: 'unhealthy', failingStreak: 3, log: [] }); // whenever it is restarted
+      world.model.setState('cara_shop_web', { health: { status: 'unhealthy', failingStreak: 3, log: [] } });
+    }
+  };
+  world.reconciler.upsert({ project: shop({ generation: 2, services: [{ ...WEB, image: 'web:2' }] }) });
+  await world.until(() => world.latest()?.reason === 'RolledBack' && world.model.containers.size === 1);
+  assert.equal(world.model.byName('cara_shop_web')?.spec.image, 'web:1');
+});
+
 test('a version whose container does not start is rolled back after a few tries', async () => {
   await using world = await worldWith(shop({ services: [DB] }));
   for (let n = 0; n < 3; n += 1) {
