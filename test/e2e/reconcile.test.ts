@@ -9,6 +9,7 @@ import type { ProjectObject, Service } from '../../src/api/project.ts';
 import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
 import { makeProject, type ProjectOptions } from '../support/projects.ts';
 import { LiveReconciler } from '../support/reconcile-live.ts';
+import { fetchPage } from '../support/seen.ts';
 
 const HOST = testEngine();
 const CLUSTER = randomUUID();
@@ -54,9 +55,9 @@ async function tearDown(live: LiveReconciler, project: ProjectObject): Promise<v
   await live.untilPhase('Terminated', deleted);
 }
 
+/** It has no health check: that it runs does not mean that it listens. */
 async function page(): Promise<string> {
-  const answer = await fetch(`http://127.0.0.1:${HOST_PORT}/cgi-bin/index.cgi`);
-  return await answer.text();
+  return await fetchPage(`http://127.0.0.1:${HOST_PORT}/cgi-bin/index.cgi`);
 }
 
 /** Whatever a failed test left, so that the next run finds a clean engine. */
