@@ -11,7 +11,7 @@ export const AuditEntry = Closed({
   role: Type.Optional(Type.String()),
   token: Type.Optional(Type.String({ description: 'Id of the token shown' })),
   from: Type.Optional(Type.String({ description: 'Remote address' })),
-  verb: Type.String({ description: 'create, update, delete, reveal, exec, read, report, use' }),
+  verb: Type.String({ description: 'create, update, delete, reveal, exec, use; join, login; of a refusal also read, report' }),
   object: Type.Optional(Type.String({ description: 'Kind/name' })),
   request: Type.String({ description: 'Method and path, without the query' }),
   outcome: OneOf(OUTCOMES),

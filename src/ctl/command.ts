@@ -1,4 +1,5 @@
 /** Commands as data: what `program.ts` makes a parser and help of, and what tests can look at. */
+import type { AuthClient } from '../client/auth-client.ts';
 import type { CaraClient } from '../client/cara-client.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
@@ -6,6 +7,7 @@ import { durationToMs } from '../api/duration.ts';
 import { parseSelector } from '../api/selector.ts';
 import { UsageError } from './ctl-error.ts';
 import type { Io } from './io.ts';
+import type { Target } from './target.ts';
 
 export const OUTPUT_FORMATS = ['table', 'wide', 'json', 'yaml', 'name'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
@@ -38,6 +40,12 @@ export interface CommandContext {
   readonly output: OutputFormat | undefined;
   /** The API at the server that flags, environment and contexts name. @throws {CtlError} when that cannot be told */
   readonly connect: () => Promise<CaraClient>;
+  /** Tokens and the like, at that server or at `target`. @throws as `connect` */
+  readonly connectAuth: (target?: Target) => Promise<AuthClient & { readonly serverUrl: string }>;
+  /** Where the config file is, or would be. @throws {CtlError} */
+  readonly configPath: () => string;
+  /** --context */
+  readonly contextName: string | undefined;
   readonly signal: AbortSignal;
 }
 

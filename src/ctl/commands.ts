@@ -22,6 +22,11 @@ const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   annotate: async () => (await import('./commands/annotate.ts')).annotateCommand,
   events: async () => (await import('./commands/events.ts')).eventsCommand,
   simulate: async () => (await import('./commands/simulate.ts')).simulateCommand,
+  login: async () => (await import('./commands/login.ts')).loginCommand,
+  config: async () => (await import('./commands/config.ts')).configCommand,
+  token: async () => (await import('./commands/token.ts')).tokenCommand,
+  auth: async () => (await import('./commands/auth.ts')).authCommand,
+  audit: async () => (await import('./commands/audit.ts')).auditCommand,
   version: async () => (await import('./commands/version.ts')).versionCommand,
 };
 

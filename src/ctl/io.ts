@@ -18,6 +18,8 @@ export interface Io {
   readonly stderr: Screen;
   /** All of standard input, or what came before `limitBytes` were exceeded (then more than that many bytes). */
   readStdin(limitBytes: number, signal: AbortSignal): Promise<Uint8Array>;
+  /** A line that a person types on the terminal without its being shown; undefined where standard input is no terminal. */
+  readHidden?(signal: AbortSignal): Promise<string | undefined>;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -35,5 +37,5 @@ export function withoutColor(io: Io): Io {
     },
     hasColor: false,
   });
-  return { stdout: plain(io.stdout), stderr: plain(io.stderr), readStdin: (limitBytes, signal) => io.readStdin(limitBytes, signal) };
+  return { ...io, stdout: plain(io.stdout), stderr: plain(io.stderr) };
 }

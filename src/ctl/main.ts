@@ -9,12 +9,12 @@ import { systemClock } from '../base/clock.ts';
 import { systemRandom, type Random } from '../base/random.ts';
 import { VERSION } from '../base/version.ts';
 import { createCaraClient, type CaraClient } from '../client/cara-client.ts';
-import { createTransport, type FetchFunction } from '../client/transport.ts';
+import { createTransport, type FetchFunction, type Transport } from '../client/transport.ts';
 import type { CommandContext } from './command.ts';
 import { loadCommands, loadLikelyCommand } from './commands.ts';
 import { withoutColor, type Environment, type Io } from './io.ts';
 import { parseArguments, type GlobalOptions, type Parsed } from './program.ts';
-import { resolveTarget } from './target.ts';
+import { configPathOf, resolveTarget, type Target } from './target.ts';
 
 export interface Ports {
   readonly argv: readonly string[];
@@ -68,21 +68,23 @@ async function readArguments({ argv, io }: Ports): Promise<Parsed> {
 
 function createContext({ io, clock, random, env, signal, fetch }: Ports, globals: GlobalOptions): CommandContext {
   let client: CaraClient | undefined;
+  const sources = { server: globals.server, context: globals.context, configPath: globals.config, env };
+  const open = (target: Target): Transport =>
+    createTransport({ ...target, userAgent: `caractrl/${VERSION}`, clock, ...(fetch !== undefined && { fetch }) });
   return {
     io,
     clock,
     random,
     output: globals.output,
     signal,
-    connect: async () => {
-      if (client === undefined) {
-        const target = await resolveTarget({ server: globals.server, configPath: globals.config, env }, signal);
-        client = createCaraClient(
-          createTransport({ ...target, userAgent: `caractrl/${VERSION}`, clock, ...(fetch !== undefined && { fetch }) }),
-        );
-      }
-      return client;
+    connect: async () => (client ??= createCaraClient(open(await resolveTarget(sources, signal)))),
+    connectAuth: async (target) => {
+      const { createAuthClient } = await import('../client/auth-client.ts');
+      const chosen = target ?? (await resolveTarget(sources, signal));
+      return { ...createAuthClient(open(chosen)), serverUrl: chosen.serverUrl };
     },
+    configPath: () => configPathOf(sources),
+    contextName: globals.context,
   };
 }
 

@@ -15,7 +15,7 @@ export function openProcess(): { readonly io: Io; readonly signal: AbortSignal }
     process.once(name, () => stopped.abort(new DOMException('Interrupted', 'AbortError')));
   }
   return {
-    io: { stdout: openScreen(process.stdout), stderr: openScreen(process.stderr), readStdin },
+    io: { stdout: openScreen(process.stdout), stderr: openScreen(process.stderr), readStdin, readHidden },
     signal: stopped.signal,
   };
 }
@@ -57,4 +57,35 @@ async function readStdin(limitBytes: number, signal: AbortSignal): Promise<Uint8
     }
   }
   return Buffer.concat(chunks);
+}
+
+const CTRL_C = '\u0003';
+const CTRL_D = '\u0004';
+const BACKSPACE = /[\b\u007f]/u;
+
+async function readHidden(signal: AbortSignal): Promise<string | undefined> {
+  const { stdin } = process;
+  if (!stdin.isTTY) {
+    return undefined;
+  }
+  stdin.setRawMode(true); // nothing that is typed is shown
+  try {
+    let line = '';
+    for await (const chunk of addAbortSignal(signal, stdin).iterator({ destroyOnReturn: false })) {
+      for (const character of String(chunk)) {
+        if (character === '\r' || character === '\n' || character === CTRL_D) {
+          return line;
+        }
+        if (character === CTRL_C) {
+          process.kill(process.pid, 'SIGINT'); // as where the terminal makes it of the key
+          await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));
+        }
+        line = BACKSPACE.test(character) ? line.slice(0, -1) : line + character;
+      }
+    }
+    return line;
+  } finally {
+    stdin.setRawMode(false);
+    stdin.destroy();
+  }
 }

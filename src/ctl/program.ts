@@ -10,6 +10,7 @@ import { UsageError } from './ctl-error.ts';
 /** What is the same for all commands. */
 export interface GlobalOptions {
   readonly server?: string;
+  readonly context?: string;
   readonly output?: OutputFormat;
   readonly config?: string;
   readonly color: boolean;
@@ -102,6 +103,7 @@ function addGlobals(root: Parser): void {
       new Option('--server <url>', 'the server, or several apart by commas (CARA_SERVER, or the current context) [http://127.0.0.1:8080]'),
     )
     .addOption(new Option('-o, --output <format>', `how to print results: ${OUTPUT_FORMATS.join('|')}`).argParser(readFormat))
+    .addOption(new Option('--context <name>', 'a server by its name in the config file; caractrl login adds one'))
     .addOption(new Option('--config <file>', 'contexts [$XDG_CONFIG_HOME/caravanserai/config.yaml]'))
     .addOption(new Option('--no-color', 'no colours (NO_COLOR)'));
 }

@@ -56,7 +56,9 @@ function hintOf(error: ApiError): string | undefined {
   if (error.reason === 'Unavailable' && error.cause !== undefined && !isSchemeMistake(error)) {
     return 'start cara-server there, or name another with --server URL or CARA_SERVER=URL';
   }
-  return error.reason === 'Unauthorized' ? 'give the token of this server in the config file: see caractrl --help, --config' : undefined;
+  return error.reason === 'Unauthorized'
+    ? 'log in with: caractrl login SERVER (or give the token in CARA_TOKEN); caractrl auth whoami shows who you are'
+    : undefined;
 }
 
 function describeTrace(error: Error): string {

@@ -1,7 +1,10 @@
-/** Which server to talk to: --server, then CARA_SERVER, then the current context of the config file, then loopback. */
+/**
+ * Which server to talk to, and what to show it: --server, then CARA_SERVER, then --context or the current context of the config file,
+ * then loopback. The token is CARA_TOKEN, else the context's; also where the server of a context is named by its URL.
+ */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { explainFileError } from '../base/file-error.ts';
+import { defaultConfigPath, getContext, getCurrentContext, readContexts, type Context } from './context-file.ts';
 import { CtlError, UsageError } from './ctl-error.ts';
 import type { Environment } from './io.ts';
 
@@ -13,104 +16,84 @@ export interface Target {
 export interface TargetSources {
   /** --server */
   readonly server: string | undefined;
+  /** --context */
+  readonly context: string | undefined;
   /** --config */
   readonly configPath: string | undefined;
   readonly env: Environment;
 }
 
 const DEFAULT_SERVER = 'http://127.0.0.1:8080';
-const EXAMPLE = 'currentContext: home\ncontexts: [{name: home, server: http://127.0.0.1:8080}]';
 
 /** @throws {UsageError} for a malformed flag; {CtlError} for a malformed file or a missing one that was named */
-export async function resolveTarget({ server, configPath, env }: TargetSources, signal: AbortSignal): Promise<Target> {
-  if (server !== undefined) {
-    return { serverUrl: readUrl(server, '--server') };
+export async function resolveTarget(sources: TargetSources, signal: AbortSignal): Promise<Target> {
+  const { env } = sources;
+  const named = sources.server ?? fromEnvironment(env, 'CARA_SERVER');
+  if (named !== undefined && sources.context !== undefined) {
+    throw new UsageError('Cannot use --context as --server or CARA_SERVER names the server already: leave out one of them');
   }
-  const fromEnvironment = env['CARA_SERVER'];
-  if (fromEnvironment !== undefined && fromEnvironment !== '') {
-    return { serverUrl: readUrl(fromEnvironment, 'CARA_SERVER') };
+  const given = await readGivenToken(env);
+  if (named !== undefined) {
+    const serverUrl = readUrl(named, sources.server === undefined ? 'CARA_SERVER' : '--server');
+    const token = given ?? (await findTokenOf(serverUrl, sources, signal));
+    return { serverUrl, ...(token !== undefined && { token }) };
   }
+  const context = await findContext(sources, signal);
+  const token = given ?? context?.token;
+  return { serverUrl: context?.server ?? DEFAULT_SERVER, ...(token !== undefined && { token }) };
+}
+
+/** Where the config file is. @throws {CtlError} where there is no home to keep it in */
+export function configPathOf({ configPath, env }: Pick<TargetSources, 'configPath' | 'env'>): string {
   const path = configPath ?? defaultConfigPath(env);
-  const content = path === undefined ? undefined : await readIfThere(path, { isRequired: configPath !== undefined }, signal);
-  return path === undefined || content === undefined ? { serverUrl: DEFAULT_SERVER } : readContext(path, content);
-}
-
-function defaultConfigPath(env: Environment): string | undefined {
-  const xdg = env['XDG_CONFIG_HOME'];
-  const home = env['HOME'];
-  if (xdg !== undefined && xdg !== '') {
-    return join(xdg, 'caravanserai', 'config.yaml');
-  }
-  return home === undefined || home === '' ? undefined : join(home, '.config', 'caravanserai', 'config.yaml');
-}
-
-async function readIfThere(path: string, { isRequired }: { isRequired: boolean }, signal: AbortSignal): Promise<string | undefined> {
-  try {
-    return await readFile(path, { encoding: 'utf8', signal });
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' && !isRequired) {
-      return undefined;
-    }
-    throw new CtlError(`Cannot read the config file ${path} as ${explainFileError(error)}`, {
-      cause: error,
-      hint: 'name the server with --server URL',
+  if (path === undefined) {
+    throw new CtlError('Cannot tell where the config file is as neither HOME nor XDG_CONFIG_HOME is set', {
+      hint: 'name it with --config FILE',
     });
   }
+  return path;
 }
 
-async function readContext(path: string, content: string): Promise<Target> {
-  const { parse } = await import('yaml');
-  const malformed = (why: string, cause?: unknown): CtlError =>
-    new CtlError(`Cannot use the config file ${path} as ${why}`, {
-      cause,
-      hint: `write it like this:\n  ${EXAMPLE.replaceAll('\n', '\n  ')}`,
-    });
-  let config: unknown;
+async function findContext({ context: name, configPath, env }: TargetSources, signal: AbortSignal): Promise<Context | undefined> {
+  const path = configPath ?? defaultConfigPath(env);
+  if (path === undefined) {
+    return undefined;
+  }
+  const known = await readContexts(path, { isRequired: configPath !== undefined }, signal);
+  const context = name === undefined ? getCurrentContext(path, known) : getContext(path, known, name);
+  return context && { ...context, server: readUrl(context.server, `server of the context ${JSON.stringify(context.name)} in ${path}`) };
+}
+
+/** What the contexts have for that very server; a token is never shown to another. */
+async function findTokenOf(serverUrl: string, { configPath, env }: TargetSources, signal: AbortSignal): Promise<string | undefined> {
+  const path = configPath ?? defaultConfigPath(env);
+  const { contexts } = path === undefined ? { contexts: [] } : await readContexts(path, { isRequired: configPath !== undefined }, signal);
+  return contexts.find(({ server }) => withoutSlash(server) === withoutSlash(serverUrl))?.token;
+}
+
+async function readGivenToken(env: Environment): Promise<string | undefined> {
+  const path = fromEnvironment(env, 'CARA_TOKEN_FILE');
+  const token = fromEnvironment(env, 'CARA_TOKEN');
+  if (token !== undefined || path === undefined) {
+    return token;
+  }
   try {
-    config = parse(content, { maxAliasCount: 10 });
+    return (await readFile(path, 'utf8')).trim();
   } catch (error) {
-    throw malformed(`it is no YAML: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`, error);
+    throw new CtlError(`Cannot read the token from CARA_TOKEN_FILE ${path} as ${explainFileError(error)}`, { cause: error });
   }
-  if (config === null || config === undefined) {
-    return { serverUrl: DEFAULT_SERVER };
-  }
-  const { currentContext, contexts } = toRecord(config) ?? {};
-  if (currentContext === undefined && contexts === undefined) {
-    throw malformed('it has neither currentContext nor contexts');
-  }
-  if (!Array.isArray(contexts) || typeof currentContext !== 'string') {
-    throw malformed(
-      Array.isArray(contexts)
-        ? 'currentContext must be the name of one of contexts'
-        : 'contexts must be a list of maps with name and server',
-    );
-  }
-  const known = contexts.map(toRecord);
-  const current = known.find((context) => context?.['name'] === currentContext);
-  if (current === undefined) {
-    const names = known.map((context) => String(context?.['name'])).join(', ');
-    throw malformed(`currentContext names ${JSON.stringify(currentContext)}, which contexts does not have: known are ${names || 'none'}`);
-  }
-  const { server, token } = current;
-  if (typeof server !== 'string') {
-    throw malformed(`the context ${JSON.stringify(currentContext)} has no server`);
-  }
-  if (token !== undefined && typeof token !== 'string') {
-    throw malformed(`the token of the context ${JSON.stringify(currentContext)} must be text`);
-  }
-  return {
-    serverUrl: readUrl(server, `server of the context ${JSON.stringify(currentContext)} in ${path}`),
-    ...(token !== undefined && { token }),
-  };
 }
 
-function toRecord(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : undefined;
+function fromEnvironment(env: Environment, name: string): string | undefined {
+  return env[name] === '' ? undefined : env[name];
 }
 
-/** One URL, or several apart by commas. */
-function readUrl(text: string, origin: string): string {
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/u, '');
+}
+
+/** One URL, or several apart by commas. @throws {UsageError} */
+export function readUrl(text: string, origin: string): string {
   return text
     .split(',')
     .map((url) => readOneUrl(url.trim(), origin))

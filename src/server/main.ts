@@ -25,7 +25,9 @@ import { createAuditFile, createAuditMemory } from './audit/audit-file.ts';
 import { createAuditLog } from './audit/audit-log.ts';
 import { createNodeKeys } from './auth/node-keys.ts';
 import { greet } from './auth/first-start.ts';
+import { listenLocally } from './auth/local-socket.ts';
 import { asksForCredentials } from './auth/mode.ts';
+import { runTokenCommand, TOKEN_COMMAND } from './auth/token-command.ts';
 import { startAuth } from './auth/start-auth.ts';
 import type { TokenService } from './auth/token-service.ts';
 import { leadersSpawner, SOLE_SEAT, type Seat } from './cluster/seat.ts';
@@ -106,12 +108,14 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
     const url = ports.listen === false ? 'http://cara-server.invalid' : await listen(app, config);
     warnOfExposure(config, log);
     log.info({ url, dataDir: config.DATA_DIR, version: VERSION }, 'server listening');
+    const isOwn = ports.store === undefined && ports.listen !== false;
+    const closeLocal = isOwn ? await listenLocally(app, { dataDir: config.DATA_DIR, log }) : undefined;
     await greetPerson(ports, { store, tokens, url });
     let stopping: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
       log.info('server stopping');
       // both at once: watches end with the stopper's signal, and only then can the app close
-      await Promise.all([closeApp(app, clock), stopper.stop()]);
+      await Promise.all([closeApp(app, clock), closeLocal?.(), stopper.stop()]);
       await close();
       await save();
       await closeStore();
@@ -301,6 +305,8 @@ if (import.meta.main) {
     const asksForWords = file === '--help' || file === '-h';
     const task = command === BACKUP_COMMAND ? createBackupTask(settings, file) : createRestoreTask(settings, file);
     await runTask(task, { argv: asksForWords ? ['--help'] : rest, env });
+  } else if (argv[0] === TOKEN_COMMAND) {
+    await runTokenCommand(settings, { argv: argv.slice(1), env });
   } else if (argv[0] === ROTATE_COMMAND) {
     const rest = argv.slice(1).filter((word) => word !== DROP_FLAG);
     await runTask(createRotateTask(settings, argv.includes(DROP_FLAG) ? 'drop' : 'refuse'), { argv: rest, env });
@@ -310,7 +316,7 @@ if (import.meta.main) {
       summary:
         'cara-server is the control plane: API, scheduler and health of the fleet.\n' +
         `cara-server ${BACKUP_COMMAND} FILE and cara-server ${RESTORE_COMMAND} FILE save all of it and bring it back; ` +
-        `cara-server ${ROTATE_COMMAND} encrypts the Secrets under a new key.`,
+        `cara-server ${ROTATE_COMMAND} encrypts the Secrets under a new key; cara-server ${TOKEN_COMMAND} create makes an admin token.`,
       settings,
       start: async (config) => {
         const log = createLogger('cara-server', { level: config.LOG_LEVEL, format: config.LOG_FORMAT });

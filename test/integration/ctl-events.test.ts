@@ -32,6 +32,9 @@ async function startEvents(server: Server, args: readonly string[] = [], { outpu
     random: systemRandom,
     output,
     connect: async () => client,
+    connectAuth: () => assert.fail('events needs no tokens'),
+    configPath: () => '/nonexistent',
+    contextName: undefined,
     signal: stopped.signal,
   };
   const options = { since: undefined, watch: false, follow: false, ...flags };

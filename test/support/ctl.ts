@@ -27,6 +27,8 @@ export interface CtlOptions {
   /** CARA_SERVER */
   readonly server?: string;
   readonly stdin?: string;
+  /** what a person types where it is not shown */
+  readonly hidden?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** both streams are a terminal of this size */
   readonly terminal?: { readonly columns: number; readonly rows: number; readonly hasColor?: boolean };
@@ -46,7 +48,7 @@ export function startCtl(args: readonly string[], options: CtlOptions = {}): Ctl
   const result = runCaractrl({
     argv: args,
     env: { HOME: '/nonexistent', ...(options.server !== undefined && { CARA_SERVER: options.server }), ...options.env },
-    io: { stdout, stderr, readStdin: async () => Buffer.from(options.stdin ?? '') },
+    io: { stdout, stderr, readStdin: async () => Buffer.from(options.stdin ?? ''), readHidden: async () => options.hidden },
     clock: systemClock,
     random: systemRandom,
     fetch: httpFetch,

@@ -151,7 +151,7 @@ export function createNodeKeys(deps: NodeKeysDeps): NodeKeys {
       ...(await deletesOf(NODE_CREDENTIAL_KIND, key?.credentials ?? [])),
       { op: 'update', object: plan.token, expectedVersion: plan.token.metadata.resourceVersion },
     ]);
-    log.info({ node, token: machine.tokenId, state, fingerprint: fingerprintOf(publicKey), hostname, address }, 'node joined');
+    log.info({ node, tokenId: machine.tokenId, state, fingerprint: fingerprintOf(publicKey), hostname, address }, 'node joined');
   }
 
   async function deletesOf(kind: string, names: readonly string[]): Promise<readonly Write[]> {

@@ -70,14 +70,14 @@ export function createTokenService(deps: TokenServiceDeps): TokenService {
       const [created] = await store.commit([
         { op: 'create', object: newStored<StoredToken>(TOKEN_KIND, metadata, { spec, status, hash } as never) },
       ]);
-      log.info({ token: id, role: spec.role, user: spec.user, node: spec.node, expiresAt: spec.expiresAt }, 'token created');
+      log.info({ tokenId: id, role: spec.role, user: spec.user, node: spec.node, expiresAt: spec.expiresAt }, 'token created');
       return { token: text, object: presentToken(created as StoredToken) };
     },
     list: async () => (await store.list<StoredToken>(TOKEN_KIND)).items.map(presentToken),
     revoke: async (id) => {
       try {
         const token = presentToken(await remove(id));
-        log.info({ token: id, role: token.spec.role, user: token.spec.user }, 'token revoked');
+        log.info({ tokenId: id, role: token.spec.role, user: token.spec.user }, 'token revoked');
         return token;
       } catch (error) {
         throw hasReason(error, 'NotFound') ? notFound('token', id) : error;

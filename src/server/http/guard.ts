@@ -8,6 +8,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError } from '../../api/errors.ts';
 import { EVERYONE, NOBODY, type Caller } from '../auth/caller.ts';
 import type { Credentials, Recognition } from '../auth/credentials.ts';
+import { isLocal, LOCAL_ADMIN } from '../auth/local-socket.ts';
 import type { LoginLimit } from '../auth/login-limit.ts';
 import { createSiteCheck, asksForCredentials, type AuthSettings } from '../auth/mode.ts';
 import { judge, type Access } from '../auth/rules.ts';
@@ -35,6 +36,9 @@ export function createGuard({ settings, credentials, loginLimit }: GuardDeps): G
   const checkSite = createSiteCheck(settings);
 
   function recognise(request: FastifyRequest): Caller | Promise<Caller> {
+    if (isLocal(request.raw.socket)) {
+      return LOCAL_ADMIN;
+    }
     const text = readBearer(request);
     if (text === undefined) {
       return NOBODY;
