@@ -275,6 +275,7 @@ async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper:
     measure,
     listServers: seat.listServers ?? listSoleServer(ports),
     onRequest: seat.onRequest,
+    takesBeats: seat.role === 'leads',
   });
   const close = async (): Promise<void> => {
     await backups.close();

@@ -12,10 +12,9 @@ import http, { type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import { ApiError } from '../../api/errors.ts';
+import { FORWARD_KEY_HEADER } from '../http/forward-headers.ts';
 import { addressOf, setForwardedAddress } from '../http/remote-address.ts';
 
-/** Says that a server of this cluster has forwarded it: the cluster's key. */
-const KEY_HEADER = 'cara-forward-key';
 /** the address that it came from */
 const FROM_HEADER = 'cara-forwarded-for';
 
@@ -69,9 +68,9 @@ export function isForLeader(method: string, url: string): boolean {
 
 /** Takes in what a forwarding server says of a request, if it is one; anybody else's word is taken off. @returns whether it was forwarded */
 export function receiveForwarded(request: IncomingMessage, key: string): boolean {
-  const given = request.headers[KEY_HEADER];
+  const given = request.headers[FORWARD_KEY_HEADER];
   const address = request.headers[FROM_HEADER];
-  delete request.headers[KEY_HEADER];
+  delete request.headers[FORWARD_KEY_HEADER];
   delete request.headers[FROM_HEADER];
   if (typeof given !== 'string' || !isSame(given, key)) {
     return false;
@@ -101,7 +100,7 @@ export function createForwarder({ findLeaderUrl, key }: ForwarderOptions): Forwa
 
   function headersFor(request: IncomingMessage, address: string | undefined): OutgoingHttpHeaders {
     const own = Object.entries(request.headers).filter(([name]) => !HOP_HEADERS.has(name));
-    return { ...Object.fromEntries(own), [KEY_HEADER]: key, ...(address !== undefined && { [FROM_HEADER]: address }) };
+    return { ...Object.fromEntries(own), [FORWARD_KEY_HEADER]: key, ...(address !== undefined && { [FROM_HEADER]: address }) };
   }
 
   function open(url: URL, request: IncomingMessage, headers: OutgoingHttpHeaders): http.ClientRequest {

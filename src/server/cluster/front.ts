@@ -29,7 +29,7 @@ export function createFront(): Front {
     if (current === undefined) {
       sendUnavailable(response, 'Cannot serve yet as the server is starting');
     } else {
-      current.routing(request, response);
+      current.server.emit('request', request, response);
     }
   };
   const app = fastify({

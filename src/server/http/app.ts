@@ -34,6 +34,7 @@ import { NOBODY } from '../auth/caller.ts';
 import type { LabelsOf } from '../auth/scope.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { auditRequest, resultOf } from './audit-requests.ts';
+import { putBeatFront } from './beat-front.ts';
 import { auditRoutes } from './routes/audit.ts';
 import type { Credentials } from '../auth/credentials.ts';
 import type { LoginLimit } from '../auth/login-limit.ts';
@@ -48,7 +49,7 @@ import { checkMediaType, toFastifyPath, type Route } from './route.ts';
 import { SharedLines } from './shared-lines.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
-import { describeHeartbeat, registerHeartbeat } from './routes/heartbeats.ts';
+import { createTakeHeartbeat, describeHeartbeat, registerHeartbeat } from './routes/heartbeats.ts';
 import { logRoutes } from './routes/logs.ts';
 import { heldRoutes } from './routes/held-projects.ts';
 import { moveRoutes } from './routes/moves.ts';
@@ -100,6 +101,8 @@ export interface AppDeps {
   readonly listServers: () => Promise<readonly ServerObject[]>;
   /** sees each request before anything else does */
   readonly onRequest?: Seat['onRequest'] | undefined;
+  /** whether heartbeats are this server's own to take in */
+  readonly takesBeats: boolean;
 }
 
 const BODY_LIMIT_BYTES = 1024 * 1024; // contract
@@ -115,10 +118,11 @@ export const SERVER_OPTIONS = {
 export function createApp(parts: AppDeps): FastifyInstance {
   const deps = { ...parts, lines: new SharedLines() };
   const log = deps.log.child({ component: 'http' });
+  const nextRequestId = createRequestIds(deps.random);
   const app = fastify({
     ...SERVER_OPTIONS,
     bodyLimit: BODY_LIMIT_BYTES,
-    genReqId: createRequestIds(deps.random),
+    genReqId: nextRequestId,
     routerOptions: { maxParamLength: 1024 },
     frameworkErrors: (error, request, reply) => void replyWithProblem(error, request, reply, log),
     clientErrorHandler: (error, socket) => replyToBrokenRequest(error, socket),
@@ -170,10 +174,14 @@ export function createApp(parts: AppDeps): FastifyInstance {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id).header('cache-control', 'no-store').header('cara-time', nowRfc3339(deps.clock));
     request.caller = NOBODY;
-    deps.guard(request, reply, done);
+    deps.guard.check(request, reply, done);
   });
   // heartbeats apart: their own body parser, no log line, no timing
-  registerHeartbeat(app, deps);
+  const takeHeartbeat = createTakeHeartbeat(deps);
+  registerHeartbeat(app, takeHeartbeat);
+  if (deps.takesBeats) {
+    putBeatFront(app, { ...deps, log, takeHeartbeat, nextRequestId });
+  }
   app.register((scope, _options, done) => {
     observeRequests(scope, { ...deps, log });
     routes

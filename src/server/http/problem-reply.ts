@@ -27,6 +27,32 @@ const FASTIFY_FAILURES: Readonly<Record<string, readonly [Reason, string]>> = {
  * noticed it, once: a full disk refuses each of a thousand writes.
  */
 export function replyWithProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): FastifyReply {
+  const { problem, headers } = tellProblem(error, request, log);
+  reply.headers(headers);
+  return sendProblem(reply, problem);
+}
+
+/** Answers as `replyWithProblem` does, where Fastify has not seen the request. @param headers what every answer has */
+export function sendRawProblem(
+  error: unknown,
+  request: Asked,
+  {
+    response,
+    headers,
+    log,
+  }: { readonly response: ServerResponse; readonly headers: Readonly<Record<string, string>>; readonly log: Logger },
+): void {
+  const told = tellProblem(error, request, log);
+  const body = JSON.stringify(told.problem);
+  const length = String(Buffer.byteLength(body));
+  const all = { ...headers, ...told.headers, 'content-type': `${PROBLEM_TYPE}; charset=utf-8`, 'content-length': length };
+  response.writeHead(told.problem.status, all).end(body);
+}
+
+type Asked = Pick<FastifyRequest, 'id' | 'method' | 'url'>;
+
+/** Logs what is our fault. */
+function tellProblem(error: unknown, request: Asked, log: Logger): { readonly problem: Problem; readonly headers: Record<string, string> } {
   const failure = toApiError(error, request.id);
   if (failure.status >= 500) {
     const fields = { requestId: request.id, method: request.method, url: request.url.slice(0, 200) };
@@ -36,13 +62,11 @@ export function replyWithProblem(error: unknown, request: FastifyRequest, reply:
       log.error({ ...fields, err: error }, 'request failed');
     }
   }
-  if (failure.retryAfterMs !== undefined) {
-    reply.header('retry-after', String(Math.ceil(failure.retryAfterMs / 1000)));
-  }
-  if (failure.status === 401) {
-    reply.header('www-authenticate', 'Bearer realm="caravanserai"'); // RFC 9110 section 11.6.1
-  }
-  return sendProblem(reply, toProblem(failure));
+  const headers = {
+    ...(failure.retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(failure.retryAfterMs / 1000)) }),
+    ...(failure.status === 401 && { 'www-authenticate': 'Bearer realm="caravanserai"' }), // RFC 9110 section 11.6.1
+  };
+  return { problem: toProblem(failure), headers };
 }
 
 /** What `error` means to the one who asked. @param requestId named where the cause is for the log alone */

@@ -2,7 +2,7 @@
  * Heartbeats: the one path that the whole fleet takes all the time.
  *
  * Never    does I/O, logs, or looks at a body twice: the same text as last time is the same report.
- * Callers  agents, every HEARTBEAT_INTERVAL.
+ * Callers  agents, every HEARTBEAT_INTERVAL; of most of them through ../beat-front.ts, before Fastify sees them.
  */
 import type { FastifyInstance } from 'fastify';
 import { decodeOrThrow } from '../../../api/decode.ts';
@@ -17,7 +17,7 @@ import { addressOf } from '../remote-address.ts';
 import { checkMediaType, defineRoute, toFastifyPath, type Route } from '../route.ts';
 
 const PATH = '/api/v1/nodes/{name}/heartbeat';
-const ACCESS = { verb: 'report', resource: 'nodes', nodes: 'self' } as const satisfies Access;
+export const HEARTBEAT_ACCESS = { verb: 'report', resource: 'nodes', nodes: 'self' } as const satisfies Access;
 const JSON_TYPES = ['application/json'];
 const heartbeatDecoder = createReportDecoder(Heartbeat);
 
@@ -28,7 +28,7 @@ export function describeHeartbeat(): Route {
     path: PATH,
     summary: 'An agent is alive, and what it measured; every field is optional',
     tag: 'agents',
-    access: ACCESS,
+    access: HEARTBEAT_ACCESS,
     bodies: { 'application/json': Heartbeat },
     answers: {
       204: {
@@ -43,17 +43,52 @@ export function describeHeartbeat(): Route {
   });
 }
 
-/** Registers the route with a body parser of its own, which leaves the text as it is. */
-export function registerHeartbeat(app: FastifyInstance, deps: { readonly registry: NodeRegistry; readonly metrics: ServerMetrics }): void {
-  const { registry, metrics } = deps;
+/**
+ * Takes in a heartbeat.
+ * @param text the body, as it was sent
+ * @returns headers of the answer, 204: name, value, name, value and so on
+ * @throws {ApiError}
+ */
+export type TakeHeartbeat = (name: string, text: string, address: string | undefined) => string[];
+
+export function createTakeHeartbeat({
+  registry,
+  metrics,
+}: {
+  readonly registry: NodeRegistry;
+  readonly metrics: ServerMetrics;
+}): TakeHeartbeat {
   const timeout = String(registry.heartbeatTimeoutMs);
+  return (name, text, address) => {
+    const headers: string[] = [];
+    const challenge = registry.recordHeartbeat(name, text, decodeHeartbeat, address);
+    if (challenge !== undefined) {
+      headers.push('cara-challenge', challenge);
+    } else if (registry.grant(name)) {
+      headers.push(GRANT_HEADER, timeout);
+    }
+    const holdMs = registry.holders.holdMs(name);
+    if (holdMs !== undefined) {
+      headers.push(HOLD_HEADER, String(Math.ceil(holdMs)));
+    }
+    const dispute = registry.holders.findDispute(name);
+    if (typeof dispute === 'object') {
+      headers.push(RIVAL_HEADER, encodeURIComponent(dispute.message.toWellFormed())); // a host name is any text
+    }
+    metrics.heartbeats.inc();
+    return headers;
+  };
+}
+
+/** Registers the route with a body parser of its own, which leaves the text as it is. */
+export function registerHeartbeat(app: FastifyInstance, take: TakeHeartbeat): void {
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, parsed) => parsed(null, body));
     scope.post<{ Params: { readonly name: string }; Body: string | undefined }>(
       toFastifyPath(PATH),
       {
-        config: { access: ACCESS },
+        config: { access: HEARTBEAT_ACCESS },
         onRequest: (request, _reply, next) => {
           if (request.headers['content-type'] !== 'application/json') {
             checkMediaType(JSON_TYPES, request);
@@ -62,21 +97,10 @@ export function registerHeartbeat(app: FastifyInstance, deps: { readonly registr
         },
       },
       (request, reply) => {
-        const challenge = registry.recordHeartbeat(request.params.name, request.body ?? '', decodeHeartbeat, addressOf(request));
-        if (challenge !== undefined) {
-          reply.header('cara-challenge', challenge);
-        } else if (registry.grant(request.params.name)) {
-          reply.header(GRANT_HEADER, timeout);
+        const headers = take(request.params.name, request.body ?? '', addressOf(request));
+        for (let index = 0; index < headers.length; index += 2) {
+          reply.header(headers[index] ?? '', headers[index + 1]);
         }
-        const holdMs = registry.holders.holdMs(request.params.name);
-        if (holdMs !== undefined) {
-          reply.header(HOLD_HEADER, String(Math.ceil(holdMs)));
-        }
-        const dispute = registry.holders.findDispute(request.params.name);
-        if (typeof dispute === 'object') {
-          reply.header(RIVAL_HEADER, encodeURIComponent(dispute.message.toWellFormed())); // a host name is any text
-        }
-        metrics.heartbeats.inc();
         reply.code(204).send();
       },
     );
