@@ -1,6 +1,6 @@
 /** What both ends of a tunnel agree on. Callers: agent/http/tunnel-front.ts, server/tunnel/tunnel.ts. */
 
-/** At once on one agent; the 257th is refused. Each holds a window's worth of memory at most at either end. */
+/** At once on one agent, whichever way they come; the 257th is refused. Each holds a window's worth of memory at most at either end. */
 export const MAX_STREAMS = 256;
 
 /** Per stream: 5 MB/s over a line of 50 ms; 64 MiB for all streams when nobody reads any of them. */

@@ -4,7 +4,7 @@ import net from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { acceptOf, WebSocketStream } from './web-socket.ts';
+import { acceptOf, ClosedByPeer, GoingAway, WebSocketStream } from './web-socket.ts';
 import { applyMask, encodeHeader, FrameError, FrameReader, OPCODE } from './web-socket-frames.ts';
 
 describe('FrameReader', () => {
@@ -132,6 +132,28 @@ describe('WebSocketStream', () => {
     pair.near.ping();
     await heard.promise;
     assert.equal(((await pong)[0] as Buffer)[0], 0x8a);
+  });
+
+  it('WebSocketStream tells the other end why it goes before the time, as far as that fits', async () => {
+    for (const words of ['the server is stopping', 'ü'.repeat(200)]) {
+      await using pair = await connect();
+      const failed = once(pair.far, 'error');
+      pair.near.destroy(new GoingAway(words));
+      const error = (await failed)[0] as Error;
+      assert.ok(error instanceof ClosedByPeer);
+      assert.equal(error.message, words.slice(0, error.message.length));
+      assert.ok(error.message.length > 20);
+    }
+  });
+
+  it('WebSocketStream that is dropped in the middle is no end to the other side', async () => {
+    await using pair = await connect();
+    pair.near.write('half of it');
+    await once(pair.far, 'readable');
+    const failed = once(pair.far, 'error');
+    pair.near.destroy();
+    await failed;
+    assert.equal(pair.far.readableEnded, false);
   });
 
   it('WebSocketStream fails where the connection is cut in the middle', async () => {

@@ -14,6 +14,11 @@ import { applyMask, encodeHeader, FrameError, FrameReader, OPCODE, type FramePar
 const ACCEPT_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'; // RFC 6455 section 1.3
 const MAX_FRAME_BYTES = 64 * 1024; // so that a ping never waits behind more than this
 const NORMAL_END = 1000;
+const GOING_AWAY = 1001;
+const INTERNAL_ERROR = 1011;
+const NO_CODE = 1005; // a close frame without content
+const MAX_REASON_BYTES = 123;
+const CLOSE_MS = 3000; // for what is left to say; a peer that does not read holds no connection for longer
 
 export interface WebSocketOptions {
   readonly socket: Socket;
@@ -50,6 +55,11 @@ export class WebSocketStream extends Duplex {
     }
   }
 
+  /** Nothing is read for now, as whoever reads this stream takes nothing: no sign of life can come. */
+  get isHeldUp(): boolean {
+    return this.#socket.isPaused();
+  }
+
   /** Asks the other end for a sign of life. */
   ping(): void {
     this.#send(OPCODE.ping, EMPTY);
@@ -79,13 +89,10 @@ export class WebSocketStream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    const code = error instanceof FrameError ? error.code : NORMAL_END;
-    this.#close(code);
-    if (error === null) {
-      this.#socket.destroySoon();
-    } else {
-      this.#socket.destroy();
-    }
+    const isDone = this.#hasEnded && this.#hasFinished;
+    this.#close(error === null ? (isDone ? NORMAL_END : GOING_AWAY) : codeOf(error), error instanceof GoingAway ? error.message : '');
+    this.#socket.setTimeout(CLOSE_MS, () => this.#socket.destroy());
+    this.#socket.destroySoon();
     done(error);
   }
 
@@ -116,13 +123,22 @@ export class WebSocketStream extends Duplex {
       case 'pong':
         break;
       case 'close':
-        this.#endReading();
-        this.#close(NORMAL_END);
-        this.#socket.end();
+        this.#takeClose(Buffer.from(part.bytes));
         break;
       default:
         part satisfies never;
     }
+  }
+
+  #takeClose(payload: Buffer): void {
+    const code = payload.length < 2 ? NO_CODE : payload.readUInt16BE();
+    if (code !== NORMAL_END && code !== NO_CODE && !(this.#hasEnded && this.#hasFinished)) {
+      this.destroy(new ClosedByPeer(payload.toString('utf8', 2)));
+      return;
+    }
+    this.#endReading();
+    this.#close(NORMAL_END);
+    this.#socket.end();
   }
 
   #endReading(): void {
@@ -149,11 +165,11 @@ export class WebSocketStream extends Duplex {
     this.destroy(this.#hasEnded || this.#hasSentClose ? undefined : new ConnectionLost());
   }
 
-  #close(code: number): void {
+  #close(code: number, reason = ''): void {
     if (!this.#hasSentClose && this.#socket.writable) {
-      const payload = Buffer.alloc(2);
+      const payload = Buffer.alloc(2 + MAX_REASON_BYTES);
       payload.writeUInt16BE(code);
-      this.#send(OPCODE.close, payload);
+      this.#send(OPCODE.close, payload.subarray(0, 2 + payload.write(reason, 2))); // as many whole characters as fit
     }
     this.#hasSentClose = true;
   }
@@ -190,6 +206,28 @@ export class ConnectionLost extends Error {
     super('The connection was cut');
     this.name = 'ConnectionLost';
   }
+}
+
+/** A reason to destroy a stream with: its message is told to the other end. At most 123 bytes of it. */
+export class GoingAway extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'GoingAway';
+  }
+}
+
+/** The other end closed the connection in the middle of something. The message is its words; "" for none. */
+export class ClosedByPeer extends Error {
+  readonly code = 'ECONNRESET';
+
+  constructor(reason: string) {
+    super(reason);
+    this.name = 'ClosedByPeer';
+  }
+}
+
+function codeOf(error: Error): number {
+  return error instanceof FrameError ? error.code : error instanceof GoingAway ? GOING_AWAY : INTERNAL_ERROR;
 }
 
 /** `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key`. */

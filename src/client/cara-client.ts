@@ -12,6 +12,7 @@ import { createEventClient, type EventClient } from './event-client.ts';
 import { createLogClient, type LogClient } from './log-client.ts';
 import { createMoveClient, type MoveClient } from './move-client.ts';
 import { createRolloutClient, type RolloutClient } from './rollout-client.ts';
+import { createReachClient, type ReachClient } from './reach-client.ts';
 import { createSecretClient, type SecretClient } from './secret-client.ts';
 import { createServerClient, type ServerClient } from './server-client.ts';
 import { createHeldClient, type HeldClient } from './held-client.ts';
@@ -90,6 +91,7 @@ export interface CaraClient {
   readonly moves: MoveClient;
   readonly logs: LogClient;
   readonly rollouts: RolloutClient;
+  readonly reach: ReachClient;
   readonly secrets: SecretClient;
   readonly servers: ServerClient;
   readonly volumes: VolumeClient;
@@ -121,6 +123,7 @@ export function createCaraClient(transport: Transport): CaraClient {
     servers: createServerClient(transport),
     logs: createLogClient(transport),
     rollouts: createRolloutClient(transport),
+    reach: createReachClient(transport),
     secrets: createSecretClient(transport, createResourceClient<SecretObject>(transport, 'secrets')),
     volumes: createVolumeClient(transport),
     held: createHeldClient(transport),

@@ -2,7 +2,8 @@
 import { formatCursor, LOG_RECORDS, type LogCursor, type LogRecord } from '../api/log-record.ts';
 import { ApiError } from '../api/errors.ts';
 import { readLineBatches } from '../base/json-lines.ts';
-import { toFailure, type Transport } from './transport.ts';
+import { toFailure } from './network-failure.ts';
+import type { Transport } from './transport.ts';
 
 export interface LogQuery {
   readonly project: string;

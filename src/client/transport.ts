@@ -7,6 +7,8 @@
  */
 import { ApiError, fromProblem, hasReason } from '../api/errors.ts';
 import { withDeadline, type Clock } from '../base/clock.ts';
+import type { WebSocketStream } from '../base/web-socket.ts';
+import { isNeverSent, toFailure } from './network-failure.ts';
 import { ServerChoice } from './server-choice.ts';
 
 export interface Transport {
@@ -16,6 +18,15 @@ export interface Transport {
   request(request: ApiRequest, signal: AbortSignal): Promise<ApiAnswer>;
   /** One request whose answer is read as it comes. @throws as `request`, before the first byte */
   stream(request: ApiRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** Opens a stream both ways: a WebSocket, each direction ending by itself. Destroy it, or end it and read it to its end. @throws as `request` */
+  open(request: StreamRequest, signal: AbortSignal): Promise<WebSocketStream>;
+}
+
+export interface StreamRequest {
+  /** path and query, starting with "/" */
+  readonly path: string;
+  /** what cannot be done without it, such as "open the tunnel" */
+  readonly action: string;
 }
 
 export interface ApiRequest {
@@ -75,6 +86,9 @@ export interface FetchAnswer {
   readonly body: AsyncIterable<Uint8Array> | null;
   text(): Promise<string>;
 }
+
+/** What tells whether a request may be sent again. */
+type Repeatability = Pick<ApiRequest, 'method' | 'chunks'>;
 
 const DEFAULT_TIMEOUT_MS = 30_000; // longer than any answer of a healthy server, shorter than a person's patience
 
@@ -137,8 +151,20 @@ export function createTransport(options: TransportOptions): Transport {
     }
   }
 
+  async function openAt(serverUrl: string, { path, action }: StreamRequest, signal: AbortSignal): Promise<WebSocketStream> {
+    const { openWebSocket } = await import('./web-socket-link.ts'); // few commands need it
+    const { keepAlive } = await import('../base/keep-alive.ts');
+    const { clock, userAgent, token } = options;
+    const headers = { 'user-agent': userAgent, ...(token !== undefined && { authorization: `Bearer ${token}` }) };
+    const hearing = { heardAtMs: clock.monotonicMs() };
+    const onHeard = (): void => void (hearing.heardAtMs = clock.monotonicMs());
+    const stream = await openWebSocket({ serverUrl, path, headers, timeoutMs, action, onHeard, clock }, signal);
+    void keepAlive(stream, hearing, clock, signal); // ends with the stream, and never rejects
+    return stream;
+  }
+
   /** Moves on from a server that cannot answer; to the next at once where this one cannot have taken the request in. */
-  async function atSome<Result>(request: ApiRequest, once: (serverUrl: string) => Promise<Result>): Promise<Result> {
+  async function atSome<Result>(request: Repeatability, once: (serverUrl: string) => Promise<Result>): Promise<Result> {
     for (let left = servers.count - 1; ; left -= 1) {
       const serverUrl = servers.current;
       try {
@@ -161,6 +187,7 @@ export function createTransport(options: TransportOptions): Transport {
     },
     request: (request, signal) => atSome(request, (serverUrl) => requestAt(serverUrl, request, signal)),
     stream: (request, signal) => atSome(request, (serverUrl) => streamAt(serverUrl, request, signal)),
+    open: (request, signal) => atSome({ method: 'POST' }, (serverUrl) => openAt(serverUrl, request, signal)), // what begins may begin once alone
   };
 }
 
@@ -188,66 +215,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined; // not our server, or a proxy's page: the status alone speaks
   }
-}
-
-/** Makes an ApiError of whatever `fetch` threw; the caller's own abort stays what it is. Network errors are classified here alone. */
-export function toFailure(
-  error: unknown,
-  context: { readonly serverUrl: string; readonly timeoutMs: number; readonly signal: AbortSignal },
-): unknown {
-  if (error instanceof ApiError) {
-    return error;
-  }
-  if (context.signal.aborted) {
-    return context.signal.reason; // whatever came at the same moment, such as the time limit when a suspended machine wakes
-  }
-  const { cause, code } = rootOf(error);
-  const isTimeout = error instanceof DOMException && error.name === 'TimeoutError';
-  const why = isTimeout ? `it did not answer within ${context.timeoutMs / 1000} s` : (WORDS_BY_CODE[code ?? ''] ?? messageOf(cause));
-  return new ApiError('Unavailable', `Cannot reach the server at ${context.serverUrl} as ${why}`, { cause: error });
-}
-
-/** `fetch` wraps what the socket says. */
-function rootOf(error: unknown): { readonly cause: unknown; readonly code: string | undefined } {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return { cause, code: typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : undefined };
-}
-
-/** Codes of connections that never came about. */
-const NEVER_SENT: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-]);
-
-/** Tells whether the server cannot have taken the request in. */
-function isNeverSent(failure: unknown): boolean {
-  return failure instanceof ApiError && NEVER_SENT.has(rootOf(failure.cause).code ?? '');
-}
-
-/** Tells whether something does listen there and only the scheme of the URL is wrong; the message says so. */
-export function isSchemeMistake(failure: ApiError): boolean {
-  return WORDS_BY_CODE[rootOf(failure.cause).code ?? ''] === NO_TLS;
-}
-
-const NO_TLS = 'it does not speak TLS: is http:// meant?';
-const WORDS_BY_CODE: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'nothing listens there (ECONNREFUSED)',
-  ENOTFOUND: 'the host name is unknown (ENOTFOUND)',
-  EAI_AGAIN: 'the host name cannot be looked up now (EAI_AGAIN)',
-  EHOSTUNREACH: 'there is no route to the host (EHOSTUNREACH)',
-  ENETUNREACH: 'there is no route to the network (ENETUNREACH)',
-  ETIMEDOUT: 'the connection timed out (ETIMEDOUT)',
-  UND_ERR_CONNECT_TIMEOUT: 'the connection timed out',
-  ECONNRESET: 'the connection was cut (ECONNRESET)',
-  UND_ERR_SOCKET: 'the connection was cut',
-  EPROTO: NO_TLS,
-  ERR_SSL_WRONG_VERSION_NUMBER: NO_TLS,
-};
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

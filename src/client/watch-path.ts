@@ -1,6 +1,7 @@
 /** A watch as the API's paths give it. Callers: cara-client.ts, event-client.ts. */
 import type { WatchEvent } from '../api/watch-event.ts';
-import { toFailure, type Transport } from './transport.ts';
+import { toFailure } from './network-failure.ts';
+import type { Transport } from './transport.ts';
 import { readWatchStream } from './watch-stream.ts';
 
 /** @param path with its query, `watch=true` included @throws {ApiError} Expired and the like; Unavailable when the connection is cut */

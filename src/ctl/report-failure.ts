@@ -1,6 +1,6 @@
 /** Says what went wrong, on stderr, once: `error: ...`, then `hint: ...` with what mends it. */
 import { ApiError, toProblem } from '../api/errors.ts';
-import { isSchemeMistake } from '../client/transport.ts';
+import { isSchemeMistake } from '../client/network-failure.ts';
 import type { OutputFormat } from './command.ts';
 import { CtlError } from './ctl-error.ts';
 import type { Environment, Screen } from './io.ts';

@@ -69,6 +69,7 @@ const MATRIX: Readonly<Record<string, Row>> = {
   'GET /api/v1/projects/{name}/history': READERS,
   'POST /api/v1/projects/{name}/undo': EDITORS,
   'POST /api/v1/projects/{name}/restart': EDITORS,
+  'GET /api/v1/projects/{project}/services/{service}/portforward': EDITORS,
 
   'GET /api/v1/events': PEOPLE,
   'GET /api/v1/events/{name}': PEOPLE, // what is not theirs is 404
@@ -116,6 +117,9 @@ const REQUESTS: Readonly<Record<string, (whose: Whose) => CallOptions>> = {
   'POST /api/v1/nodes/{node}/volumes/{name}/deletion': () => ({ body: { id: 'none', state: 'Failed' } }),
   'POST /api/v1/tokens': () => ({ body: { role: 'viewer', user: 'x' } }),
 };
+
+/** last part of a path -> what has to be asked with */
+const QUERIES: Readonly<Record<string, string>> = { 'can-i': 'verb=read&resource=nodes', portforward: 'port=80', exec: 'command=ls' };
 
 function teamOf(whose: Whose): string {
   return whose === 'own' ? 'team-a' : 'team-b';
@@ -165,7 +169,8 @@ async function fillPath(path: string, whose: Whose): Promise<string> {
     .replace('{project}', project)
     .replace('{service}', 'web');
   assert.doesNotMatch(filled, /[{}]/u, `say in fillPath() what stands for the parameters of ${path}`);
-  return path === '/api/v1/auth/can-i' ? `${filled}?verb=read&resource=nodes` : filled;
+  const query = QUERIES[path.split('/').at(-1) ?? ''];
+  return query === undefined ? filled : `${filled}?${query}`;
 }
 
 /** Whether it is as the row says; what is refused must have changed nothing. */

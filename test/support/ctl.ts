@@ -19,6 +19,8 @@ export interface CtlRun {
   readonly done: Promise<CtlResult>;
   /** Resolves once the text is on stderr or stdout; rejects when the command ends without it. */
   shows(text: string): Promise<void>;
+  /** so far */
+  stdout(): string;
   /** Ctrl-C */
   interrupt(): void;
 }
@@ -69,6 +71,7 @@ export function startCtl(args: readonly string[], options: CtlOptions = {}): Ctl
       look();
       await promise;
     },
+    stdout: () => stdout.text(),
     interrupt: () => stopped.abort(new DOMException('Interrupted', 'AbortError')),
   };
 }

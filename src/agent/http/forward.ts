@@ -3,7 +3,7 @@ import { ApiError } from '../../api/errors.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import { networkName } from '../docker/names.ts';
 import type { ContainerDetail } from '../docker/docker-types.ts';
-import { join } from './join.ts';
+import { join } from '../../base/join.ts';
 import type { Route } from './route.ts';
 import { getRunningContainer, serviceOf, type ContainerSources, type ServiceName } from './service-container.ts';
 import type { Socket } from 'node:net';
@@ -23,7 +23,7 @@ export function forwardRoute(sources: ForwardSources): Route {
       const port = readPort(params['port'] ?? '');
       const detail = await getRunningContainer(sources, { ...name, action: `connect to port ${port} of` }, signal);
       const socket = await connect({ host: addressOf(detail, name, port), port, name }, sources.clock, signal);
-      return async (stream, ended) => await join(stream, socket, ended);
+      return async (stream, ended) => await join({ left: stream, right: socket }, ended);
     },
   };
 }

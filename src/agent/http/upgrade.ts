@@ -8,9 +8,13 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { ApiError, toProblem } from '../../api/errors.ts';
 import { STREAM_PROTOCOL } from '../../api/headers.ts';
+import { cut } from '../../base/join.ts';
+import { MAX_STREAMS } from '../../base/tunnel-settings.ts';
 import { acceptOf, WebSocketStream } from '../../base/web-socket.ts';
 import type { Dispatcher, Refusal } from './dispatcher.ts';
+import { jsonReply } from './route.ts';
 
 export interface Upgrades {
   /** Cuts what is open. */
@@ -25,13 +29,18 @@ export function acceptUpgrades(server: Server, dispatcher: Dispatcher): Upgrades
     open.add(socket);
     socket.once('close', () => open.delete(socket));
     socket.on('error', () => socket.destroy());
+    if (open.size > MAX_STREAMS) {
+      const full = new ApiError('TooManyRequests', `Cannot open another stream to the node as ${MAX_STREAMS} are open: close some`);
+      refuse(socket, jsonReply(full.status, toProblem(full), 'application/problem+json'));
+      return;
+    }
     void serve(request, { socket, head, stopping: stopping.signal }, dispatcher);
   });
   return {
     close: () => {
       stopping.abort();
       for (const socket of open) {
-        socket.destroy();
+        cut(socket);
       }
     },
   };
@@ -76,7 +85,7 @@ export async function serveStream(run: () => Promise<void>, { stream, target, di
     await run();
   } catch (error) {
     dispatcher.reportFailure(error, target);
-    stream.destroy();
+    cut(stream);
   }
 }
 

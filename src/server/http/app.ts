@@ -57,6 +57,7 @@ import { nodeKeyRoutes } from './routes/node-keys.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { rolloutRoutes } from './routes/rollouts.ts';
+import { reachRoutes } from './routes/reach.ts';
 import { registerThroughput, throughputRoutes } from './routes/throughput.ts';
 import { secretRoutes } from './routes/secrets.ts';
 import { serverRoutes } from './routes/servers.ts';
@@ -146,6 +147,7 @@ export function createApp(parts: AppDeps): FastifyInstance {
     ...logRoutes(deps),
     ...nodeKeyRoutes(deps),
     ...auditRoutes(deps),
+    ...reachRoutes(deps),
   ];
 
   enableUpgrades(app);

@@ -9,6 +9,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ServerResponse, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { ApiError } from '../../api/errors.ts';
+import { acceptOf } from '../../base/web-socket.ts';
 
 export interface Upgrade {
   readonly socket: Socket;
@@ -36,8 +37,8 @@ export function enableUpgrades(app: FastifyInstance): void {
   });
 }
 
-/** Takes the connection of a request. @throws {ApiError} UpgradeRequired when it is a plain one */
-export function takeUpgrade(request: FastifyRequest, reply: FastifyReply): Upgrade {
+/** For what begins before the connection is taken. @throws {ApiError} UpgradeRequired when the request is a plain one */
+export function checkUpgrade(request: FastifyRequest, reply: FastifyReply): Upgrade & Pick<Waiting, 'response'> {
   const found = waiting.get(request.raw);
   if (found === undefined || request.headers.upgrade?.toLowerCase() !== 'websocket') {
     reply.header('upgrade', 'websocket').header('connection', 'upgrade');
@@ -46,8 +47,17 @@ export function takeUpgrade(request: FastifyRequest, reply: FastifyReply): Upgra
       `Cannot ${request.method} ${request.url.split('?', 1)[0]} as it is a stream: ask for a WebSocket`,
     );
   }
+  return found;
+}
+
+/** Takes the connection of a request, which is a WebSocket from then on. @throws {ApiError} UpgradeRequired when it is a plain one */
+export function takeUpgrade(request: FastifyRequest, reply: FastifyReply): Upgrade {
+  const found = checkUpgrade(request, reply);
+  const key = request.headers['sec-websocket-key'] ?? '';
   waiting.delete(request.raw);
   reply.hijack();
   found.response.detachSocket(found.socket);
+  const head = `Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptOf(key)}`;
+  found.socket.write(`HTTP/1.1 101 Switching Protocols\r\n${head}\r\n\r\n`);
   return { socket: found.socket, head: found.head };
 }

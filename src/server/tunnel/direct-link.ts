@@ -8,9 +8,10 @@
  */
 import http, { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { addAbortSignal, type Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { NONCE_HEADER, STREAM_PROTOCOL } from '../../api/headers.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
+import { cut } from '../../base/join.ts';
 import { proofOf } from '../../base/link-proof.ts';
 import { LinkBroken, readRefusal, type NodeAnswer, type NodeRequest, type Remote } from './remote.ts';
 
@@ -94,7 +95,12 @@ export class DirectLink implements Remote {
     }
     opened.setNoDelay(true);
     opened.on('error', () => opened.destroy());
-    addAbortSignal(signal, opened); // the request's own is done with it
+    const onAbort = (): void => cut(opened); // the request's own signal is done with it; a mere end would be that of one direction
+    signal.addEventListener('abort', onAbort, { once: true });
+    opened.once('close', () => signal.removeEventListener('abort', onAbort));
+    if (signal.aborted) {
+      onAbort();
+    }
     this.#watch(opened);
     return opened;
   }

@@ -6,7 +6,6 @@ import { LINK_PATHS } from '../../../api/link-report.ts';
 import { Closed, OneOf } from '../../../api/meta.ts';
 import { withDeadline, type Clock } from '../../../base/clock.ts';
 import { TUNNEL_PATH } from '../../../base/tunnel-settings.ts';
-import { acceptOf } from '../../../base/web-socket.ts';
 import type { Credentials } from '../../auth/credentials.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';
 import { notFound } from '../../objects/not-found.ts';
@@ -65,11 +64,7 @@ export function tunnelRoutes({ registry, credentials, tunnels, links, bearers, c
         if (stopSignal.aborted) {
           throw new ApiError('Unavailable', 'Cannot open a tunnel as the server is stopping');
         }
-        const key = request.headers['sec-websocket-key'];
         const { socket, head } = takeUpgrade(request, reply);
-        socket.write(
-          `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptOf(key ?? '')}\r\n\r\n`,
-        );
         tunnels.add(name, { socket, head });
         const release = bearers.holdNode(caller, () => tunnels.close(name));
         socket.once('close', release);
