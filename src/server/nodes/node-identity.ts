@@ -105,7 +105,7 @@ export interface Moment {
 const ANY_BOOT = '*'; // of an elder that the server has forgotten
 
 // Bounds on memory, for an agent that restarts all the time beside a copy of its own.
-const MAX_ELDERS = 4;
+const MAX_ELDERS = 16; // restarts, and what dead processes left behind, within a timeout: who falls out could not prove that it lives
 const MAX_REFUSED = 8;
 
 /** What an agent's registration comes to. @param holding undefined: nobody has said that the name is theirs */
