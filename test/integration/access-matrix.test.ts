@@ -51,6 +51,10 @@ const MATRIX: Readonly<Record<string, Row>> = {
   'GET /api/v1/nodes/{name}/tunnel': { node: 'own' },
   'GET /api/v1/nodes/{name}/link': PEOPLE,
 
+  'GET /api/v1/held-projects': PEOPLE,
+  'PUT /api/v1/nodes/{node}/held-projects': { node: 'own' },
+  'POST /api/v1/nodes/{node}/held-projects/{project}/adopt': NOBODY_ELSE,
+
   'GET /api/v1/volumes': { ...PEOPLE, node: 'all' },
   'GET /api/v1/nodes/{node}/volumes/{name}': { ...READERS, node: 'own' },
   'DELETE /api/v1/nodes/{node}/volumes/{name}': EDITORS,
@@ -113,6 +117,7 @@ const REQUESTS: Readonly<Record<string, (whose: Whose) => CallOptions>> = {
   'PUT /api/v1/secrets/{name}': (whose) => ({ body: secretManifest(NAMES[whose].secret, whose === 'own' ? 'a' : 'b') }),
   'PATCH /api/v1/secrets/{name}': (whose) => ({ body: secretManifest(NAMES[whose].secret, whose === 'own' ? 'a' : 'b'), type: APPLY }),
   'POST /api/v1/nodes/{name}/credential': () => ({ body: { challenge: 'A'.repeat(43), signature: 'A'.repeat(86) } }),
+  'PUT /api/v1/nodes/{node}/held-projects': () => ({ body: { epoch: 'none', projects: [] } }),
   'PUT /api/v1/nodes/{node}/volumes': () => ({ body: { volumes: [] } }),
   'POST /api/v1/nodes/{node}/volumes/{name}/deletion': () => ({ body: { id: 'none', state: 'Failed' } }),
   'POST /api/v1/tokens': () => ({ body: { role: 'viewer', user: 'x' } }),

@@ -66,6 +66,7 @@ export class Credentials implements Disposable {
     }
     const kind = credential.id.startsWith(TOKEN_LETTER) ? TOKEN_KIND : NODE_CREDENTIAL_KIND;
     await this.#store.refresh(); // another server may have made it just now
+    await this.#store.refresh(); // another server may have made it just now
     const stored = await this.#store.get<StoredToken | NodeCredential>(kind, credential.id);
     return this.#check(credential, stored === undefined ? undefined : toKnown(stored));
   }

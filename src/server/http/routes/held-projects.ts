@@ -4,6 +4,7 @@ import { HeldListSchema, HeldReport } from '../../../api/held-project.ts';
 import { API_VERSION } from '../../../api/meta.ts';
 import { ProjectSchema } from '../../../api/project.ts';
 import { createReportDecoder } from '../../../api/report.ts';
+import { scopeFilter } from '../../auth/scope.ts';
 import type { HeldService } from '../../held/held-service.ts';
 import { defineRoute, type Route } from '../route.ts';
 
@@ -19,7 +20,15 @@ export function heldRoutes({ held }: { readonly held: HeldService }): readonly R
       summary: 'List what nodes run on with though the state that was restored does not know it, or not as it is',
       tag,
       answers: { 200: { description: 'The list', schema: HeldListSchema } },
-      handle: async () => ({ apiVersion: API_VERSION, kind: 'HeldProjectList', items: await held.list() }),
+      handle: async ({ caller }) => {
+        const isTheirs = scopeFilter(caller);
+        const items = await held.list();
+        // the labels that they had are the node's word alone: who is limited by labels sees none
+        const seen = items.filter(({ project: name, node }) =>
+          isTheirs({ kind: 'Project', metadata: { name, labels: {} }, status: { nodeRef: node } }),
+        );
+        return { apiVersion: API_VERSION, kind: 'HeldProjectList', items: seen };
+      },
     }),
     defineRoute({
       method: 'PUT',
@@ -41,7 +50,7 @@ export function heldRoutes({ held }: { readonly held: HeldService }): readonly R
     defineRoute({
       method: 'POST',
       path: '/api/v1/nodes/{node}/held-projects/{project}/adopt',
-      access: { verb: 'update', resource: 'projects' },
+      access: { verb: 'update', resource: 'nodes' }, // an admin's: what it may do, down to root, is the node's word
       summary: 'Make a Project what the agent that holds it has; nothing that runs changes by it',
       tag,
       answers: {
