@@ -74,9 +74,19 @@ export function serverSettings(host: DataDirSources) {
     ALLOWED_HOSTS: {
       read: hostList,
       default: undefined,
-      help: 'Where no credentials are asked for: names beside localhost that requests may call this server by, such as that of a proxy.',
+      help: 'Names and addresses beside its own that this server is called by, such as that of a proxy or a router: its certificate has them, and where no credentials are asked for, requests may.',
     },
-    TLS: { read: oneOf(['auto', 'off']), default: 'auto', help: 'auto: off on loopback; off: leave it to a proxy or an overlay.' },
+    TLS: {
+      read: oneOf(['auto', 'on', 'off']),
+      default: 'auto',
+      help: 'auto: off on loopback, on elsewhere, with an authority of its own in DATA_DIR/tls; off: leave it to a proxy or an overlay.',
+    },
+    TLS_CERT: {
+      read: folder,
+      default: undefined,
+      help: 'A file with a certificate of this server and those that lead to its authority, in PEM, instead of its own; read again when it changes.',
+    },
+    TLS_KEY: { read: folder, default: undefined, help: 'The file with its private key, in PEM.' },
     LOG_LEVEL: { read: oneOf(LOG_LEVELS), default: 'info', help: `One of ${LOG_LEVELS.join(', ')}.` },
     LOG_FORMAT: { read: oneOf(LOG_FORMATS), default: 'auto', help: 'json, pretty, or auto: pretty on a terminal.' },
   };

@@ -19,7 +19,7 @@ export async function listen(
   }
   const { port: bound } = app.server.address() as AddressInfo;
   const shown = WILDCARDS.has(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
-  return `http://${shown}:${bound}`;
+  return `${'setSecureContext' in app.server ? 'https' : 'http'}://${shown}:${bound}`;
 }
 
 /** The URL under which other machines reach a server that listens on `host`, as far as can be told. */

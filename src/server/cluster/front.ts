@@ -5,13 +5,12 @@
  * Callers  start-cluster.ts
  */
 import fastify, { type FastifyInstance } from 'fastify';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { replyToBrokenRequest, sendUnavailable } from '../http/problem-reply.ts';
 import { SERVER_OPTIONS } from '../http/app.ts';
-
-/** ms; Fastify's own: agents and proxies keep their connections between two heartbeats. */
-const KEEP_ALIVE_MS = 72_000;
+import { createSocketServer } from '../tls/sockets.ts';
+import type { TlsKeeper } from '../tls/tls-keeper.ts';
 
 export interface Front {
   /** listens and closes; its routes are those of whatever app is in use */
@@ -22,7 +21,8 @@ export interface Front {
 
 export type UpgradeTaker = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
 
-export function createFront(): Front {
+/** @param tls undefined: plain HTTP */
+export function createFront(tls: TlsKeeper | undefined): Front {
   let current: FastifyInstance | undefined;
   let takeUpgrade: UpgradeTaker | undefined;
   const dispatch = (request: IncomingMessage, response: ServerResponse): void => {
@@ -34,7 +34,7 @@ export function createFront(): Front {
   };
   const app = fastify({
     ...SERVER_OPTIONS,
-    serverFactory: () => createServer({ requestTimeout: SERVER_OPTIONS.requestTimeout, keepAliveTimeout: KEEP_ALIVE_MS }, dispatch),
+    serverFactory: () => createSocketServer(tls, dispatch),
     clientErrorHandler: (error, socket) => replyToBrokenRequest(error, socket),
   });
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {

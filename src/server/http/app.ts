@@ -63,6 +63,8 @@ import { secretRoutes } from './routes/secrets.ts';
 import { serverRoutes } from './routes/servers.ts';
 import { volumeRoutes } from './routes/volumes.ts';
 import { tunnelRoutes } from './routes/tunnel.ts';
+import type { TlsKeeper } from '../tls/tls-keeper.ts';
+import { createSocketServer } from '../tls/sockets.ts';
 import { enableUpgrades } from './upgrades.ts';
 
 export interface AppDeps {
@@ -104,14 +106,16 @@ export interface AppDeps {
   readonly onRequest?: Seat['onRequest'] | undefined;
   /** whether heartbeats are this server's own to take in */
   readonly takesBeats: boolean;
+  /** undefined: plain HTTP, as also where another socket stands before the app */
+  readonly tls?: TlsKeeper | undefined;
+  /** authorities that clients of this server may pin, in PEM */
+  readonly authorities?: () => readonly string[];
 }
 
 const BODY_LIMIT_BYTES = 1024 * 1024; // contract
 
 /** What a listening server is made with. */
 export const SERVER_OPTIONS = {
-  /** ms; for the whole of a request to arrive, so that slow senders do not hold connections */
-  requestTimeout: 60_000,
   return503OnClosing: false, // what arrived before the stop is still answered; its own 503 would be no problem document
   forceCloseConnections: 'idle',
 } as const;
@@ -122,6 +126,7 @@ export function createApp(parts: AppDeps): FastifyInstance {
   const nextRequestId = createRequestIds(deps.random);
   const app = fastify({
     ...SERVER_OPTIONS,
+    serverFactory: (handler) => createSocketServer(deps.tls, handler),
     bodyLimit: BODY_LIMIT_BYTES,
     genReqId: nextRequestId,
     routerOptions: { maxParamLength: 1024 },

@@ -1,0 +1,75 @@
+/** A certificate that somebody else keeps, in the files that TLS_CERT and TLS_KEY name. Callers: tls-keeper.ts, at the start and whenever they change. */
+import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { explainFileError } from '../../base/file-error.ts';
+import { splitPem } from '../../base/pem.ts';
+import { StartError } from '../../base/program.ts';
+import { fingerprintOf, isSelfSigned, type TlsMaterial } from './material.ts';
+import { readNames } from './names.ts';
+
+export interface GivenFiles {
+  readonly TLS_CERT: string | undefined;
+  readonly TLS_KEY: string | undefined;
+}
+
+/** @throws {StartError} that names the setting and the file */
+export async function readGiven({ TLS_CERT, TLS_KEY }: GivenFiles, nowMs: number): Promise<TlsMaterial> {
+  if (TLS_CERT === undefined || TLS_KEY === undefined) {
+    const [given, missing] = TLS_CERT === undefined ? ['TLS_KEY', 'TLS_CERT'] : ['TLS_CERT', 'TLS_KEY'];
+    throw new StartError(`Cannot use ${given} without ${missing}: set both, or neither for a certificate of the server's own`);
+  }
+  const chain = parseChain(await read('TLS_CERT', TLS_CERT), TLS_CERT);
+  const key = parseKey(await read('TLS_KEY', TLS_KEY), TLS_KEY);
+  const [own] = chain;
+  if (own === undefined) {
+    throw new StartError(`Cannot use TLS_CERT as ${TLS_CERT} holds no certificate in PEM: it begins with -----BEGIN CERTIFICATE-----`);
+  }
+  if (!own.checkPrivateKey(key)) {
+    throw new StartError(
+      `Cannot use TLS_CERT and TLS_KEY as the key in ${TLS_KEY} is not that of the first certificate in ${TLS_CERT}: the server's own certificate must come first`,
+    );
+  }
+  if (own.validToDate.getTime() <= nowMs) {
+    throw new StartError(`Cannot use TLS_CERT as the certificate in ${TLS_CERT} expired at ${own.validToDate.toISOString()}: renew it`);
+  }
+  const last = chain.at(-1) ?? own;
+  const root = isSelfSigned(last) ? last : undefined;
+  return {
+    key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    chain: chain.map(String).join(''),
+    roots: root === undefined ? [] : [String(root)],
+    fingerprint: root === undefined ? undefined : fingerprintOf(root),
+    expiresAtMs: own.validToDate.getTime(),
+    names: readNames(own.subjectAltName),
+  };
+}
+
+async function read(setting: string, path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new StartError(`Cannot use ${setting} as ${path} cannot be read: ${explainFileError(error)}`, { cause: error });
+  }
+}
+
+function parseChain(text: string, path: string): readonly X509Certificate[] {
+  try {
+    return splitPem(text).certificates.map((pem) => new X509Certificate(pem));
+  } catch (error) {
+    throw new StartError(`Cannot use TLS_CERT as a certificate in ${path} is broken`, { cause: error });
+  }
+}
+
+function parseKey(text: string, path: string): KeyObject {
+  const [pem] = splitPem(text).keys;
+  if (pem === undefined && /ENCRYPTED/u.test(text)) {
+    throw new StartError(`Cannot use TLS_KEY as the key in ${path} is encrypted: take off its passphrase (openssl pkey -in … -out …)`);
+  }
+  try {
+    return createPrivateKey(pem ?? '');
+  } catch (error) {
+    const needsPassphrase = (error as NodeJS.ErrnoException).code === 'ERR_MISSING_PASSPHRASE';
+    const why = needsPassphrase ? `the key in ${path} is encrypted: take off its passphrase` : `${path} holds no private key in PEM`;
+    throw new StartError(`Cannot use TLS_KEY as ${why}`, { cause: error });
+  }
+}
