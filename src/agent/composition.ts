@@ -4,9 +4,10 @@
  *   session (registrar, heartbeater) ── what monitors of the machine and its line know ──> server
  *   assignment-watcher ──> supervision (reconciler), assignment-file;  reconciler ──> status-reporter ──> server
  */
-import { httpFetch } from '../client/http-fetch.ts';
+import { createHttpFetch } from '../client/http-fetch.ts';
 import { createCredential } from './compose/credential.ts';
 import { runLink } from './compose/link.ts';
+import { openTrust } from './compose/trust.ts';
 import { watchHost, watchLine } from './compose/machine.ts';
 import { connect, timed, tunnelDialer, type Parts } from './compose/ports.ts';
 import { resume, supervise, toSink, whileWelcome } from './compose/supervise.ts';
@@ -26,9 +27,10 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
   const { config, stopper, identity } = ports;
   const standing: StandingCell = { current: 'joining' };
   const host = watchHost(ports);
-  const network = host.clockMeter.wrap(ports.fetch ?? httpFetch);
+  const trust = await openTrust(ports);
+  const network = host.clockMeter.wrap(ports.fetch ?? createHttpFetch(trust));
   const credential = createCredential(ports, host, network);
-  const dialTunnel = tunnelDialer(ports, () => credential.current);
+  const dialTunnel = tunnelDialer(ports, { token: () => credential.current, trust });
   const parts = { ...ports, fetch: credential.wrap(network), ...(dialTunnel !== undefined && { dialTunnel }) };
   const access = createAgentAccess();
   const dispatcher = createDispatcher({

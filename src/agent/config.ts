@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { durationSetting } from '../api/duration.ts';
+import { FINGERPRINT, parseFingerprint } from '../api/fingerprint.ts';
 import { DNS_SUBDOMAIN, matches, toNodeName } from '../api/names.ts';
 import { isQuantity, QUANTITY, quantityToMillis, quantityToUnits } from '../api/quantity.ts';
 import { oneOf, text, trueOrFalse, wholeNumber, type ValuesOf } from '../base/config.ts';
@@ -27,6 +28,11 @@ export function agentSettings(host: HostFacts) {
       read: httpUrls,
       default: 'http://127.0.0.1:8080',
       help: 'Where cara-server listens; several servers of one cluster apart by commas.',
+    },
+    CA_FINGERPRINT: {
+      read: fingerprint,
+      default: undefined,
+      help: "SHA-256 of the authority that the server's certificate comes from, for a server with an authority of its own; needed once, then the authority is kept in DATA_DIR.",
     },
     NODE_NAME: { read: nodeName, default: toNodeName(host.hostname), help: 'Name under which this machine registers.' },
     JOIN_TOKEN: {
@@ -94,8 +100,12 @@ export function agentSettings(host: HostFacts) {
 }
 
 type Values = ValuesOf<ReturnType<typeof agentSettings>>;
-/** As read; intervals are milliseconds. AGENT_HOST, NODE_IP, the JOIN_TOKENs and ALLOWED_HOST_PATHS are undefined where nobody set them. */
-export type AgentConfig = Omit<Values, 'AGENT_HOST' | 'NODE_IP' | 'JOIN_TOKEN' | 'JOIN_TOKEN_FILE' | 'ALLOWED_HOST_PATHS'> & {
+/** As read; intervals are milliseconds. CA_FINGERPRINT, AGENT_HOST, NODE_IP, the JOIN_TOKENs and ALLOWED_HOST_PATHS are undefined where nobody set them. */
+export type AgentConfig = Omit<
+  Values,
+  'CA_FINGERPRINT' | 'AGENT_HOST' | 'NODE_IP' | 'JOIN_TOKEN' | 'JOIN_TOKEN_FILE' | 'ALLOWED_HOST_PATHS'
+> & {
+  readonly CA_FINGERPRINT: string | undefined;
   readonly AGENT_HOST: string | undefined;
   readonly NODE_IP: string | undefined;
   readonly JOIN_TOKEN: string | undefined;
@@ -124,6 +134,14 @@ function joinToken(value: string): string {
     throw new RangeError('a token as "caractrl token create --role node" prints it, cara_ID_SECRET');
   }
   return value.trim();
+}
+
+function fingerprint(value: string): string {
+  const parsed = parseFingerprint(value);
+  if (parsed === undefined) {
+    throw new RangeError(FINGERPRINT.expects);
+  }
+  return parsed;
 }
 
 function nodeName(value: string): string {

@@ -7,6 +7,9 @@ export const FINGERPRINT = {
   maxLength: 71,
 } as const satisfies Grammar;
 
+/** Where a server shows its authorities, in PEM. */
+export const CA_PATH = '/api/v1/ca';
+
 /** Reads what people have at hand: with or without "sha256:", in either case, apart by colons as OpenSSL writes it; undefined for none. */
 export function parseFingerprint(text: string): string | undefined {
   const digits = /^(?:sha-?256[:=])?([0-9a-f:]{64,95})$/u.exec(text.trim().toLowerCase())?.[1]?.replaceAll(':', '');

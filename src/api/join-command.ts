@@ -4,10 +4,13 @@ export interface JoinWords {
   readonly serverUrl: string;
   readonly token: string;
   readonly node?: string;
+  /** of the authority that the server's certificate comes from, so that the first contact is verified */
+  readonly caFingerprint?: string | undefined;
 }
 
 /** In the environment and not as arguments, which all users of a machine can read. */
-export function describeJoin({ serverUrl, token, node }: JoinWords): string {
+export function describeJoin({ serverUrl, token, node, caFingerprint }: JoinWords): string {
   const name = node === undefined ? '' : `NODE_NAME=${node} `;
-  return `SERVER_URL=${serverUrl} ${name}JOIN_TOKEN=${token} cara-agent`;
+  const authority = caFingerprint === undefined ? '' : `CA_FINGERPRINT=${caFingerprint} `;
+  return `SERVER_URL=${serverUrl} ${authority}${name}JOIN_TOKEN=${token} cara-agent`;
 }

@@ -5,12 +5,30 @@
  * of node:http reads all its exports and with WebSocket loads all of undici, the very thing to avoid (50 ms; Node 26.10).
  */
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import type { FetchAnswer, FetchFunction } from './transport.ts';
+import type { FetchAnswer, FetchFunction, FetchRequest } from './transport.ts';
+import type { TlsRequestOptions, Trust } from './trust.ts';
 
-export const httpFetch: FetchFunction = (url, { method, headers, body, isDisposable = false, signal }) => {
+/** Believes of servers what Node does. */
+export const httpFetch: FetchFunction = (url, request) => send(url, request, {});
+
+/** Asks only servers that `trust` lets pass. */
+export function createHttpFetch(trust: Trust): FetchFunction {
+  return async (url, request) => {
+    const tls = await trust.optionsFor(url, request.signal);
+    try {
+      return await send(url, request, tls);
+    } catch (error) {
+      throw trust.explain(error, url);
+    }
+  };
+}
+
+function send(url: string, { method, headers, body, signal, ...rest }: FetchRequest, tls: TlsRequestOptions): Promise<FetchAnswer> {
+  const isDisposable = rest.isDisposable === true;
   const { promise, resolve, reject } = Promise.withResolvers<FetchAnswer>();
   const { request } = process.getBuiltinModule(url.startsWith('https:') ? 'node:https' : 'node:http');
   const sent = request(url, {
+    ...tls,
     method,
     headers: { ...headers, ...(typeof body === 'string' && { 'content-length': String(Buffer.byteLength(body)) }) },
     signal,
@@ -27,7 +45,7 @@ export const httpFetch: FetchFunction = (url, { method, headers, body, isDisposa
     sent.end(body);
   }
   return promise;
-};
+}
 
 /** @throws what the maker of the chunks throws, or what is wrong with the connection; then nothing more is sent */
 async function sendChunks(chunks: AsyncIterable<Uint8Array>, sent: ClientRequest): Promise<void> {

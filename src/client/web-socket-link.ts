@@ -5,6 +5,7 @@ import { ApiError, fromProblem } from '../api/errors.ts';
 import { withDeadline, type Clock } from '../base/clock.ts';
 import { acceptOf, newWebSocketKey, WebSocketStream } from '../base/web-socket.ts';
 import { toFailure } from './network-failure.ts';
+import type { TlsRequestOptions, Trust } from './trust.ts';
 
 const MAX_PROBLEM_BYTES = 64 * 1024;
 
@@ -19,12 +20,14 @@ export interface WebSocketCall {
   /** what cannot be done without it, such as "open the tunnel" */
   readonly action: string;
   readonly onHeard: () => void;
+  /** whether what answers is the server; default: what Node believes */
+  readonly trust?: Trust | undefined;
   readonly clock: Clock;
 }
 
 /** @throws {ApiError} what the server refuses; Unavailable when it cannot be reached */
 export async function openWebSocket(call: WebSocketCall, signal: AbortSignal): Promise<WebSocketStream> {
-  const { serverUrl, path, action, timeoutMs } = call;
+  const { serverUrl, path, action, timeoutMs, trust } = call;
   using deadline = withDeadline(call.clock, timeoutMs, signal);
   const key = newWebSocketKey();
   const headers = {
@@ -36,14 +39,15 @@ export async function openWebSocket(call: WebSocketCall, signal: AbortSignal): P
     accept: 'application/problem+json',
   };
   try {
-    const { answer, socket, head } = await upgrade({ url: `${serverUrl}${path}`, headers, action }, deadline.signal);
+    const tls = (await trust?.optionsFor(serverUrl, deadline.signal)) ?? {};
+    const { answer, socket, head } = await upgrade({ url: `${serverUrl}${path}`, headers, action, tls }, deadline.signal);
     if (answer.headers['sec-websocket-accept'] !== acceptOf(key)) {
       socket.destroy();
       throw new ApiError('Unavailable', `Cannot ${action} as ${serverUrl} does not speak WebSocket: a proxy may listen there`);
     }
     return new WebSocketStream({ socket, head, role: 'client', onHeard: call.onHeard });
   } catch (error) {
-    throw toFailure(error, { serverUrl, timeoutMs, signal });
+    throw toFailure(trust?.explain(error, serverUrl) ?? error, { serverUrl, timeoutMs, signal });
   }
 }
 
@@ -57,13 +61,14 @@ interface Request {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly action: string;
+  readonly tls: TlsRequestOptions;
 }
 
 /** @throws {ApiError} what is answered instead of 101 */
-async function upgrade({ url, headers, action }: Request, signal: AbortSignal): Promise<Upgraded> {
+async function upgrade({ url, headers, action, tls }: Request, signal: AbortSignal): Promise<Upgraded> {
   const { request } = process.getBuiltinModule(url.startsWith('https:') ? 'node:https' : 'node:http');
   const { promise, resolve, reject } = Promise.withResolvers<Upgraded>();
-  const sent = request(url, { headers, agent: false, signal });
+  const sent = request(url, { ...tls, headers, agent: false, signal });
   sent.on('error', reject);
   sent.on('upgrade', (answer, socket, head) => resolve({ answer, socket, head }));
   sent.on('response', (answer) => {

@@ -41,7 +41,7 @@ export interface CommandContext {
   /** The API at the server that flags, environment and contexts name. @throws {CtlError} when that cannot be told */
   readonly connect: () => Promise<CaraClient>;
   /** Tokens and the like, at that server or at `target`. @throws as `connect` */
-  readonly connectAuth: (target?: Target) => Promise<AuthClient & { readonly serverUrl: string }>;
+  readonly connectAuth: (target?: Target) => Promise<AuthClient & Pick<Target, 'serverUrl' | 'caFingerprint'>>;
   /** Where the config file is, or would be. @throws {CtlError} */
   readonly configPath: () => string;
   /** --context */

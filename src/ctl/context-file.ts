@@ -7,6 +7,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Document } from 'yaml';
+import { FINGERPRINT, parseFingerprint } from '../api/fingerprint.ts';
 import { writeFileAtomically } from '../base/atomic-file.ts';
 import { makeDataDir } from '../base/data-dir.ts';
 import { explainFileError } from '../base/file-error.ts';
@@ -17,6 +18,8 @@ export interface Context {
   readonly name: string;
   readonly server: string;
   readonly token?: string;
+  /** of the authority that the server's certificate comes from */
+  readonly caFingerprint?: string;
 }
 
 export interface Contexts {
@@ -55,10 +58,12 @@ export async function saveContext(path: string, context: Context, signal: AbortS
     } else {
       const place = ['contexts', index];
       document.setIn([...place, 'server'], context.server);
-      if (context.token === undefined) {
-        document.deleteIn([...place, 'token']);
-      } else {
-        document.setIn([...place, 'token'], context.token);
+      for (const key of ['token', 'caFingerprint'] as const) {
+        if (context[key] === undefined) {
+          document.deleteIn([...place, key]);
+        } else {
+          document.setIn([...place, key], context[key]);
+        }
       }
     }
     document.set('currentContext', context.name);
@@ -149,7 +154,7 @@ function toContexts(path: string, value: unknown): Contexts {
   return { current: currentContext, contexts: contexts.map((context) => toContext(path, toRecord(context) ?? {})) };
 }
 
-function toContext(path: string, { name, server, token }: Readonly<Record<string, unknown>>): Context {
+function toContext(path: string, { name, server, token, caFingerprint }: Readonly<Record<string, unknown>>): Context {
   if (typeof name !== 'string') {
     throw malformed(path, 'each of contexts must have a name');
   }
@@ -159,7 +164,11 @@ function toContext(path: string, { name, server, token }: Readonly<Record<string
   if (token !== undefined && typeof token !== 'string') {
     throw malformed(path, `the token of the context ${JSON.stringify(name)} must be text`);
   }
-  return { name, server, ...(token !== undefined && { token }) };
+  const fingerprint = typeof caFingerprint === 'string' ? parseFingerprint(caFingerprint) : undefined;
+  if (caFingerprint !== undefined && fingerprint === undefined) {
+    throw malformed(path, `caFingerprint of the context ${JSON.stringify(name)} must be ${FINGERPRINT.expects}`);
+  }
+  return { name, server, ...(token !== undefined && { token }), ...(fingerprint !== undefined && { caFingerprint: fingerprint }) };
 }
 
 /** The context of that name. @throws {CtlError} */

@@ -23,6 +23,8 @@ export interface Ports {
   readonly clock: Clock;
   readonly random: Random;
   readonly fetch?: FetchFunction;
+  /** the network to one server; default: `fetch` */
+  readonly fetchFor?: (target: Target) => Promise<FetchFunction>;
   readonly signal: AbortSignal;
 }
 
@@ -66,22 +68,26 @@ async function readArguments({ argv, io }: Ports): Promise<Parsed> {
   return parsed?.outcome.kind === 'command' ? parsed : parseArguments(await loadCommands(), argv, { columns, hasColor });
 }
 
-function createContext({ io, clock, random, env, signal, fetch }: Ports, globals: GlobalOptions): CommandContext {
+function createContext({ io, clock, random, env, signal, fetch, fetchFor }: Ports, globals: GlobalOptions): CommandContext {
   let client: CaraClient | undefined;
-  const sources = { server: globals.server, context: globals.context, configPath: globals.config, env };
-  const open = (target: Target): Transport =>
-    createTransport({ ...target, userAgent: `caractrl/${VERSION}`, clock, ...(fetch !== undefined && { fetch }) });
+  const { server, context, caFingerprint: fingerprint, config: configPath } = globals;
+  const sources = { server, context, caFingerprint: fingerprint, configPath, env };
+  const open = async (target: Target): Promise<Transport> => {
+    const network = (await fetchFor?.(target)) ?? fetch;
+    return createTransport({ ...target, userAgent: `caractrl/${VERSION}`, clock, ...(network !== undefined && { fetch: network }) });
+  };
   return {
     io,
     clock,
     random,
     output: globals.output,
     signal,
-    connect: async () => (client ??= createCaraClient(open(await resolveTarget(sources, signal)))),
+    connect: async () => (client ??= createCaraClient(await open(await resolveTarget(sources, signal)))),
     connectAuth: async (target) => {
       const { createAuthClient } = await import('../client/auth-client.ts');
-      const chosen = target ?? (await resolveTarget(sources, signal));
-      return { ...createAuthClient(open(chosen)), serverUrl: chosen.serverUrl };
+      const chosen = await resolveTarget({ ...sources, target }, signal);
+      const { serverUrl, caFingerprint } = chosen;
+      return { ...createAuthClient(await open(chosen)), serverUrl, ...(caFingerprint !== undefined && { caFingerprint }) };
     },
     configPath: () => configPathOf(sources),
     contextName: globals.context,
@@ -89,7 +95,7 @@ function createContext({ io, clock, random, env, signal, fetch }: Ports, globals
 }
 
 if (import.meta.main) {
-  const { httpFetch } = await import('../client/http-fetch.ts');
+  const { createHttpFetch, httpFetch } = await import('../client/http-fetch.ts');
   const { openProcess } = await import('./process.ts');
   const { io, signal } = openProcess();
   process.exitCode = await runCaractrl({
@@ -98,7 +104,13 @@ if (import.meta.main) {
     io,
     clock: systemClock,
     random: systemRandom,
-    fetch: httpFetch,
+    fetchFor: async (target) => {
+      if (target.caFingerprint === undefined && !target.serverUrl.includes('https:')) {
+        return httpFetch; // the common case on one machine: nothing of TLS is loaded
+      }
+      const { trustTarget } = await import('./trust-target.ts');
+      return createHttpFetch(trustTarget(target, process.env));
+    },
     signal,
   });
 }

@@ -11,6 +11,7 @@ import { UsageError } from './ctl-error.ts';
 export interface GlobalOptions {
   readonly server?: string;
   readonly context?: string;
+  readonly caFingerprint?: string;
   readonly output?: OutputFormat;
   readonly config?: string;
   readonly color: boolean;
@@ -101,6 +102,12 @@ function addGlobals(root: Parser): void {
   root
     .addOption(
       new Option('--server <url>', 'the server, or several apart by commas (CARA_SERVER, or the current context) [http://127.0.0.1:8080]'),
+    )
+    .addOption(
+      new Option(
+        '--ca-fingerprint <sha256>',
+        "of the authority that the server's certificate comes from (CARA_CA_FINGERPRINT, or the context)",
+      ),
     )
     .addOption(new Option('-o, --output <format>', `how to print results: ${OUTPUT_FORMATS.join('|')}`).argParser(readFormat))
     .addOption(new Option('--context <name>', 'a server by its name in the config file; caractrl login adds one'))

@@ -3,6 +3,7 @@
  * then loopback. The token is CARA_TOKEN, else the context's; also where the server of a context is named by its URL.
  */
 import { readFile } from 'node:fs/promises';
+import { FINGERPRINT, parseFingerprint } from '../api/fingerprint.ts';
 import { explainFileError } from '../base/file-error.ts';
 import { defaultConfigPath, getContext, getCurrentContext, readContexts, type Context } from './context-file.ts';
 import { CtlError, UsageError } from './ctl-error.ts';
@@ -11,6 +12,8 @@ import type { Environment } from './io.ts';
 export interface Target {
   readonly serverUrl: string;
   readonly token?: string;
+  /** of the authority that the server's certificate comes from */
+  readonly caFingerprint?: string;
 }
 
 export interface TargetSources {
@@ -18,6 +21,10 @@ export interface TargetSources {
   readonly server: string | undefined;
   /** --context */
   readonly context: string | undefined;
+  /** --ca-fingerprint */
+  readonly caFingerprint?: string | undefined;
+  /** a server that is named otherwise than by the sources: they say only what is left open */
+  readonly target?: Target | undefined;
   /** --config */
   readonly configPath: string | undefined;
   readonly env: Environment;
@@ -26,7 +33,19 @@ export interface TargetSources {
 const DEFAULT_SERVER = 'http://127.0.0.1:8080';
 
 /** @throws {UsageError} for a malformed flag; {CtlError} for a malformed file or a missing one that was named */
-export async function resolveTarget(sources: TargetSources, signal: AbortSignal): Promise<Target> {
+export async function resolveTarget({ caFingerprint, target, ...sources }: TargetSources, signal: AbortSignal): Promise<Target> {
+  const found =
+    target === undefined ? await findTarget(sources, signal) : { ...(await findPin(target.serverUrl, sources, signal)), ...target };
+  const [given, origin] =
+    caFingerprint === undefined
+      ? [fromEnvironment(sources.env, 'CARA_CA_FINGERPRINT'), 'CARA_CA_FINGERPRINT']
+      : [caFingerprint, '--ca-fingerprint'];
+  return given === undefined ? found : { ...found, caFingerprint: readFingerprint(given, origin) };
+}
+
+type FileSources = Omit<TargetSources, 'caFingerprint' | 'target'>;
+
+async function findTarget(sources: FileSources, signal: AbortSignal): Promise<Target> {
   const { env } = sources;
   const named = sources.server ?? fromEnvironment(env, 'CARA_SERVER');
   if (named !== undefined && sources.context !== undefined) {
@@ -35,12 +54,29 @@ export async function resolveTarget(sources: TargetSources, signal: AbortSignal)
   const given = await readGivenToken(env);
   if (named !== undefined) {
     const serverUrl = readUrl(named, sources.server === undefined ? 'CARA_SERVER' : '--server');
-    const token = given ?? (await findTokenOf(serverUrl, sources, signal));
-    return { serverUrl, ...(token !== undefined && { token }) };
+    const known = await findContextOf(serverUrl, sources, signal);
+    return toTarget({ server: serverUrl, token: given ?? known?.token, caFingerprint: known?.caFingerprint });
   }
   const context = await findContext(sources, signal);
-  const token = given ?? context?.token;
-  return { serverUrl: context?.server ?? DEFAULT_SERVER, ...(token !== undefined && { token }) };
+  return toTarget({ server: context?.server ?? DEFAULT_SERVER, token: given ?? context?.token, caFingerprint: context?.caFingerprint });
+}
+
+function toTarget({
+  server,
+  token,
+  caFingerprint,
+}: {
+  server: string;
+  token: string | undefined;
+  caFingerprint: string | undefined;
+}): Target {
+  return { serverUrl: server, ...(token !== undefined && { token }), ...(caFingerprint !== undefined && { caFingerprint }) };
+}
+
+/** What is known of the authority of that very server. */
+async function findPin(serverUrl: string, sources: FileSources, signal: AbortSignal): Promise<Pick<Target, 'caFingerprint'>> {
+  const known = await findContextOf(serverUrl, sources, signal);
+  return known?.caFingerprint === undefined ? {} : { caFingerprint: known.caFingerprint };
 }
 
 /** Where the config file is. @throws {CtlError} where there is no home to keep it in */
@@ -54,7 +90,7 @@ export function configPathOf({ configPath, env }: Pick<TargetSources, 'configPat
   return path;
 }
 
-async function findContext({ context: name, configPath, env }: TargetSources, signal: AbortSignal): Promise<Context | undefined> {
+async function findContext({ context: name, configPath, env }: FileSources, signal: AbortSignal): Promise<Context | undefined> {
   const path = configPath ?? defaultConfigPath(env);
   if (path === undefined) {
     return undefined;
@@ -65,10 +101,10 @@ async function findContext({ context: name, configPath, env }: TargetSources, si
 }
 
 /** What the contexts have for that very server; a token is never shown to another. */
-async function findTokenOf(serverUrl: string, { configPath, env }: TargetSources, signal: AbortSignal): Promise<string | undefined> {
+async function findContextOf(serverUrl: string, { configPath, env }: FileSources, signal: AbortSignal): Promise<Context | undefined> {
   const path = configPath ?? defaultConfigPath(env);
   const { contexts } = path === undefined ? { contexts: [] } : await readContexts(path, { isRequired: configPath !== undefined }, signal);
-  return contexts.find(({ server }) => withoutSlash(server) === withoutSlash(serverUrl))?.token;
+  return contexts.find(({ server }) => withoutSlash(server) === withoutSlash(serverUrl));
 }
 
 async function readGivenToken(env: Environment): Promise<string | undefined> {
@@ -86,6 +122,14 @@ async function readGivenToken(env: Environment): Promise<string | undefined> {
 
 function fromEnvironment(env: Environment, name: string): string | undefined {
   return env[name] === '' ? undefined : env[name];
+}
+
+function readFingerprint(value: string, origin: string): string {
+  const parsed = parseFingerprint(value);
+  if (parsed === undefined) {
+    throw new UsageError(`Cannot use ${origin} as it must be ${FINGERPRINT.expects}: current value is ${JSON.stringify(value)}`);
+  }
+  return parsed;
 }
 
 function withoutSlash(url: string): string {

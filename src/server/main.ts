@@ -54,7 +54,10 @@ import { createProjectService } from './projects/project-service.ts';
 import { createRolloutService } from './projects/rollout-service.ts';
 import { createScheduler } from './scheduler/scheduler.ts';
 import { createRotateTask, DROP_FLAG, ROTATE_COMMAND } from './secrets/rotate-command.ts';
-import { startSecrets } from './secrets/start-secrets.ts';
+import { openSealer, startSecrets } from './secrets/start-secrets.ts';
+import { startTls } from './tls/start-tls.ts';
+import { createTlsTask, DISTRUST_FLAG, TLS_COMMAND } from './tls/tls-command.ts';
+import type { TlsKeeper } from './tls/tls-keeper.ts';
 import { startVolumes } from './volumes/start-volumes.ts';
 import type { NodeLinks } from './tunnel/node-links.ts';
 import { startLinks } from './tunnel/start-links.ts';
@@ -101,16 +104,17 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
     const crashed = failed.then((cause): never => {
       throw cause;
     });
+    const tls = ports.listen === false ? undefined : await startTls({ ...ports, stopper });
     const { app, registry, links, tunnels, tokens, close, save } = await Promise.race([
-      startParts(ports, SOLE_SEAT, store, stopper),
+      startParts({ ...ports, tls }, SOLE_SEAT, store, stopper),
       crashed,
     ]);
     const url = ports.listen === false ? 'http://cara-server.invalid' : await listen(app, config);
-    warnOfExposure(config, log);
+    warnOfExposure(config, { log, tls });
     log.info({ url, dataDir: config.DATA_DIR, version: VERSION }, 'server listening');
     const isOwn = ports.store === undefined && ports.listen !== false;
     const closeLocal = isOwn ? await listenLocally(app, { dataDir: config.DATA_DIR, log }) : undefined;
-    await greetPerson(ports, { store, tokens, url });
+    await greetPerson(ports, { store, tokens, url, tls });
     let stopping: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
       log.info('server stopping');
@@ -135,16 +139,22 @@ async function startMember(ports: ServerPorts): Promise<RunningServer> {
   const { startCluster } = await import('./cluster/start-cluster.ts');
   const store = await openOwnStore(ports);
   const { promise: failed, resolve: onCrash } = Promise.withResolvers<unknown>();
+  const stopper = new Stopper((loop, error) => {
+    log.error({ loop, err: error }, 'loop ended');
+    onCrash(error);
+  });
   try {
-    const start = (seat: Seat, ownStore: Store, stopper: Stopper) => startParts(ports, seat, ownStore, stopper);
-    const cluster = await startCluster({ ...ports, databaseUrl: databaseUrlOf(config), store, startParts: start, onCrash });
-    warnOfExposure(config, log);
+    const shared = { store, sealer: await openSealer(config, { ...ports, store, isShared: true }) };
+    const tls = await startTls({ ...ports, stopper, shared });
+    const start = (seat: Seat, ownStore: Store, roleStopper: Stopper) => startParts({ ...ports, tls }, seat, ownStore, roleStopper);
+    const cluster = await startCluster({ ...ports, databaseUrl: databaseUrlOf(config), store, tls, startParts: start, onCrash });
+    warnOfExposure(config, { log, tls });
     log.info({ url: cluster.url, dataDir: config.DATA_DIR, version: VERSION }, 'server listening');
-    await greetPerson(ports, { store, tokens: cluster.parts().tokens, url: cluster.url });
+    await greetPerson(ports, { store, tokens: cluster.parts().tokens, url: cluster.url, tls });
     let stopping: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
       log.info('server stopping');
-      await cluster.stop();
+      await Promise.all([cluster.stop(), stopper.stop()]);
       await store.close();
       log.info('server stopped');
     };
@@ -164,6 +174,7 @@ async function startMember(ports: ServerPorts): Promise<RunningServer> {
       stop: () => (stopping ??= stop()),
     };
   } catch (error) {
+    await stopper.stop();
     await store.close();
     throw error;
   }
@@ -172,10 +183,16 @@ async function startMember(ports: ServerPorts): Promise<RunningServer> {
 /** Shows, at the very first start, how to get in. */
 async function greetPerson(
   ports: ServerPorts,
-  { store, tokens, url }: { readonly store: Store; readonly tokens: TokenService; readonly url: string },
+  {
+    url,
+    tls,
+    ...parts
+  }: { readonly store: Store; readonly tokens: TokenService; readonly url: string; readonly tls: TlsKeeper | undefined },
 ): Promise<void> {
   if (asksForCredentials(ports.config)) {
-    const words = await greet({ ...ports, store, tokens, url: ports.config.ADVERTISE_URL ?? toReachableUrl(url, ports.config.HOST) });
+    const caFingerprint = tls?.material.fingerprint;
+    const reachable = ports.config.ADVERTISE_URL ?? toReachableUrl(url, ports.config.HOST);
+    const words = await greet({ ...ports, ...parts, url: reachable, caFingerprint });
     if (words !== undefined) {
       ports.tell?.(words);
     }
@@ -189,8 +206,8 @@ function listSoleServer({ config, clock, random }: ServerPorts): () => Promise<r
 }
 
 /** Everything but the socket, in the order in which parts need each other. */
-async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper: Stopper) {
-  const { config, clock, random, log } = ports;
+async function startParts(ports: ServerPorts & { readonly tls: TlsKeeper | undefined }, seat: Seat, store: Store, stopper: Stopper) {
+  const { config, clock, random, log, tls } = ports;
   const lead = leadersSpawner(seat, stopper);
   const metrics = createMetrics();
   const base = { store, clock, random, log, metrics };
@@ -226,7 +243,8 @@ async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper:
 
   const volumes = startVolumes({ ...base, nodes, projects, stopper, lead });
 
-  const reach = startLinks({ ...base, ...secretParts, registry, nodes, stopper });
+  const isNetworkTrusted = tls === undefined && !isLoopback(config.HOST);
+  const reach = startLinks({ ...base, ...secretParts, isNetworkTrusted, registry, nodes, stopper });
   const views = { ...base, nodes, projects };
   const auth = await startAuth({ ...base, settings: config, stopper });
   const scheduler = createScheduler({ ...views, assignmentBase: cluster.epoch?.assignmentBase ?? 0 });
@@ -269,7 +287,9 @@ async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper:
     audit,
     labelsOf: (kind, name) => (kind === 'Project' ? projects.get(name)?.metadata.labels : undefined),
     cluster,
-    warnings: backups.warnings,
+    warnings: () => [...backups.warnings(), ...(tls?.warnings() ?? [])],
+    tls,
+    authorities: () => tls?.material.roots ?? [],
     projectMirror: projects,
     stopSignal: stopper.signal,
     measure,
@@ -288,12 +308,12 @@ async function startParts(ports: ServerPorts, seat: Seat, store: Store, stopper:
   return { app, registry, tokens: auth.tokens, ...reach, close, save };
 }
 
-function warnOfExposure(config: ServerConfig, log: Logger): void {
+function warnOfExposure(config: ServerConfig, { log, tls }: { readonly log: Logger; readonly tls: TlsKeeper | undefined }): void {
   const { HOST: host } = config;
   if (!isLoopback(host) && !asksForCredentials(config)) {
-    log.warn({ host }, 'everyone who reaches this address controls the fleet: AUTH is none and there is no TLS');
-  } else if (!isLoopback(host)) {
-    log.warn({ host }, 'tokens travel unencrypted: there is no TLS yet, so keep this network private or put a proxy with TLS in front');
+    log.warn({ host }, 'everyone who reaches this address controls the fleet: AUTH is none');
+  } else if (!isLoopback(host) && tls === undefined) {
+    log.warn({ host }, 'tokens travel unencrypted: TLS is off, so keep this network private or put a proxy with TLS in front');
   }
 }
 
@@ -311,13 +331,19 @@ if (import.meta.main) {
   } else if (argv[0] === ROTATE_COMMAND) {
     const rest = argv.slice(1).filter((word) => word !== DROP_FLAG);
     await runTask(createRotateTask(settings, argv.includes(DROP_FLAG) ? 'drop' : 'refuse'), { argv: rest, env });
+  } else if (argv[0] === TLS_COMMAND) {
+    const [, action, ...rest] = argv.filter((word) => word !== DISTRUST_FLAG);
+    const asksForWords = action === '--help' || action === '-h';
+    const task = createTlsTask(settings, action, argv.includes(DISTRUST_FLAG) ? 'distrust' : 'vouch');
+    await runTask(task, { argv: asksForWords ? ['--help'] : rest, env });
   } else {
     const program: Program<typeof settings> = {
       name: 'cara-server',
       summary:
         'cara-server is the control plane: API, scheduler and health of the fleet.\n' +
         `cara-server ${BACKUP_COMMAND} FILE and cara-server ${RESTORE_COMMAND} FILE save all of it and bring it back; ` +
-        `cara-server ${ROTATE_COMMAND} encrypts the Secrets under a new key; cara-server ${TOKEN_COMMAND} create makes an admin token.`,
+        `cara-server ${ROTATE_COMMAND} encrypts the Secrets under a new key; cara-server ${TOKEN_COMMAND} create makes an admin token; ` +
+        `cara-server ${TLS_COMMAND} show prints the fingerprint that agents are given.`,
       settings,
       start: async (config) => {
         const log = createLogger('cara-server', { level: config.LOG_LEVEL, format: config.LOG_FORMAT });

@@ -33,6 +33,7 @@ const MATRIX: Readonly<Record<string, Row>> = {
   'GET /api/healthz': EVERYONE,
   'GET /api/readyz': EVERYONE,
   'GET /api/v1/version': EVERYONE,
+  'GET /api/v1/ca': EVERYONE,
   'GET /openapi.json': EVERYONE,
   'GET /metrics': { editor: 'all', viewer: 'all' },
 

@@ -13,7 +13,9 @@ import { systemClock, type Clock } from '../../src/base/clock.ts';
 import { loadConfig } from '../../src/base/config.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { createCaraClient, type CaraClient } from '../../src/client/cara-client.ts';
-import { createTransport } from '../../src/client/transport.ts';
+import { createHttpFetch } from '../../src/client/http-fetch.ts';
+import { createTransport, type FetchFunction } from '../../src/client/transport.ts';
+import { createTrust } from '../../src/client/trust.ts';
 import { serverSettings } from '../../src/server/config.ts';
 import { startServer, type RunningServer } from '../../src/server/main.ts';
 import { startFakeDocker, type FakeDocker } from './fake-docker.ts';
@@ -68,6 +70,7 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
   let server: RunningServer | undefined;
   let agent: RunningAgent | undefined;
   let port = '0';
+  let serverUrl = '';
   let shown = '';
   let database = 0;
 
@@ -80,7 +83,7 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
     shown: () => shown,
     startAgent: async (nodeName = 'worker-01', more = {}) => {
       const env = {
-        SERVER_URL: `http://127.0.0.1:${port}`,
+        SERVER_URL: serverUrl,
         NODE_NAME: nodeName,
         HEARTBEAT_INTERVAL: options.heartbeatInterval ?? '500ms',
         DOCKER_HOST: engine.host,
@@ -108,6 +111,7 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
       };
       const config = loadConfig(serverSettings({ env: {}, isRoot: false }), { argv: [], env });
       server = await startServer({ ...ports, config, log: pino({ level: 'silent' }), tell: (text) => void (shown += text) });
+      serverUrl = server.url;
       port = new URL(server.url).port;
     },
     stopServer: async () => {
@@ -124,9 +128,16 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
   };
   await world.startServer();
   const token = /cara_t\S+/u.exec(shown)?.[0]; // the first is an admin's
-  const target = { serverUrl: `http://127.0.0.1:${port}`, ...(token !== undefined && { token }) };
-  const transport = createTransport({ ...target, userAgent: 'test', clock: systemClock });
+  const target = { serverUrl, ...(token !== undefined && { token }) };
+  const transport = createTransport({ ...target, userAgent: 'test', clock: systemClock, ...trustIn(shown) });
   return { ...world, client: createCaraClient(transport) };
+}
+
+/** A network that believes the authority whose fingerprint was shown, where one was. */
+function trustIn(shown: string): { readonly fetch?: FetchFunction } {
+  const fingerprint = /sha256:[0-9a-f]{64}/u.exec(shown)?.[0];
+  const nothing = { load: () => Promise.resolve(undefined), save: () => Promise.resolve() };
+  return fingerprint === undefined ? {} : { fetch: createHttpFetch(createTrust({ fingerprint, setting: 'the test', ...nothing })) };
 }
 
 function agentClock({ agentSpeed: speed = 1, agentWallAheadMs = () => 0 }: AgentWorldOptions): Clock {

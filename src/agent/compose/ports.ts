@@ -9,6 +9,7 @@ import { VERSION } from '../../base/version.ts';
 import { createCaraClient, type CaraClient } from '../../client/cara-client.ts';
 import { httpFetch } from '../../client/http-fetch.ts';
 import { createTransport, type FetchFunction, type Transport } from '../../client/transport.ts';
+import type { Trust } from '../../client/trust.ts';
 import type { AgentConfig } from '../config.ts';
 import type { Engine } from '../docker/engine.ts';
 import type { FenceGuard } from '../fence/guard-process.ts';
@@ -69,12 +70,22 @@ export function openTransport({ config, clock, fetch }: AgentPorts, timeoutMs?: 
   });
 }
 
-/** How the tunnel is opened; undefined where there is none. @param token what the server has to be shown; undefined: it asks for nothing */
-export function tunnelDialer({ config, clock, fetch, dialTunnel }: AgentPorts, token: () => string | undefined): DialTunnel | undefined {
+/** How the tunnel is opened; undefined where there is none. `token`: what the server has to be shown; undefined: it asks for nothing */
+export function tunnelDialer(
+  { config, clock, fetch, dialTunnel }: AgentPorts,
+  { token, trust }: { readonly token: () => string | undefined; readonly trust: Trust },
+): DialTunnel | undefined {
   if (dialTunnel !== undefined || fetch !== undefined) {
     return dialTunnel;
   }
-  return createTunnelDialer({ serverUrl: config.SERVER_URL, nodeName: config.NODE_NAME, userAgent: `cara-agent/${VERSION}`, token, clock });
+  return createTunnelDialer({
+    serverUrl: config.SERVER_URL,
+    nodeName: config.NODE_NAME,
+    userAgent: `cara-agent/${VERSION}`,
+    token,
+    trust,
+    clock,
+  });
 }
 
 /** What every part with a loop takes. */

@@ -4,6 +4,7 @@ import { AGENT_CREDENTIAL_HEADER } from '../../api/headers.ts';
 import type { Clock } from '../../base/clock.ts';
 import { TUNNEL_PATH } from '../../base/tunnel-settings.ts';
 import { ServerChoice } from '../../client/server-choice.ts';
+import type { Trust } from '../../client/trust.ts';
 import { openWebSocket } from '../../client/web-socket-link.ts';
 import type { DialTunnel } from './tunnel.ts';
 
@@ -16,10 +17,12 @@ export interface DialOptions {
   readonly userAgent: string;
   /** undefined: the server asks for none */
   readonly token?: () => string | undefined;
+  /** whether what answers is the server; default: what Node believes */
+  readonly trust?: Trust;
   readonly clock: Clock;
 }
 
-export function createTunnelDialer({ serverUrl: serverUrls, nodeName, userAgent, token, clock }: DialOptions): DialTunnel {
+export function createTunnelDialer({ serverUrl: serverUrls, nodeName, userAgent, token, trust, clock }: DialOptions): DialTunnel {
   const servers = new ServerChoice(serverUrls);
   return async ({ credential, onHeard }, signal) => {
     const serverUrl = servers.current;
@@ -31,7 +34,8 @@ export function createTunnelDialer({ serverUrl: serverUrls, nodeName, userAgent,
       ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
     };
     try {
-      return await openWebSocket({ serverUrl, path, headers, timeoutMs: TIMEOUT_MS, action: 'open the tunnel', onHeard, clock }, signal);
+      const call = { serverUrl, path, headers, timeoutMs: TIMEOUT_MS, action: 'open the tunnel', onHeard, trust, clock };
+      return await openWebSocket(call, signal);
     } catch (error) {
       if (hasReason(error, 'Unavailable')) {
         servers.moveOn(serverUrl);

@@ -29,9 +29,19 @@ export const loginCommand = defineCommand({
     const asks = await asksForToken(context, serverUrl);
     const token = asks || tokenFile !== undefined ? await readToken(context, tokenFile) : undefined;
     const client = await context.connectAuth({ serverUrl, ...(token !== undefined && { token }) });
+    const { caFingerprint } = client;
     const you = await client.whoAmI(signal);
     const contextName = name ?? context.contextName ?? new URL(serverUrl.split(',', 1)[0] ?? '').hostname;
-    await saveContext(path, { name: contextName, server: serverUrl, ...(token !== undefined && { token }) }, signal);
+    await saveContext(
+      path,
+      {
+        name: contextName,
+        server: serverUrl,
+        ...(token !== undefined && { token }),
+        ...(caFingerprint !== undefined && { caFingerprint }),
+      },
+      signal,
+    );
     if (await isReadableByOthers(path)) {
       io.stderr.write(`warning: others on this machine can read ${path}: chmod 600 ${path}\n`);
     }

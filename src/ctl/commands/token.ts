@@ -67,14 +67,20 @@ async function createToken(context: CommandContext, args: readonly string[], opt
     const machines = request.uses === undefined || request.uses === 1 ? 'one machine' : `${request.uses} machines`;
     io.stderr.write(`Run this on the worker; it is shown this once, and good for ${machines} ${until} (${end} ends it):\n`);
     const [serverUrl] = client.serverUrl.split(',');
-    io.stdout.write(`${describeJoin({ serverUrl: serverUrl ?? '', token: made.token, ...(node !== undefined && { node }) })}\n`);
+    const { caFingerprint } = client;
+    io.stdout.write(
+      `${describeJoin({ serverUrl: serverUrl ?? '', token: made.token, caFingerprint, ...(node !== undefined && { node }) })}\n`,
+    );
     if (/^https?:\/\/(?:127\.|localhost\b|\[::1\])/u.test(client.serverUrl)) {
       io.stderr.write('note: SERVER_URL must be one that the worker reaches; this is the one that caractrl uses here\n');
     }
     return 0;
   }
   if (output !== 'name') {
-    io.stderr.write(`This is shown once; it is good ${until} (${end} ends it). Log in with: caractrl login ${client.serverUrl}\n`);
+    const authority = client.caFingerprint === undefined ? '' : ` --ca-fingerprint ${client.caFingerprint}`;
+    io.stderr.write(
+      `This is shown once; it is good ${until} (${end} ends it). Log in with: caractrl login ${client.serverUrl}${authority}\n`,
+    );
   }
   io.stdout.write(`${made.token}\n`);
   return 0;

@@ -24,10 +24,12 @@ export interface FirstStartDeps {
   readonly tokens: TokenService;
   /** where others reach the server */
   readonly url: string;
+  /** of the authority that its certificate comes from; undefined: everybody knows it, or there is no TLS */
+  readonly caFingerprint: string | undefined;
 }
 
 /** @returns what to show; undefined when it was shown before */
-export async function greet({ store, clock, random, tokens, url }: FirstStartDeps): Promise<string | undefined> {
+export async function greet({ store, clock, random, tokens, url, caFingerprint }: FirstStartDeps): Promise<string | undefined> {
   if ((await store.get(KIND, NAME)) !== undefined) {
     return undefined;
   }
@@ -46,11 +48,11 @@ export async function greet({ store, clock, random, tokens, url }: FirstStartDep
 This server asks for credentials. What follows is shown this once.
 
 On your laptop, and paste the token when it is asked for:
-  caractrl login ${url}
+  caractrl login ${url}${caFingerprint === undefined ? '' : ` --ca-fingerprint ${caFingerprint}`}
   ${admin.token}
 
 On each worker (up to ${FIRST_MACHINES}, within the next hour; later: caractrl token create --role node):
-  ${describeJoin({ serverUrl: url, token: join.token })}
+  ${describeJoin({ serverUrl: url, token: join.token, caFingerprint })}
 
 Another admin token, on this machine: cara-server token create --role admin --user NAME
 

@@ -10,6 +10,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import http, { type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
+import { getCACertificates } from 'node:tls';
 import type { Duplex } from 'node:stream';
 import { ApiError } from '../../api/errors.ts';
 import { FORWARD_KEY_HEADER } from '../http/forward-headers.ts';
@@ -40,6 +41,8 @@ export interface ForwarderOptions {
   readonly findLeaderUrl: () => Promise<string | undefined>;
   /** known to the servers of the cluster alone */
   readonly key: string;
+  /** where the leader speaks TLS: what its certificate comes from, in PEM; none: what everybody knows */
+  readonly authorities: () => readonly string[];
 }
 
 export interface Forwarder {
@@ -86,9 +89,9 @@ function isSame(given: string, key: string): boolean {
   return a !== undefined && b !== undefined && timingSafeEqual(a, b);
 }
 
-export function createForwarder({ findLeaderUrl, key }: ForwarderOptions): Forwarder {
+export function createForwarder({ findLeaderUrl, key, authorities }: ForwarderOptions): Forwarder {
   const options = { keepAlive: true, maxSockets: MAX_CONNECTIONS };
-  const agents = { 'http:': new http.Agent(options), 'https:': new https.Agent({ ...options, rejectUnauthorized: false }) };
+  const agents = { 'http:': new http.Agent(options), 'https:': new https.Agent(options) };
 
   async function requireLeader(): Promise<URL> {
     const url = await findLeaderUrl();
@@ -112,6 +115,7 @@ export function createForwarder({ findLeaderUrl, key }: ForwarderOptions): Forwa
       method: request.method,
       path: request.url,
       headers,
+      ...(isTls && { ca: listAuthorities(authorities()) }), // the key of the cluster goes to a server of it alone
     });
   }
 
@@ -171,6 +175,10 @@ export function createForwarder({ findLeaderUrl, key }: ForwarderOptions): Forwa
     },
     close: () => Object.values(agents).forEach((agent) => agent.destroy()),
   };
+}
+
+function listAuthorities(own: readonly string[]): string[] {
+  return own.length > 0 ? [...own] : [...getCACertificates('default'), ...getCACertificates('system')];
 }
 
 function noLeader(why: string, cause?: unknown): ApiError {

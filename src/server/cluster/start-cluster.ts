@@ -20,6 +20,7 @@ import { openSession } from '../../store/postgres/session.ts';
 import type { Store } from '../../store/store.ts';
 import { closeApp, listen } from '../listen.ts';
 import { loadForwardKey } from './forward-key.ts';
+import type { TlsKeeper } from '../tls/tls-keeper.ts';
 import { createForwarder, isForLeader, receiveForwarded, type Forwarder } from './forward.ts';
 import { createFront, type Front } from './front.ts';
 import { fenceStore, findLeader, writeLeader, type ServerIdentity } from './leader-record.ts';
@@ -48,6 +49,8 @@ export interface ClusterDeps<Parts extends RoleParts> {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** undefined: plain HTTP */
+  readonly tls: TlsKeeper | undefined;
   /** puts a server of this role together */
   readonly startParts: (seat: Seat, store: Store, stopper: Stopper) => Promise<Parts>;
   /** called with what broke a loop */
@@ -71,7 +74,7 @@ interface Played<Parts> {
 /** Starts a server as a follower; when this resolves it serves. */
 export async function startCluster<Parts extends RoleParts>(deps: ClusterDeps<Parts>): Promise<RunningCluster<Parts>> {
   const { config, clock, random, log, store } = deps;
-  const front = createFront();
+  const front = createFront(deps.tls);
   const url = await listen(front.app, config);
   const identity: ServerIdentity = {
     id: random.uuid(),
@@ -125,7 +128,11 @@ class Cluster<Parts extends RoleParts> {
       open: () => openSession(target, { name: 'cara-server membership' }),
       lead: (office) => this.#lead(office),
     });
-    this.#forwarder = createForwarder({ findLeaderUrl: () => this.#findLeaderUrl(), key });
+    this.#forwarder = createForwarder({
+      findLeaderUrl: () => this.#findLeaderUrl(),
+      key,
+      authorities: () => deps.tls?.material.roots ?? [],
+    });
   }
 
   get parts(): Parts {

@@ -49,18 +49,26 @@ export async function startSecrets({
   ...base
 }: SecretsDeps): Promise<SecretParts> {
   const hasKeys = settings.SECRETS_KEY !== undefined || settings.SECRETS_KEY_FILE !== undefined;
-  if (isShared) {
-    await requireSharedKey(settings, base);
-  }
-  const keyring = isVolatile && !hasKeys ? toKeyring(newKey()) : await loadKeyring(settings, base);
-  if (isShared) {
-    await agreeOnKey(settings, keyring, base);
-  }
+  const sealer = isVolatile && !hasKeys ? createSealer(toKeyring(newKey())) : await openSealer(settings, { ...base, isShared });
   const mirror = createMirror<StoredSecret>({ ...base, kind: SECRET_KIND });
   const secretUsers = createSecretUsers(base.projects);
   const controller = createSecretController({ ...base, secrets: mirror, users: secretUsers });
   stopper.spawn('secret-mirror', (signal) => mirror.run(signal));
   lead.spawn('secret-controller', (signal) => controller.run(signal));
-  const sealer = createSealer(keyring);
   return { secrets: createSecretService({ ...base, sealer }), secretUsers, sealer };
+}
+
+/** By the keys that are there, or the first one, made now. @throws {StartError} when they do not fit what is stored */
+export async function openSealer(
+  settings: KeySettings,
+  { isShared, ...base }: Pick<SecretsDeps, 'store' | 'clock' | 'random' | 'log'> & { readonly isShared: boolean },
+): Promise<Sealer> {
+  if (isShared) {
+    await requireSharedKey(settings, base);
+  }
+  const keyring = await loadKeyring(settings, base);
+  if (isShared) {
+    await agreeOnKey(settings, keyring, base);
+  }
+  return createSealer(keyring);
 }

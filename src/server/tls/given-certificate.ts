@@ -1,6 +1,7 @@
 /** A certificate that somebody else keeps, in the files that TLS_CERT and TLS_KEY name. Callers: tls-keeper.ts, at the start and whenever they change. */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
 import { explainFileError } from '../../base/file-error.ts';
 import { splitPem } from '../../base/pem.ts';
 import { StartError } from '../../base/program.ts';
@@ -32,11 +33,18 @@ export async function readGiven({ TLS_CERT, TLS_KEY }: GivenFiles, nowMs: number
   if (own.validToDate.getTime() <= nowMs) {
     throw new StartError(`Cannot use TLS_CERT as the certificate in ${TLS_CERT} expired at ${own.validToDate.toISOString()}: renew it`);
   }
+  const pems = { key: key.export({ type: 'pkcs8', format: 'pem' }).toString(), chain: chain.map(String).join('') };
+  try {
+    createSecureContext({ key: pems.key, cert: pems.chain });
+  } catch (error) {
+    throw new StartError(`Cannot use TLS_CERT as OpenSSL refuses the certificate in ${TLS_CERT}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
   const last = chain.at(-1) ?? own;
   const root = isSelfSigned(last) ? last : undefined;
   return {
-    key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    chain: chain.map(String).join(''),
+    ...pems,
     roots: root === undefined ? [] : [String(root)],
     fingerprint: root === undefined ? undefined : fingerprintOf(root),
     expiresAtMs: own.validToDate.getTime(),
@@ -62,14 +70,14 @@ function parseChain(text: string, path: string): readonly X509Certificate[] {
 
 function parseKey(text: string, path: string): KeyObject {
   const [pem] = splitPem(text).keys;
-  if (pem === undefined && /ENCRYPTED/u.test(text)) {
-    throw new StartError(`Cannot use TLS_KEY as the key in ${path} is encrypted: take off its passphrase (openssl pkey -in … -out …)`);
+  if (/ENCRYPTED/u.test(text)) {
+    throw new StartError(
+      `Cannot use TLS_KEY as the key in ${path} is encrypted: take off its passphrase (openssl pkey -in FILE -out FILE)`,
+    );
   }
   try {
     return createPrivateKey(pem ?? '');
   } catch (error) {
-    const needsPassphrase = (error as NodeJS.ErrnoException).code === 'ERR_MISSING_PASSPHRASE';
-    const why = needsPassphrase ? `the key in ${path} is encrypted: take off its passphrase` : `${path} holds no private key in PEM`;
-    throw new StartError(`Cannot use TLS_KEY as ${why}`, { cause: error });
+    throw new StartError(`Cannot use TLS_KEY as ${path} holds no private key in PEM`, { cause: error });
   }
 }

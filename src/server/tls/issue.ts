@@ -17,7 +17,7 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-import { createPrivateKey, KeyObject } from 'node:crypto';
+import { createPrivateKey, KeyObject, type webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 
 const KEY = { name: 'ECDSA', namedCurve: 'P-256' } as const;
@@ -69,7 +69,7 @@ async function issueAuthority({ id, nowMs }: Extract<IssueTask, { kind: 'authori
     keys,
     extensions: [...AUTHORITY_EXTENSIONS(), await SubjectKeyIdentifierExtension.create(keys.publicKey)],
   });
-  return { key: toPem(keys.privateKey), certificate: certificate.toString('pem') };
+  return { key: toPem(keys.privateKey), certificate: `${certificate.toString('pem')}\n` };
 }
 
 async function issueServer({ authority, names, nowMs }: Extract<IssueTask, { kind: 'server' }>): Promise<Issued> {
@@ -93,7 +93,7 @@ async function issueServer({ authority, names, nowMs }: Extract<IssueTask, { kin
       await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
   });
-  return { key: toPem(keys.privateKey), certificate: certificate.toString('pem') };
+  return { key: toPem(keys.privateKey), certificate: `${certificate.toString('pem')}\n` };
 }
 
 async function issueCross({ authority, elder }: Extract<IssueTask, { kind: 'cross' }>): Promise<Issued> {
@@ -114,7 +114,7 @@ async function issueCross({ authority, elder }: Extract<IssueTask, { kind: 'cros
       await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
   });
-  return { key: authority.key, certificate: certificate.toString('pem') };
+  return { key: authority.key, certificate: `${certificate.toString('pem')}\n` };
 }
 
 const AUTHORITY_EXTENSIONS = () => [
@@ -122,21 +122,21 @@ const AUTHORITY_EXTENSIONS = () => [
   new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
 ];
 
-async function newKeys(): Promise<CryptoKeyPair> {
+async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
   return await globalThis.crypto.subtle.generateKey(KEY, true, ['sign', 'verify']);
 }
 
-async function toSigningKey(pem: string): Promise<CryptoKey> {
+async function toSigningKey(pem: string): Promise<webcrypto.CryptoKey> {
   return createPrivateKey(pem).toCryptoKey(KEY, false, ['sign']);
 }
 
-function toPem(key: CryptoKey): string {
+function toPem(key: webcrypto.CryptoKey): string {
   return KeyObject.from(key).export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
 /** Positive, of 127 random bits. Source: RFC 5280 section 4.1.2.2 */
 function newSerial(): string {
   const bytes = globalThis.crypto.getRandomValues(new Uint8Array(16));
-  bytes[0] = (bytes[0] ?? 0) & 0x7f | 0x40;
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
   return Buffer.from(bytes).toString('hex');
 }

@@ -42,7 +42,7 @@ export function covers(has: readonly string[], wanted: readonly string[]): boole
 
 /** Those of a certificate, from `subjectAltName` as node:crypto writes it. */
 export function readNames(subjectAltName: string | undefined): readonly string[] {
-  return (subjectAltName ?? '').split(', ').flatMap((entry) => /^(?:DNS|IP Address):(.+)$/u.exec(entry)?.[1] ?? []);
+  return (subjectAltName ?? '').split(', ').flatMap((entry) => canonical(/^(?:DNS|IP Address):(.+)$/u.exec(entry)?.[1] ?? '') || []);
 }
 
 export function readMachineNames(): MachineNames {

@@ -55,12 +55,21 @@ export async function loadShared(deps: SharedAuthorityDeps, make: () => Promise<
 }
 
 /** Makes `authority` that of all servers. @throws {ApiError} Conflict, AlreadyExists where another server did so meanwhile */
-export async function share(authority: Authority, before: StoredObject | undefined, deps: Omit<SharedAuthorityDeps, 'folder'>): Promise<void> {
+export async function share(
+  authority: Authority,
+  before: StoredObject | undefined,
+  deps: Omit<SharedAuthorityDeps, 'folder'>,
+): Promise<void> {
   const { store, sealer, random, clock } = deps;
   const now = nowRfc3339(clock);
   const metadata = before?.metadata ?? { name: NAME, labels: {}, annotations: {}, uid: random.uuid(), generation: 1, createdAt: now };
   const sealed = sealer.seal(placeOf(metadata.uid), Buffer.from(formatAuthority(authority)));
-  const object = { apiVersion: API_VERSION, kind: KIND, metadata: { ...metadata, updatedAt: now }, sealed } satisfies Draft<AuthorityRecord>;
+  const object = {
+    apiVersion: API_VERSION,
+    kind: KIND,
+    metadata: { ...metadata, updatedAt: now },
+    sealed,
+  } satisfies Draft<AuthorityRecord>;
   await store.commit([
     before === undefined ? { op: 'create', object } : { op: 'update', object, expectedVersion: before.metadata.resourceVersion },
   ]);
@@ -88,5 +97,7 @@ function refuse(): never {
 
 /** What the store refuses, in words for people. */
 export function toStartError(error: unknown): unknown {
-  return error instanceof ApiError ? new StartError(`Cannot load the authority of the servers on this database: ${error.message}`, { cause: error }) : error;
+  return error instanceof ApiError
+    ? new StartError(`Cannot load the authority of the servers on this database: ${error.message}`, { cause: error })
+    : error;
 }

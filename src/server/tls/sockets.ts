@@ -43,11 +43,18 @@ export function createSocketServer(tls: TlsKeeper | undefined, handle: RequestLi
 }
 
 function createTlsServer(tls: TlsKeeper, handle: RequestListener): Server {
-  const server = https.createServer({ ...LIMITS, ...tls.contextOptions(), handshakeTimeout: HANDSHAKE_MS, ALPNProtocols: ['http/1.1'] }, handle);
+  const server = https.createServer(
+    { ...LIMITS, ...tls.contextOptions(), handshakeTimeout: HANDSHAKE_MS, ALPNProtocols: ['http/1.1'] },
+    handle,
+  );
   const accept = server.listeners('connection');
   server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => {
-    receive(socket, () => accept.forEach((listener) => void Reflect.apply(listener, server, [socket])));
+    receive(socket, () => {
+      for (const listener of accept) {
+        Reflect.apply(listener, server, [socket]);
+      }
+    });
   });
   tls.attach(server);
   return server;

@@ -42,6 +42,8 @@ export interface NodeLinksDeps {
   readonly findNode: (name: string) => NodeObject | undefined;
   readonly tunnels: TunnelRegistry;
   readonly credentials: Pick<AgentCredentials, 'find'>;
+  /** whether a credential may go to this address unencrypted; default: yes */
+  readonly mayDialInClear?: (host: string) => boolean;
   readonly clock: Clock;
   readonly log: Logger;
   /** runs a loop until it ends or the server stops */
@@ -68,7 +70,7 @@ interface Way {
 }
 
 export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
-  const { findNode, tunnels, credentials, clock, spawn } = deps;
+  const { findNode, tunnels, credentials, mayDialInClear = () => true, clock, spawn } = deps;
   const log = deps.log.child({ component: 'node-links' });
   const knownByNode = new Map<string, Known>();
   const probing = new Set<string>();
@@ -149,7 +151,8 @@ export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
       throw describeUnreachable(node, { hasRegistered: false, now: clock.wallMs() });
     }
     const address = addressOf(node);
-    const target = address === undefined || avoided?.path === 'direct' ? undefined : { address, credential, limitMs: PROBE_ALONE_MS };
+    const isOpen = address !== undefined && mayDialInClear(address.host);
+    const target = !isOpen || avoided?.path === 'direct' ? undefined : { address, credential, limitMs: PROBE_ALONE_MS };
     const direct = await findDirect(name, target, signal);
     if (direct !== undefined) {
       return { path: 'direct', remote: direct, credential };
@@ -158,7 +161,14 @@ export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
     if (tunnel !== undefined && tunnel !== avoided?.remote) {
       return { path: 'tunnel', remote: tunnel, credential };
     }
-    throw describeUnreachable(node, { hasRegistered: true, now: clock.wallMs(), why: knownByNode.get(name)?.why, address });
+    throw describeUnreachable(node, { hasRegistered: true, now: clock.wallMs(), why: whyNotDirect(name, address), address });
+  }
+
+  /** undefined: it is, or nobody has tried */
+  function whyNotDirect(name: string, address: AgentAddress | undefined): string | undefined {
+    return address === undefined || mayDialInClear(address.host)
+      ? knownByNode.get(name)?.why
+      : 'its address is none of an overlay network, so that what is sent there could be read on the way';
   }
 
   /** Takes a way, and another one where the first does not carry or the credential has just changed. */
@@ -212,7 +222,7 @@ export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
           async (way) => ({ path: way.path, roundTripMs: Math.round((await way.remote.ping(signal)) * 100) / 100 }),
           signal,
         );
-        const why = knownByNode.get(node)?.why;
+        const why = whyNotDirect(node, address);
         return { path, roundTripMs, ...shown, ...(why !== undefined && { detail: why }) };
       } catch (error) {
         signal.throwIfAborted();

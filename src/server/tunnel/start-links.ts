@@ -1,4 +1,5 @@
 /** The parts that reach nodes, put together and started. Callers: main.ts. */
+import { networkInterfaces } from 'node:os';
 import type { NodeObject } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
@@ -9,12 +10,15 @@ import type { Store } from '../../store/store.ts';
 import type { NodeRegistry } from '../nodes/node-registry.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import { createAgentCredentials, type AgentCredentials } from './agent-credentials.ts';
+import { mayDialInClear } from './clear-path.ts';
 import { createNodeLinks, type NodeLinks } from './node-links.ts';
 import { TunnelRegistry } from './tunnel-registry.ts';
 
 export interface LinksDeps {
   readonly store: Store;
   readonly sealer: Sealer;
+  /** whether the server itself speaks plain HTTP to other machines */
+  readonly isNetworkTrusted: boolean;
   readonly registry: NodeRegistry;
   readonly nodes: Mirror<NodeObject>;
   readonly stopper: Stopper;
@@ -29,7 +33,7 @@ export interface LinkParts {
   readonly links: NodeLinks;
 }
 
-export function startLinks({ registry, nodes, stopper, ...base }: LinksDeps): LinkParts {
+export function startLinks({ registry, nodes, stopper, isNetworkTrusted, ...base }: LinksDeps): LinkParts {
   const credentials = createAgentCredentials(base);
   const tunnels = new TunnelRegistry({ clock: base.clock, log: base.log.child({ component: 'tunnels' }) });
   nodes.onChange((change) => {
@@ -46,8 +50,13 @@ export function startLinks({ registry, nodes, stopper, ...base }: LinksDeps): Li
     findNode,
     tunnels,
     credentials,
+    mayDialInClear: (host) => mayDialInClear(host, { isNetworkTrusted, ownAddresses: listOwnAddresses() }),
     spawn: (name, loop) => stopper.spawn(name, loop),
   });
   stopper.spawn('tunnels', (signal) => tunnels.run(signal));
   return { credentials, tunnels, links };
+}
+
+function listOwnAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((found) => (found ?? []).map(({ address }) => address));
 }
