@@ -16,6 +16,7 @@ describe('agentSettings()', () => {
       AGENT_HOST: undefined,
       AGENT_PORT: 9090,
       NODE_IP: undefined,
+      CA_FINGERPRINT: undefined,
       JOIN_TOKEN: undefined,
       JOIN_TOKEN_FILE: undefined,
       TAILSCALE_SOCKET: '/var/run/tailscale/tailscaled.sock',

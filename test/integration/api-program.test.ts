@@ -32,7 +32,7 @@ describe('cara-server', () => {
       [[], { NODE_HEARTBEAT_TIMEOUT: '1s' }, /NODE_HEARTBEAT_TIMEOUT.*at least 2s.*"1s"/u],
       [[], { AUTH: 'maybe' }, /AUTH.*auto, token, none.*"maybe"/u],
       [[], { ALLOWED_HOSTS: 'http://a' }, /ALLOWED_HOSTS.*host names.*"http:\/\/a"/u],
-      [[], { HOST: '192.0.2.1', AUTH: 'none' }, /Cannot listen on 192\.0\.2\.1.*no such address/u],
+      [[], { HOST: '192.0.2.1', AUTH: 'none', TLS: 'off' }, /Cannot listen on 192\.0\.2\.1.*no such address/u],
       [[], { DATA_DIR: path.join(noDatabase, 'data') }, /data folder .*no\.db\/data as a part of the path is no folder: set DATA_DIR/u],
       [[], { DATA_DIR: '/proc/nowhere' }, /data folder \/proc\/nowhere as there is no such file or folder: set DATA_DIR/u],
       [[], { DATABASE_URL: 'banana' }, /DATABASE_URL/u],
@@ -98,7 +98,7 @@ describe('cara-server', () => {
   });
 
   test('AUTH=none on a public address starts with a warning', async () => {
-    await using server = await startServer({ env: { HOST: '0.0.0.0', AUTH: 'none' } });
+    await using server = await startServer({ env: { HOST: '0.0.0.0', AUTH: 'none', TLS: 'off' } });
     const warning = server.log().find(({ level }) => level === 40);
     assert.match(String(warning?.['msg']), /controls the fleet/u);
     assert.equal((await fetch(`${server.url}/api/healthz`)).status, 200);
