@@ -20,6 +20,13 @@ const OTHER_AUTHORITY: ReadonlySet<string> = new Set([
   'INVALID_CA',
 ]);
 
+const CODES: ReadonlySet<string> = new Set([...OTHER_AUTHORITY, 'ERR_TLS_CERT_ALTNAME_INVALID', 'CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);
+
+/** Tells whether a server did answer, and TLS refused it. */
+export function isDistrust({ cause }: ApiError): boolean {
+  return cause instanceof Error && 'code' in cause && CODES.has(String(cause.code));
+}
+
 /** @returns the error itself where TLS has nothing to do with it */
 export function explainDistrust(error: unknown, { origin, pinned, setting }: DistrustContext): unknown {
   const { code, message } = (error instanceof Error ? error : {}) as { readonly code?: string; readonly message?: string };

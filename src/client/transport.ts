@@ -9,6 +9,7 @@ import { ApiError, fromProblem, hasReason } from '../api/errors.ts';
 import { withDeadline, type Clock } from '../base/clock.ts';
 import type { WebSocketStream } from '../base/web-socket.ts';
 import { isNeverSent, toFailure } from './network-failure.ts';
+import type { Trust } from './trust.ts';
 import { ServerChoice } from './server-choice.ts';
 
 export interface Transport {
@@ -62,6 +63,8 @@ export interface TransportOptions {
   readonly clock: Clock;
   /** the network; replaced by the simulation, and by http-fetch.ts where a program must start fast */
   readonly fetch?: FetchFunction;
+  /** for streams, which `fetch` does not open: whether what answers is the server; default: what Node believes */
+  readonly trust?: Trust;
 }
 
 /** What of `fetch` we use. */
@@ -154,11 +157,11 @@ export function createTransport(options: TransportOptions): Transport {
   async function openAt(serverUrl: string, { path, action }: StreamRequest, signal: AbortSignal): Promise<WebSocketStream> {
     const { openWebSocket } = await import('./web-socket-link.ts'); // few commands need it
     const { keepAlive } = await import('../base/keep-alive.ts');
-    const { clock, userAgent, token } = options;
+    const { clock, userAgent, token, trust } = options;
     const headers = { 'user-agent': userAgent, ...(token !== undefined && { authorization: `Bearer ${token}` }) };
     const hearing = { heardAtMs: clock.monotonicMs() };
     const onHeard = (): void => void (hearing.heardAtMs = clock.monotonicMs());
-    const stream = await openWebSocket({ serverUrl, path, headers, timeoutMs, action, onHeard, clock }, signal);
+    const stream = await openWebSocket({ serverUrl, path, headers, timeoutMs, action, onHeard, trust, clock }, signal);
     void keepAlive(stream, hearing, clock, signal); // ends with the stream, and never rejects
     return stream;
   }

@@ -9,7 +9,7 @@ import { systemClock } from '../base/clock.ts';
 import { systemRandom, type Random } from '../base/random.ts';
 import { VERSION } from '../base/version.ts';
 import { createCaraClient, type CaraClient } from '../client/cara-client.ts';
-import { createTransport, type FetchFunction, type Transport } from '../client/transport.ts';
+import { createTransport, type FetchFunction, type Transport, type TransportOptions } from '../client/transport.ts';
 import type { CommandContext } from './command.ts';
 import { loadCommands, loadLikelyCommand } from './commands.ts';
 import { withoutColor, type Environment, type Io } from './io.ts';
@@ -24,7 +24,7 @@ export interface Ports {
   readonly random: Random;
   readonly fetch?: FetchFunction;
   /** the network to one server; default: `fetch` */
-  readonly fetchFor?: (target: Target) => Promise<FetchFunction>;
+  readonly networkFor?: (target: Target) => Promise<Pick<TransportOptions, 'fetch' | 'trust'>>;
   readonly signal: AbortSignal;
 }
 
@@ -68,13 +68,13 @@ async function readArguments({ argv, io }: Ports): Promise<Parsed> {
   return parsed?.outcome.kind === 'command' ? parsed : parseArguments(await loadCommands(), argv, { columns, hasColor });
 }
 
-function createContext({ io, clock, random, env, signal, fetch, fetchFor }: Ports, globals: GlobalOptions): CommandContext {
+function createContext({ io, clock, random, env, signal, fetch, networkFor }: Ports, globals: GlobalOptions): CommandContext {
   let client: CaraClient | undefined;
   const { server, context, caFingerprint: fingerprint, config: configPath } = globals;
   const sources = { server, context, caFingerprint: fingerprint, configPath, env };
   const open = async (target: Target): Promise<Transport> => {
-    const network = (await fetchFor?.(target)) ?? fetch;
-    return createTransport({ ...target, userAgent: `caractrl/${VERSION}`, clock, ...(network !== undefined && { fetch: network }) });
+    const network = (await networkFor?.(target)) ?? (fetch === undefined ? {} : { fetch });
+    return createTransport({ ...target, userAgent: `caractrl/${VERSION}`, clock, ...network });
   };
   return {
     io,
@@ -104,12 +104,13 @@ if (import.meta.main) {
     io,
     clock: systemClock,
     random: systemRandom,
-    fetchFor: async (target) => {
+    networkFor: async (target) => {
       if (target.caFingerprint === undefined && !target.serverUrl.includes('https:')) {
-        return httpFetch; // the common case on one machine: nothing of TLS is loaded
+        return { fetch: httpFetch }; // the common case on one machine: nothing of TLS is loaded
       }
       const { trustTarget } = await import('./trust-target.ts');
-      return createHttpFetch(trustTarget(target, process.env));
+      const trust = trustTarget(target, process.env);
+      return { fetch: createHttpFetch(trust), trust };
     },
     signal,
   });

@@ -1,6 +1,7 @@
 /** Says what went wrong, on stderr, once: `error: ...`, then `hint: ...` with what mends it. */
 import { ApiError, toProblem } from '../api/errors.ts';
 import { isSchemeMistake } from '../client/network-failure.ts';
+import { isDistrust } from '../client/distrust.ts';
 import type { OutputFormat } from './command.ts';
 import { CtlError } from './ctl-error.ts';
 import type { Environment, Screen } from './io.ts';
@@ -53,7 +54,7 @@ function describeFailure(error: unknown): Failure {
 
 function hintOf(error: ApiError): string | undefined {
   // only what never reached a server has a cause of its own; a server that answered 503 says itself what is wrong
-  if (error.reason === 'Unavailable' && error.cause !== undefined && !isSchemeMistake(error)) {
+  if (error.reason === 'Unavailable' && error.cause !== undefined && !isSchemeMistake(error) && !isDistrust(error)) {
     return 'start cara-server there, or name another with --server URL or CARA_SERVER=URL';
   }
   return error.reason === 'Unauthorized'

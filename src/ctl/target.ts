@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { FINGERPRINT, parseFingerprint } from '../api/fingerprint.ts';
 import { explainFileError } from '../base/file-error.ts';
-import { defaultConfigPath, getContext, getCurrentContext, readContexts, type Context } from './context-file.ts';
+import { defaultConfigPath, getContext, getCurrentContext, readContexts, type Context, type Contexts } from './context-file.ts';
 import { CtlError, UsageError } from './ctl-error.ts';
 import type { Environment } from './io.ts';
 
@@ -73,9 +73,10 @@ function toTarget({
   return { serverUrl: server, ...(token !== undefined && { token }), ...(caFingerprint !== undefined && { caFingerprint }) };
 }
 
-/** What is known of the authority of that very server. */
-async function findPin(serverUrl: string, sources: FileSources, signal: AbortSignal): Promise<Pick<Target, 'caFingerprint'>> {
-  const known = await findContextOf(serverUrl, sources, signal);
+/** What is known of the authority of that very server; the file may be about to be written for the first time. */
+async function findPin(serverUrl: string, { configPath, env }: FileSources, signal: AbortSignal): Promise<Pick<Target, 'caFingerprint'>> {
+  const path = configPath ?? defaultConfigPath(env);
+  const known = path === undefined ? undefined : findServer(await readContexts(path, { isRequired: false }, signal), serverUrl);
   return known?.caFingerprint === undefined ? {} : { caFingerprint: known.caFingerprint };
 }
 
@@ -103,7 +104,10 @@ async function findContext({ context: name, configPath, env }: FileSources, sign
 /** What the contexts have for that very server; a token is never shown to another. */
 async function findContextOf(serverUrl: string, { configPath, env }: FileSources, signal: AbortSignal): Promise<Context | undefined> {
   const path = configPath ?? defaultConfigPath(env);
-  const { contexts } = path === undefined ? { contexts: [] } : await readContexts(path, { isRequired: configPath !== undefined }, signal);
+  return path === undefined ? undefined : findServer(await readContexts(path, { isRequired: configPath !== undefined }, signal), serverUrl);
+}
+
+function findServer({ contexts }: Contexts, serverUrl: string): Context | undefined {
   return contexts.find(({ server }) => withoutSlash(server) === withoutSlash(serverUrl));
 }
 
