@@ -30,14 +30,15 @@ export function createTlsTask(settings: ServerSettings, action: string | undefin
       `so that nobody notices; with ${DISTRUST_FLAG}, for when its key was stolen, every agent and every context needs the new fingerprint.`,
     settings,
     run: async (config) => {
-      switch (action) {
-        case 'show':
-          return await show(config);
-        case 'rotate':
-          return await rotate(config, old);
-        default:
-          throw new StartError(`Cannot run cara-server tls ${action ?? ''} as it takes show or rotate: cara-server tls --help`);
+      if (action === 'show') {
+        return await show(config);
       }
+      if (action === 'rotate') {
+        return await rotate(config, old);
+      }
+      throw new StartError(
+        `Cannot run cara-server tls${action === undefined ? '' : ` ${action}`} as it takes show or rotate: cara-server tls --help`,
+      );
     },
   };
 }
