@@ -1,6 +1,6 @@
 /** What one run of the tests owns on this machine, and how it is removed; by the run itself, or by the next one after a crash. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { removeEngine } from './engine-remove.ts';
 import { unmountBelow } from './mounts.ts';
@@ -33,6 +33,7 @@ export function startTestRun(): TestRun {
   const owner = findProcess(process.pid) ?? { pid: process.pid, startTime: '' };
   const id = randomBytes(3).toString('hex');
   const dir = mkdtempSync(PREFIX);
+  chmodSync(dir, 0o711); // a PostgreSQL of the tests runs as another user, and has to reach its own folder in it
   const record: RunRecord = { owner, netns: `cara-test-${id}`, marker: `CARA_TEST_RUN=${id}` };
   writeFileSync(path.join(dir, 'run.json'), JSON.stringify(record));
   const tmp = path.join(dir, 't');
