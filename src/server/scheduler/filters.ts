@@ -25,7 +25,7 @@ export type Refusal = (typeof REFUSALS)[number];
 export function findRefusal(view: NodeView, demand: Demand): Refusal | undefined {
   return (
     (demand.wishedNode === undefined || demand.wishedNode === view.name ? undefined : 'NotWished') ??
-    refuseState(view.node) ??
+    view.stateRefusal ??
     (demand.leftNode === view.name ? 'LeftOnRequest' : undefined) ??
     (demand.failedNodes.includes(view.name) ? 'FailedBefore' : undefined) ??
     (matchesSelector(view.node, demand.nodeSelector) ? undefined : 'SelectorMismatch') ??

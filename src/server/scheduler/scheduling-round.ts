@@ -10,7 +10,7 @@ import type { Binder, WriteOutcome } from './binder.ts';
 import type { Demand } from './demand.ts';
 import { explain } from './explain.ts';
 import type { FleetView } from './fleet-view.ts';
-import { place } from './place.ts';
+import { countRefusals } from './place.ts';
 import { versionOf } from './snapshot.ts';
 
 /** A turn of the event loop may look at this many nodes, some 10 ms; then heartbeats and requests get theirs. */
@@ -34,6 +34,8 @@ export class SchedulingRound {
   readonly #inFlight = new Set<Promise<void>>();
   readonly #outcomes = new Set<WriteOutcome['kind']>();
   readonly #explained = new Explained();
+  /** nodes, in this turn */
+  #looked = 0;
 
   constructor(deps: RoundDeps) {
     this.#deps = deps;
@@ -43,18 +45,19 @@ export class SchedulingRound {
   async run(signal: AbortSignal): Promise<WriteOutcome['kind']> {
     const { view, clock } = this.#deps;
     const due = view.pending.listDue(view.snapshot.roomEpoch);
-    const perTurn = Math.max(1, Math.min(PROJECTS_PER_TURN, Math.floor(NODES_PER_TURN / Math.max(1, view.snapshot.nodes.size))));
+    let started = 0;
     try {
-      for (let begin = 0; begin < due.length; begin += perTurn) {
-        if (begin > 0) {
+      for (const project of due) {
+        if (started >= PROJECTS_PER_TURN || this.#looked >= NODES_PER_TURN) {
+          if (this.#inFlight.size >= MAX_IN_FLIGHT) {
+            await Promise.all(this.#inFlight);
+          }
+          started = 0;
+          this.#looked = 0;
           await clock.sleep(0, signal);
         }
-        for (const project of due.slice(begin, begin + perTurn)) {
-          this.#start(project);
-        }
-        if (this.#inFlight.size >= MAX_IN_FLIGHT) {
-          await Promise.all(this.#inFlight);
-        }
+        this.#start(project);
+        started += 1;
       }
     } finally {
       await Promise.all(this.#inFlight);
@@ -98,11 +101,13 @@ export class SchedulingRound {
     if (known !== undefined) {
       return { node: undefined, message: known };
     }
-    const placement = place(snapshot.nodes, demand);
-    if (placement.node !== undefined) {
-      return { node: placement.node.node };
+    const { node, looked } = snapshot.ring.find(demand);
+    this.#looked += looked;
+    if (node !== undefined) {
+      return { node: node.node };
     }
-    const message = explain(placement.refusals, demand);
+    this.#looked += snapshot.nodes.size;
+    const message = explain(countRefusals(snapshot.nodes, demand), demand);
     this.#explained.add(demand.key, message, snapshot.roomEpoch);
     return { node: undefined, message };
   }

@@ -12,11 +12,15 @@ import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { RESOURCES, placeOf, readAllocatable, type Allocatable, type Amounts } from '../../api/resource-amounts.ts';
 import { asksAlike, askingOf, deriveDemand, type Asking, type Demand } from './demand.ts';
+import { refuseState } from './filters.ts';
+import { NodeRing } from './node-ring.ts';
 
 /** One node and what is placed on it. A live view: do not keep it over an await. */
 export interface NodeView {
   readonly name: string;
   readonly node: NodeObject;
+  /** whether it takes nothing at all, worked out once: a search goes through many nodes */
+  readonly stateRefusal: ReturnType<typeof refuseState>;
   /** undefined for a resource that the node does not report */
   readonly allocatable: Allocatable;
   readonly placed: Amounts;
@@ -70,6 +74,7 @@ class Usage {
 class View implements NodeView {
   readonly name: string;
   readonly node: NodeObject;
+  readonly stateRefusal: ReturnType<typeof refuseState>;
   readonly allocatable: Allocatable;
   readonly #usage: Usage;
 
@@ -77,6 +82,7 @@ class View implements NodeView {
   constructor(node: NodeObject, usage: Usage, previous: View | undefined) {
     this.name = node.metadata.name;
     this.node = node;
+    this.stateRefusal = refuseState(node);
     const isSame = previous !== undefined && previous.node.status.allocatable === node.status.allocatable;
     this.allocatable = isSame ? previous.allocatable : readAllocatable(node.status);
     this.#usage = usage;
@@ -97,6 +103,8 @@ class View implements NodeView {
 
 export class Snapshot {
   readonly #views = new Map<string, View>();
+  /** the same, to be searched */
+  readonly ring = new NodeRing();
   readonly #usageByNode = new Map<string, Usage>();
   readonly #claimByProject = new Map<string, Claim>();
   #roomEpoch = 0;
@@ -117,7 +125,9 @@ export class Snapshot {
     if (previous !== undefined && versionOf(previous.node) >= versionOf(node)) {
       return;
     }
-    this.#views.set(name, new View(node, this.#usageOf(name), previous));
+    const view = new View(node, this.#usageOf(name), previous);
+    this.#views.set(name, view);
+    this.ring.set(view);
     if (previous === undefined || !answersAlike(previous.node, node)) {
       this.#roomEpoch += 1;
     }
@@ -125,6 +135,7 @@ export class Snapshot {
 
   removeNode(name: string): void {
     if (this.#views.delete(name)) {
+      this.ring.delete(name);
       this.#roomEpoch += 1;
       this.#forgetIdle(name);
     }
