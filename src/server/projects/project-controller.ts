@@ -39,6 +39,8 @@ export interface ProjectController {
 
 /** Commits under way at a time. */
 const CONCURRENCY = 64;
+/** Projects looked at without a turn of the event loop: some 10 ms; a multiple of CONCURRENCY. */
+const BREATH = 1_024;
 const CONFLICT_PAUSE_MS = 250; // somebody else wrote: most often their change wakes us sooner
 const RETRY_MS = 1_000; // the store does not answer
 
@@ -58,6 +60,9 @@ async function runController(deps: ProjectControllerDeps, signal: AbortSignal): 
       signal.throwIfAborted();
       const due = watch.takeDue(clock.monotonicMs());
       for (let begin = 0; begin < due.length; begin += CONCURRENCY) {
+        if (begin > 0 && begin % BREATH === 0) {
+          await clock.sleep(0, signal); // after a start all are due: requests are let in between
+        }
         await Promise.all(due.slice(begin, begin + CONCURRENCY).map((name) => reconcileProject(deps, watch, name)));
       }
       await wakeup.wait(clock, watch.nextDueMs() - clock.monotonicMs(), signal);
