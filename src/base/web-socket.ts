@@ -27,6 +27,11 @@ export interface WebSocketOptions {
   readonly role: 'client' | 'server';
   /** called whenever bytes arrive */
   readonly onHeard?: () => void;
+  /**
+   * Both directions end together and with nothing but `close`: for carrying HTTP/2. Where its connection says `end` or `error`, Node writes
+   * once more into what it is shutting down, and fails an assertion that ends the process (Node 26.10, js_stream_socket.js).
+   */
+  readonly endsWhole?: boolean;
 }
 
 export class WebSocketStream extends Duplex {
@@ -34,21 +39,23 @@ export class WebSocketStream extends Duplex {
   readonly #role: 'client' | 'server';
   readonly #reader: FrameReader;
   readonly #onHeard: () => void;
+  readonly #endsWhole: boolean;
   #hasEnded = false;
   #hasFinished = false;
   #hasSentClose = false;
 
-  constructor({ socket, head, role, onHeard = () => undefined }: WebSocketOptions) {
+  constructor({ socket, head, role, onHeard = () => undefined, endsWhole = false }: WebSocketOptions) {
     super({ allowHalfOpen: true });
     this.#socket = socket;
     this.#role = role;
     this.#reader = new FrameReader(role);
     this.#onHeard = onHeard;
+    this.#endsWhole = endsWhole;
     socket.setNoDelay(true);
     socket.setTimeout(0);
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('end', () => this.#lose());
-    socket.on('error', (error) => this.destroy(error));
+    socket.on('error', (error) => this.#fail(error));
     socket.on('close', () => this.#lose());
     if (head.length > 0) {
       socket.unshift(head);
@@ -73,10 +80,19 @@ export class WebSocketStream extends Duplex {
     for (let at = 0; at < chunk.length; at += MAX_FRAME_BYTES) {
       const piece = chunk.subarray(at, at + MAX_FRAME_BYTES);
       const isLast = at + MAX_FRAME_BYTES >= chunk.length;
-      this.#send(OPCODE.binary, piece, isLast ? done : undefined);
+      this.#send(OPCODE.binary, piece, isLast ? (error) => this.#settle(error, done) : undefined);
     }
     if (chunk.length === 0) {
       done();
+    }
+  }
+
+  #settle(error: Error | null | undefined, done: (error?: Error | null) => void): void {
+    if (this.#endsWhole && error) {
+      this.destroy();
+      done();
+    } else {
+      done(error);
     }
   }
 
@@ -103,7 +119,8 @@ export class WebSocketStream extends Duplex {
         this.#takePart(part);
       }
     } catch (error) {
-      this.destroy(error as Error);
+      this.#close((error as FrameError).code);
+      this.#fail(error as Error);
     }
   }
 
@@ -133,7 +150,7 @@ export class WebSocketStream extends Duplex {
   #takeClose(payload: Buffer): void {
     const code = payload.length < 2 ? NO_CODE : payload.readUInt16BE();
     if (code !== NORMAL_END && code !== NO_CODE && !(this.#hasEnded && this.#hasFinished)) {
-      this.destroy(new ClosedByPeer(payload.toString('utf8', 2)));
+      this.#fail(new ClosedByPeer(payload.toString('utf8', 2)));
       return;
     }
     this.#endReading();
@@ -141,8 +158,14 @@ export class WebSocketStream extends Duplex {
     this.#socket.end();
   }
 
+  #fail(error: Error | undefined): void {
+    this.destroy(this.#endsWhole ? undefined : error);
+  }
+
   #endReading(): void {
-    if (!this.#hasEnded) {
+    if (this.#endsWhole) {
+      this.destroy();
+    } else if (!this.#hasEnded) {
       this.#hasEnded = true;
       this.push(null);
       this.#closeWhenDone();
@@ -162,7 +185,7 @@ export class WebSocketStream extends Duplex {
     if (this.#hasEnded && this.#hasFinished) {
       return; // ends by itself once what came is read
     }
-    this.destroy(this.#hasEnded || this.#hasSentClose ? undefined : new ConnectionLost());
+    this.#fail(this.#hasEnded || this.#hasSentClose ? undefined : new ConnectionLost());
   }
 
   #close(code: number, reason = ''): void {

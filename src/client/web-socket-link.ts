@@ -22,6 +22,8 @@ export interface WebSocketCall {
   readonly onHeard: () => void;
   /** whether what answers is the server; default: what Node believes */
   readonly trust?: Trust | undefined;
+  /** as in WebSocketOptions */
+  readonly endsWhole?: boolean;
   readonly clock: Clock;
 }
 
@@ -45,7 +47,13 @@ export async function openWebSocket(call: WebSocketCall, signal: AbortSignal): P
       socket.destroy();
       throw new ApiError('Unavailable', `Cannot ${action} as ${serverUrl} does not speak WebSocket: a proxy may listen there`);
     }
-    return new WebSocketStream({ socket, head, role: 'client', onHeard: call.onHeard });
+    return new WebSocketStream({
+      socket,
+      head,
+      role: 'client',
+      onHeard: call.onHeard,
+      ...(call.endsWhole === true && { endsWhole: true }),
+    });
   } catch (error) {
     throw toFailure(trust?.explain(error, serverUrl) ?? error, { serverUrl, timeoutMs, signal });
   }

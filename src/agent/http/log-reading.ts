@@ -21,6 +21,7 @@ import type { ContainerDetail } from '../docker/docker-types.ts';
 import { EngineError, hasEngineReason } from '../docker/engine-error.ts';
 import type { ContainerLogsOptions, Engine } from '../docker/engine.ts';
 import { createLineDecoder } from './log-lines.ts';
+import { createRepeatFilter } from './repeat-filter.ts';
 import { findContainer, type ContainerSources, type ServiceName } from './service-container.ts';
 
 /** ms between looks at a container that has ended, or is yet to be made. */
@@ -194,9 +195,10 @@ class Reader {
 
   async *#open(detail: ContainerDetail, options: ContainerLogsOptions): AsyncGenerator<readonly LogLine[]> {
     const decoder = createLineDecoder(detail.hasTty);
+    const unrepeated = options.follow === true ? createRepeatFilter(this.#sources.clock) : (lines: readonly LogLine[]) => lines;
     try {
       for await (const frames of await this.#sources.engine.containerLogs(detail.id, { ...options, timestamps: true }, this.#signal)) {
-        yield decoder.push(frames);
+        yield unrepeated(decoder.push(frames));
       }
     } catch (error) {
       if (!hasEngineReason(error, 'NotFound')) {

@@ -34,7 +34,7 @@ export function createTunnelDialer({ serverUrl: serverUrls, nodeName, userAgent,
       ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
     };
     try {
-      const call = { serverUrl, path, headers, timeoutMs: TIMEOUT_MS, action: 'open the tunnel', onHeard, trust, clock };
+      const call = { serverUrl, path, headers, timeoutMs: TIMEOUT_MS, action: 'open the tunnel', onHeard, endsWhole: true, trust, clock };
       return await openWebSocket(call, signal);
     } catch (error) {
       if (hasReason(error, 'Unavailable')) {

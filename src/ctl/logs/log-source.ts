@@ -42,8 +42,12 @@ class Source {
   readonly #name: string;
   #cursor: LogCursor | undefined;
   #node: string | undefined;
+  /** monotonic ms of the last that came; a line that is cut without a word is noticed later */
+  #heardAtMs: number | undefined;
   /** monotonic ms since when there is no contact */
   #lostAtMs: number | undefined;
+  /** since there is no contact */
+  #failures = 0;
   /** what was said of why */
   #toldWhy: string | undefined;
   #hasEnded = false;
@@ -64,10 +68,10 @@ class Source {
         if (this.#hasEnded) {
           return;
         }
-        this.#lostAtMs ??= clock.monotonicMs();
+        this.#lostAtMs ??= this.#heardAtMs ?? clock.monotonicMs();
       } catch (error) {
         this.#signal.throwIfAborted();
-        this.#lostAtMs ??= clock.monotonicMs();
+        this.#lostAtMs ??= this.#heardAtMs ?? clock.monotonicMs();
         const text = this.#judge(error);
         if (text !== undefined) {
           yield { kind: 'note', text };
@@ -92,7 +96,8 @@ class Source {
     if (!isPassing || (!query.follow && (!isBegun || query.previous === true || this.#lostForMs(clock) > PATIENCE_MS))) {
       throw error;
     }
-    const isNews = this.#toldWhy !== error.reason && (!isBegun || this.#lostForMs(clock) >= TOLD_MS);
+    this.#failures += 1;
+    const isNews = this.#toldWhy !== error.reason && (!isBegun || (this.#failures > 1 && this.#lostForMs(clock) >= TOLD_MS));
     if (!isNews) {
       return undefined;
     }
@@ -108,6 +113,7 @@ class Source {
     const { client, query } = this.#options;
     const records = client.read({ ...query, ...(this.#cursor !== undefined && { cursor: this.#cursor }) }, this.#signal);
     for await (const batch of withSilenceLimit(records, this.#options.clock)) {
+      this.#heardAtMs = this.#options.clock.monotonicMs();
       let lines: LogLine[] = [];
       for (const record of batch) {
         if (record.type === 'line') {
@@ -172,6 +178,7 @@ class Source {
     const lostMs = this.#lostForMs(clock);
     this.#lostAtMs = undefined;
     this.#toldWhy = undefined;
+    this.#failures = 0;
     this.#backoff.reset();
     this.#node = node;
     if (wasLost && (lostMs >= TOLD_MS || before === node)) {

@@ -7,11 +7,11 @@ import { readLineBatches } from '../../base/json-lines.ts';
 const MAX_LINE_BYTES = 1024 * 1024; // a record is 16 KiB before it is escaped
 
 /** A log that cannot be read on is cut: text has no other way to say so. */
-export function toLogText(records: Readable, options: { readonly hasTimes: boolean }): Readable {
+export function toLogText(records: AsyncIterable<Uint8Array>, options: { readonly hasTimes: boolean }): Readable {
   return Readable.from(toText(records, options), { objectMode: false, highWaterMark: 64 * 1024 });
 }
 
-async function* toText(records: Readable, { hasTimes }: { readonly hasTimes: boolean }): AsyncGenerator<Buffer> {
+async function* toText(records: AsyncIterable<Uint8Array>, { hasTimes }: { readonly hasTimes: boolean }): AsyncGenerator<Buffer> {
   let isWithinLine = false;
   for await (const lines of readLineBatches(records, MAX_LINE_BYTES)) {
     const parts: Buffer[] = [];

@@ -11,12 +11,16 @@ export interface UntilMovedDeps {
   readonly clock: Clock;
 }
 
+export interface Following {
+  readonly signal: AbortSignal;
+  /** whether it has aborted as the Project went elsewhere: no failure, but the end of what can be told here */
+  hasMoved(): boolean;
+  [Symbol.dispose](): void;
+}
+
 /** A signal that aborts when `signal` does, or soon after the Project has another node, or none; dispose of it when the stream has ended. */
-export function untilMoved(
-  { projectMirror, clock }: UntilMovedDeps,
-  { metadata, status }: ProjectObject,
-  signal: AbortSignal,
-): { readonly signal: AbortSignal; [Symbol.dispose](): void } {
+export function untilMoved({ projectMirror, clock }: UntilMovedDeps, { metadata, status }: ProjectObject, signal: AbortSignal): Following {
+  let hasMoved = false;
   const ended = new AbortController();
   const unsubscribe = projectMirror.onChange(({ type, object }) => {
     if (object.metadata.name !== metadata.name) {
@@ -26,7 +30,10 @@ export function untilMoved(
     if (isGone || object.status.nodeRef !== status.nodeRef) {
       unsubscribe();
       clock.sleep(GRACE_MS, ended.signal).then(
-        () => ended.abort(),
+        () => {
+          hasMoved = true;
+          ended.abort();
+        },
         () => undefined, // disposed of
       );
     }
@@ -38,6 +45,7 @@ export function untilMoved(
   }
   return {
     signal: ended.signal,
+    hasMoved: () => hasMoved,
     [Symbol.dispose]: () => {
       unsubscribe();
       signal.removeEventListener('abort', onAbort);

@@ -47,7 +47,7 @@ export class TunnelRegistry {
   }
 
   /** Takes in a node's tunnel, in place of the one before. */
-  add(node: string, connection: Omit<WebSocketOptions, 'role' | 'onHeard'>): void {
+  add(node: string, connection: Pick<WebSocketOptions, 'socket' | 'head'>): void {
     this.#count += 1;
     const id = String(this.#count);
     const onHeard = (): void => {
@@ -55,7 +55,7 @@ export class TunnelRegistry {
         this.#leases.renew(id, this.#clock.monotonicMs());
       }
     };
-    const stream = new WebSocketStream({ ...connection, role: 'server', onHeard });
+    const stream = new WebSocketStream({ ...connection, role: 'server', onHeard, endsWhole: true });
     const tunnel = new Tunnel(stream);
     const former = this.#entries.get(node);
     this.#entries.set(node, { tunnel, id, openedAtMs: this.#clock.monotonicMs() });

@@ -1,7 +1,7 @@
 /** The logs of a service: where its Project is, asked of the agent there, handed on as it comes. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { OutgoingHttpHeaders } from 'node:http';
-import { PassThrough, pipeline, type Readable } from 'node:stream';
+import { pipeline, type Readable } from 'node:stream';
 import Type, { type Static } from 'typebox';
 import { findCondition } from '../../../api/condition.ts';
 import { ApiError, hasReason } from '../../../api/errors.ts';
@@ -17,7 +17,7 @@ import type { NodeLinks } from '../../tunnel/node-links.ts';
 import { toLogText } from '../log-text.ts';
 import { defineRoute, type Route } from '../route.ts';
 import { findPlace, type ServicePlace } from '../service-place.ts';
-import { untilMoved } from '../until-moved.ts';
+import { untilMoved, type Following } from '../until-moved.ts';
 
 export interface LogRoutesDeps {
   readonly store: Store;
@@ -136,17 +136,26 @@ async function sendLogs(
   reply.hijack();
   reply.raw.writeHead(200, reply.getHeaders() as OutgoingHttpHeaders);
   reply.raw.flushHeaders();
-  const first = `${JSON.stringify({ type: 'node', name: place.node } satisfies LogRecord)}\n`;
-  const body = isText ? toLogText(answer, { hasTimes: query.timestamps === true }) : prefixed(first, answer);
-  pipeline(body, reply.raw, () => answer.destroy()); // cut at one end is cut at the other
+  const records = handOn(answer, { node: place.node, following });
+  pipeline(isText ? toLogText(records, { hasTimes: query.timestamps === true }) : records, reply.raw, () => answer.destroy());
   return reply;
 }
 
-function prefixed(first: string, rest: Readable): Readable {
-  const whole = new PassThrough();
-  whole.write(first);
-  pipeline(rest, whole, () => undefined); // cut at one end is cut at the other
-  return whole;
+interface HandingOn {
+  readonly node: string;
+  readonly following: Following;
+}
+
+/** The agent's records, after one that says where it is; the end of them where the Project went elsewhere. */
+async function* handOn(answer: Readable, { node, following }: HandingOn): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(`${JSON.stringify({ type: 'node', name: node } satisfies LogRecord)}\n`);
+  try {
+    yield* answer as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    if (!following.hasMoved()) {
+      throw error;
+    }
+  }
 }
 
 interface AgentCall {
