@@ -63,11 +63,11 @@ export async function startFollower(args: readonly string[], { server }: { reado
         intervalMs: QUIET_MS,
       });
     },
-    check: ({ from } = {}) => {
+    check: (options) => {
       const next = new Map<string, number>();
       for (const [index, line] of lines().entries()) {
         const [, run = '', number = ''] = line.split(' ');
-        const expected = next.get(run) ?? (from === 'anywhere' && next.size === 0 ? Number(number) : 0);
+        const expected = next.get(run) ?? (options?.from === 'anywhere' && next.size === 0 ? Number(number) : 0);
         const context = lines().slice(Math.max(0, index - 3), index + 3);
         assert.equal(Number(number), expected, `of run ${run}, in\n${context.join('\n')}\n${notes()}`);
         next.set(run, expected + 1);
