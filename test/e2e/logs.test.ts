@@ -6,7 +6,6 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { callEngine } from '../../scripts/lib/engine-http.ts';
 import type { Engine } from '../../scripts/lib/engine.ts';
-import { inNetns } from '../../scripts/lib/netns.ts';
 import { findFreePort } from '../../scripts/lib/ports.ts';
 import { runOrThrow } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
@@ -40,8 +39,8 @@ before(async () => {
   await ip('link', 'set', link, 'up');
   await ip('-n', netns, 'addr', 'add', `${FAR}/30`, 'dev', 'up0');
   await ip('-n', netns, 'link', 'set', 'up0', 'up');
-  const [program = '', ...words] = [...inNetns(netns), 'iptables', '-I', 'INPUT', '-i', 'up0'];
-  await runOrThrow(program, [...words, '-m', 'conntrack', '--ctstate', 'NEW', '-j', 'DROP'], { timeoutMs: 10_000 });
+  const rule = ['-I', 'INPUT', '-i', 'up0', '-m', 'conntrack', '--ctstate', 'NEW', '-j', 'DROP'];
+  await runOrThrow('ip', ['netns', 'exec', netns, 'iptables', ...rule], { timeoutMs: 10_000 });
   serverPort = await findFreePort(9400, '0.0.0.0');
   await begin();
   nearAgent = await join('worker-01');
