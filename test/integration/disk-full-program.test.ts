@@ -27,6 +27,16 @@ const create = (url: string, name: string): Promise<Answer> =>
     metadata: { name, annotations: { filler: 'x'.repeat(20_000) } },
   });
 
+/** The server writes meanwhile, so that there may be less room than was there a moment ago. */
+function fillDisk(disk: string, filler: string): void {
+  const { bavail, bsize } = statfsSync(disk);
+  try {
+    writeFileSync(filler, Buffer.alloc(bavail * bsize));
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+  }
+}
+
 test(
   'a full disk makes the server read-only and says so; nodes beat on, kill -9 and a start change nothing, and space mends it',
   { skip: process.getuid?.() !== 0 && 'mounting takes root' },
@@ -38,10 +48,9 @@ test(
     try {
       const dataDir = path.join(disk, 'data');
       const filler = path.join(disk, 'filler');
-      const first = await startServer({ dataDir });
+      await using first = await startServer({ dataDir });
       assert.equal((await create(first.url, 'before')).status, 201);
-      const { bavail, bsize } = statfsSync(disk);
-      writeFileSync(filler, Buffer.alloc(bavail * bsize));
+      fillDisk(disk, filler);
       let refused: Answer | undefined;
       const acknowledged = ['before'];
       for (let count = 0; refused === undefined; count += 1) {
@@ -71,8 +80,7 @@ test(
       await using second = await startServer({ dataDir });
       assert.deepEqual(await names(second.url), acknowledged.toSorted(), 'what was acknowledged, and nothing else');
 
-      const { bavail: again } = statfsSync(disk);
-      writeFileSync(filler, Buffer.alloc(again * bsize));
+      fillDisk(disk, filler);
       await until(async () => (await create(second.url, `m-${Math.random()}`)).status === 503, { what: 'a refusal', timeoutMs: 20_000 });
       rmSync(filler);
       await until(async () => (await call(second.url, 'GET', 'readyz')).status === 200, {
