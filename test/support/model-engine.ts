@@ -61,6 +61,9 @@ interface ModelFault {
   readonly isDoneAnyway?: boolean;
 }
 
+/** Between the end of the old run and the new one, in which the engine can be looked at. */
+const RESTART_TURNS = 200;
+
 const HEALTHY: ContainerHealth = { status: 'healthy', failingStreak: 0, log: [] };
 
 const FRESH: ContainerState = {
@@ -305,14 +308,19 @@ export class ModelEngine {
             this.#end(container, 143);
           }
         }),
-      restartContainer: async (id, _graceMs, signal) =>
+      restartContainer: async (id, _graceMs, signal) => {
         await this.#change('restartContainer', this.#get(id).name, signal, () => {
           const container = this.#get(id);
           if (container.state.isRunning) {
             this.#end(container, 143);
           }
-          this.#start(container);
-        }),
+        });
+        for (let n = 0; n < RESTART_TURNS; n += 1) {
+          await Promise.resolve();
+        }
+        this.#start(this.#get(id)); // whether its caller is still there or not
+        signal.throwIfAborted();
+      },
       killContainer: async (_id, signal) => await turn(signal),
       removeContainer: async (id, { force }, signal) =>
         await this.#change('removeContainer', this.#find(id)?.name ?? id, signal, () => {

@@ -3,7 +3,7 @@ import type { ServiceHealth } from '../../api/project.ts';
 import { formatDuration } from '../../api/duration.ts';
 import { judgeHealth } from '../health/verdict.ts';
 import type { Agenda } from './agenda.ts';
-import { wellAtMs } from './container-track.ts';
+import { wellAtMs, type ContainerTrack } from './container-track.ts';
 import type { Failure } from './failure.ts';
 import type { OurContainer, ServiceView } from './service-view.ts';
 import type { StepOf } from './steps.ts';
@@ -42,6 +42,20 @@ export function restartUnhealthy(view: ServiceView, container: OurContainer, age
   return { state: 'Unhealthy', failure: { reason: 'Unhealthy', message: `${sick}; it waits ${pause} for its next restart${times}` } };
 }
 
+/**
+ * A container that was stopped as unhealthy and does not run again yet; undefined for any other. How often it was restarted is kept, or
+ * each restart would be the first.
+ */
+export function awaitRestart(view: ServiceView, container: OurContainer, agenda: Agenda): HealthPlan | undefined {
+  const { sickness } = view.track ?? {};
+  if (sickness === undefined) {
+    return undefined;
+  }
+  agenda.keep(restartStep(view, container));
+  const message = `Its health check failed${quoteResult(sickness)}; it is being restarted${describeTimes(sickness.restarts)}`;
+  return { state: 'Restarting', failure: { reason: 'Unhealthy', message } };
+}
+
 /** A container that runs and whose health is not known yet. */
 export function waitForHealth({ track }: ServiceView, container: OurContainer): HealthPlan {
   const { lastResult, problem } = judgeHealth(container);
@@ -49,9 +63,8 @@ export function waitForHealth({ track }: ServiceView, container: OurContainer): 
     return { state: 'Starting', failure: { reason: 'HealthCheckImpossible', message: problem } };
   }
   if (track?.sickness !== undefined) {
-    const { result, restarts } = track.sickness;
-    const why = result === undefined ? '' : ` (${result})`;
-    const message = `It was restarted as its health check failed${why}, and has not passed it since${describeTimes(restarts)}`;
+    const { restarts } = track.sickness;
+    const message = `It was restarted as its health check failed${quoteResult(track.sickness)}, and has not passed it since${describeTimes(restarts)}`;
     return { state: 'Starting', failure: { reason: 'Unhealthy', message } };
   }
   return { state: 'Starting', message: `Waiting for its health check${lastResult === undefined ? '' : `: ${lastResult}`}` };
@@ -84,6 +97,10 @@ export function describeHealth(container: OurContainer): string {
 function restartStep({ service }: ServiceView, container: OurContainer): StepOf<'restartContainer'> {
   const isStepwise = service.container.restart?.name === 'no'; // it is fenced: how long it takes to stop may be too long
   return { kind: 'restartContainer', service: service.name, containerId: container.id, graceMs: service.stopGraceMs, isStepwise };
+}
+
+function quoteResult({ result }: NonNullable<ContainerTrack['sickness']>): string {
+  return result === undefined ? '' : ` (${result})`;
 }
 
 function describeTimes(restarts: number): string {

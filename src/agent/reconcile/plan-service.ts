@@ -5,7 +5,7 @@ import { isCrashLooping, stableAtMs } from './container-track.ts';
 import { act, failing, RECHECK_MS, type Doing, type Site } from './doing.ts';
 import type { Failure } from './failure.ts';
 import { findObstacle, findPortHolder } from './obstacles.ts';
-import { describeHealth, keepRestarts, restartUnhealthy, toHealthStatus, waitForHealth } from './plan-health.ts';
+import { awaitRestart, describeHealth, keepRestarts, restartUnhealthy, toHealthStatus, waitForHealth } from './plan-health.ts';
 import { hostPathsOf } from './path-within.ts';
 import { create, createStep, readSecrets } from './plan-create.ts';
 import { clearFailed, freeAddress, handOver, replace, stopOthers } from './plan-update.ts';
@@ -121,6 +121,10 @@ function start(view: ServiceView, container: OurContainer, site: Site): Doing {
     ...(hostPaths.length > 0 && { hostPaths }),
   };
   const doing = act(site, step, view.life === 'down' ? 'Restarting' : 'Starting');
+  const sick = view.life === 'down' ? awaitRestart(view, container, site.agenda) : undefined;
+  if (sick !== undefined && doing.failure === undefined) {
+    return sick;
+  }
   if (view.life === 'down' && doing.failure === undefined && isCrashLooping(view.track)) {
     return failing('Restarting', { reason: 'CrashLoop', message: describeLoop(view) });
   }
