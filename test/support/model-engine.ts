@@ -219,7 +219,7 @@ export class ModelEngine {
             imageId: `sha256:${spec.image}`,
             state: state.status,
             labels: spec.labels,
-            createdAtMs: 0,
+            createdAtMs: Number(id.slice(1)), // ids are counted
             networkIds: spec.network === undefined || networkId === undefined ? [] : [networkId],
           }));
       },
