@@ -89,12 +89,13 @@ function isAlive({ pid, startedAt }: Holder): boolean {
   }
 }
 
-/** When the process was started; undefined when there is none of that pid, or no /proc. */
+/** When the process was started; undefined when there is none of that pid, when it has ended and nobody has asked how (a zombie), or no /proc. */
 function startOf(pid: number): string | undefined {
   try {
     // the name in field 2 may hold spaces and parentheses: count from its end
     const afterName = readFileSync(`/proc/${pid}/stat`, 'utf8').split(')').at(-1) ?? '';
-    return afterName.trim().split(' ')[19];
+    const fields = afterName.trim().split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   } catch {
     return undefined;
   }
