@@ -57,6 +57,29 @@ describe('AssignmentFile', () => {
     assert.notEqual(statSync(path).ino, ino);
   });
 
+  it('AssignmentFile keeps which runs were well, and how often and why services were restarted', async () => {
+    using scratch = makeScratch();
+    const file = open(scratch.path);
+    const project = makeProject();
+    file.replaceAll('c1', [project]);
+    await flush(file);
+    const lastExit = { reason: 'Exited', exitCode: 3, finishedAt: '2026-01-01T00:00:00Z' } as const;
+    const known = {
+      name: 'web',
+      state: 'Running',
+      ready: true,
+      containerId: 'c',
+      startedAt: '2026-01-01T00:00:01Z',
+      restarts: 2,
+      lastExit,
+    } as const;
+    const health = { state: 'Healthy' } as const;
+    file.put({ ...project, status: { ...project.status, services: [{ ...known, health, message: 'words that come and go' }] } });
+    await flush(file);
+    const read = await open(scratch.path).read('c1');
+    assert.deepEqual(read?.[0]?.status.services, [known]);
+  });
+
   it('AssignmentFile keeps that a Project was asked to leave, so that a restart does not bring it up again', async () => {
     using scratch = makeScratch();
     const file = open(scratch.path);

@@ -8,7 +8,7 @@
  * Callers  session/assignment-watcher.ts changes it; main.ts reads it at start; the reconciler keeps its rollouts here.
  */
 import { isLeaving } from '../api/leaving.ts';
-import type { ProjectObject } from '../api/project.ts';
+import type { ProjectObject, ServiceStatus } from '../api/project.ts';
 import { Backoff } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Disk } from '../base/disk.ts';
@@ -173,7 +173,7 @@ export class AssignmentFile {
     this.#written = fingerprint;
   }
 
-  /** What makes an assignment another one; status and versions move with each report and matter to nobody who reads the file. */
+  /** What makes an assignment another one; the rest of status, and versions, move with each report and matter to nobody who reads the file. */
   #fingerprint(): string {
     const projects = [...this.#projects.values()].map(({ metadata, spec, status }) => [
       metadata.uid,
@@ -183,6 +183,7 @@ export class AssignmentFile {
       status.assignment,
       status.restarts,
       status.secrets, // their fingerprints are part of what a container is; values are never here
+      status.services.map(({ state: _state, ...service }) => service),
       isLeaving({ status }), // or a restart without the server would bring it up again after its stop was confirmed
       spec,
     ]);
@@ -225,7 +226,23 @@ export class AssignmentFile {
 }
 
 function slim(project: ProjectObject): ProjectObject {
-  return { ...project, status: { ...project.status, services: [], conditions: [] } };
+  return { ...project, status: { ...project.status, services: project.status.services.map(slimService), conditions: [] } };
+}
+
+/**
+ * What cannot be found out again after a restart: which run was known to be well, how often it was restarted, and why. Without it a
+ * restarted agent would call a healthy service unproven, and its restarts none.
+ */
+function slimService({ name, state, ready, containerId, startedAt, restarts, lastExit }: ServiceStatus): ServiceStatus {
+  return {
+    name,
+    state,
+    ready,
+    ...(containerId !== undefined && { containerId }),
+    ...(startedAt !== undefined && { startedAt }),
+    ...(restarts !== undefined && { restarts }),
+    ...(lastExit !== undefined && { lastExit }),
+  };
 }
 
 function parse(text: string): Content | undefined {
