@@ -70,6 +70,12 @@ test('runProbe() tells how it failed, with the beginning of the body in one line
   assert.equal(result.output, 'GET http://127.0.0.1:PORT/ answered 503 Service Unavailable: warming up');
 });
 
+test('runProbe() tells of a page what a person would read of it', async () => {
+  const page = '<!doctype html><title>Down</title><style>\n a { color: red }</style><p class="x">for <b>repair</b></p><script>let a';
+  const { output } = await getFrom((_request, response) => response.writeHead(503, { 'content-type': 'text/html' }).end(page));
+  assert.match(output, /answered 503 Service Unavailable: Down for repair$/u);
+});
+
 test('runProbe() reads no more of an endless body than it shows', async () => {
   const result = await getFrom((_request, response) => {
     response.writeHead(500);

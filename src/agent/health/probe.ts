@@ -73,7 +73,7 @@ async function get(check: HttpGet, address: string, signal: AbortSignal): Promis
   const response = await send(check, address, signal);
   const { statusCode = 0, statusMessage = '' } = response;
   const hasPassed = check.status === undefined ? statusCode >= 200 && statusCode < 400 : statusCode === check.status;
-  const body = hasPassed ? '' : await readStart(response);
+  const body = hasPassed ? '' : toText(await readStart(response), response.headers['content-type']);
   const wanted = check.status === undefined || hasPassed ? '' : `, not ${check.status}`;
   const output = `GET ${urlOf(check, address)} answered ${`${statusCode} ${statusMessage}`.trim()}${wanted}`;
   return { hasPassed, output: body === '' ? output : `${output}: ${body}` };
@@ -101,6 +101,15 @@ async function send(check: HttpGet, address: string, signal: AbortSignal): Promi
 /** Loaded where it is needed: TLS is memory. */
 function sendSecurely(options: RequestOptions): ClientRequest {
   return process.getBuiltinModule('node:https').request({ ...options, rejectUnauthorized: false });
+}
+
+/** What a person would read of a page. */
+function toText(body: string, contentType = ''): string {
+  if (!contentType.includes('html')) {
+    return body;
+  }
+  const text = body.replaceAll(/<(?<tag>style|script)\b.*?(?:<\/\k<tag>>|$)/giu, ' ').replaceAll(/<[^>]*(?:>|$)/gu, ' ');
+  return text.replaceAll(/\s+/gu, ' ').trim();
 }
 
 /** The beginning of a body, in one line; what breaks off is taken as far as it came. */

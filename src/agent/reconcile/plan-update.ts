@@ -17,6 +17,7 @@ import { create, prepare } from './plan-create.ts';
 import { isUp } from './plan-teardown.ts';
 import { goodHash, isChanged } from './rollout.ts';
 import type { OurContainer, ServiceView } from './service-view.ts';
+import type { Step } from './steps.ts';
 import { formatAddress, parseCidr } from './subnet-pool.ts';
 
 /** ms; longer than the second after which a connection attempt that got lost is repeated. */
@@ -159,7 +160,13 @@ export function freeAddress(container: OurContainer, service: DesiredService, si
 }
 
 function stop(container: OurContainer, { name, stopGraceMs }: DesiredService, site: Site): Doing {
-  return act(site, { kind: 'stopContainer', service: name, containerId: container.id, graceMs: stopGraceMs }, 'Stopping');
+  const step: Step = { kind: 'stopContainer', service: name, containerId: container.id, graceMs: stopGraceMs };
+  return saying('Its other version', act(site, step, 'Stopping'));
+}
+
+/** A service between two versions would else seem to be stopped or made itself. */
+function saying(message: string, doing: Doing): Doing {
+  return doing.failure === undefined ? { ...doing, message } : doing;
 }
 
 function retire(container: OurContainer, service: DesiredService, site: Site): Doing {
@@ -171,7 +178,8 @@ function retire(container: OurContainer, service: DesiredService, site: Site): D
     return stop(container, service, site);
   }
   const isStuck = container.state.status === 'dead';
-  return act(site, { kind: 'removeContainer', service: service.name, containerId: container.id, isStuck }, 'Creating');
+  const step: Step = { kind: 'removeContainer', service: service.name, containerId: container.id, isStuck };
+  return saying('Removing its other version', act(site, step, 'Stopping'));
 }
 
 function attach(

@@ -1,10 +1,14 @@
 /** The options of a service that are set, a line each, for `describe project`. */
 import type { Service } from '../../api/project.ts';
 
+const RESTARTS = { Always: 'always', OnFailure: 'when it fails', Never: 'never' } as const;
+
 /** @returns undefined where none is set */
 export function describeOptions(service: Service): readonly string[] | undefined {
   const { tmpfs, logging, ulimits, sysctls, labels } = service;
   const lines: readonly (string | false | undefined)[] = [
+    say('is restarted', service.restartPolicy && RESTARTS[service.restartPolicy]),
+    say('pull policy', service.imagePullPolicy),
     service.privileged === true && 'privileged',
     service.readOnly === true && 'read-only root file system',
     service.init === true && 'with an init',
@@ -14,6 +18,7 @@ export function describeOptions(service: Service): readonly string[] | undefined
     say('calls itself', service.hostname),
     say('is also called', listed(service.aliases)),
     say('stops on', service.stopSignal),
+    service.stopGracePeriod !== undefined && `is given ${service.stopGracePeriod} to stop`,
     say('adds capabilities', listed(service.capAdd)),
     say('drops capabilities', listed(service.capDrop)),
     say('knows hosts', listed(service.extraHosts)),

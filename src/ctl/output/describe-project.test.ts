@@ -45,3 +45,20 @@ test('describeProject() shows the health of a service, what is checked, and its 
   assert.match(text, /^ +Health check: +GET \/ready on port 8080 by the agent, every 5s, 2 retries$/mu);
   assert.match(text, /^ +Last exit: +exited with code 137 \(SIGKILL\), 3s after it started, 5m ago$/mu);
 });
+
+test('describeProject() says of a Project that was rolled back that it is not up to date, and whose settings are shown', () => {
+  const resources = { requests: { cpu: '100m', memory: '32Mi' }, limits: { memory: '64Mi' } };
+  const project = makeProject({ generation: 6, services: [{ name: 'web', image: 'web:2', resources, stopGracePeriod: '3s' }] });
+  const startedAt = '2026-01-01T00:00:00.123456789Z';
+  const service = { name: 'web', state: 'Running', ready: true, startedAt } as const;
+  const status = { ...project.status, phase: 'Failed', reason: 'RolledBack', goodGeneration: 5, observedGeneration: 6 } as const;
+  const text = describeProject(
+    { ...project, status: { ...status, services: [service] } },
+    { screen: SCREEN, nowMs: Date.UTC(2026, 0, 1, 0, 1) },
+  );
+  assert.match(text, /^Up to date: +no: generation 6 was tried and rolled back$/mu);
+  assert.match(text, /^Runs: +revision 5, while 6 is asked for, whose settings are shown below$/mu);
+  assert.match(text, /^ +Started: +2026-01-01T00:00:00\.123Z \(59s ago\)$/mu);
+  assert.match(text, /^ +Resources: +asks for cpu=100m, memory=32Mi\n +is limited to memory=64Mi$/mu);
+  assert.match(text, /^ +Options: +is given 3s to stop$/mu);
+});

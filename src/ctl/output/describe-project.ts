@@ -13,7 +13,6 @@ import { heading, pairs, renderFields, type Field } from './section.ts';
 export function describeProject(project: ProjectObject, view: DescribeView): string {
   const { metadata, spec, status } = project;
   const { screen, nowMs } = view;
-  const isCurrent = status.observedGeneration >= metadata.generation;
   const { action, after, fence } = spec.onNodeLost ?? {};
   return [
     renderFields(
@@ -27,10 +26,7 @@ export function describeProject(project: ProjectObject, view: DescribeView): str
         { name: 'Moving', value: describeMove(project, nowMs) },
         { name: 'Ready', value: countReady(project) },
         { name: 'Missing secrets', value: listMissing(project), tone: 'bad' },
-        {
-          name: 'Up to date',
-          value: isCurrent ? 'yes' : `no: generation ${status.observedGeneration} of ${metadata.generation} was acted on`,
-        },
+        { name: 'Up to date', value: describeUpToDate(project) },
         ...metaFields(metadata, nowMs),
         { name: 'Node selector', value: spec.nodeSelector === undefined ? undefined : pairs(spec.nodeSelector) },
         {
@@ -60,12 +56,19 @@ export function describeProject(project: ProjectObject, view: DescribeView): str
   ].join('');
 }
 
+function describeUpToDate({ metadata, status }: ProjectObject): string {
+  if (status.observedGeneration < metadata.generation) {
+    return `no: generation ${status.observedGeneration} of ${metadata.generation} was acted on`;
+  }
+  return status.reason === 'RolledBack' ? `no: generation ${metadata.generation} was tried and rolled back` : 'yes';
+}
+
 /** Which revision runs, where that is another than is asked for. */
 function describeRunning({ metadata, status }: ProjectObject): string | undefined {
   const { goodGeneration } = status;
   return goodGeneration === undefined || goodGeneration === metadata.generation
     ? undefined
-    : `revision ${goodGeneration}, while ${metadata.generation} is asked for`;
+    : `revision ${goodGeneration}, while ${metadata.generation} is asked for, whose settings are shown below`;
 }
 
 /** A move that was asked for and has not found its end. */
@@ -91,7 +94,7 @@ function describeService(service: Service, status: ServiceStatus | undefined, { 
     { name: 'Image', value: image },
     { name: 'Digest', value: status?.imageDigest },
     { name: 'Container', value: status?.containerId?.slice(0, 12) },
-    { name: 'Started', value: status?.startedAt === undefined ? undefined : timeWithAge(status.startedAt, nowMs) },
+    { name: 'Started', value: status?.startedAt === undefined ? undefined : timeWithAge(toMilliseconds(status.startedAt), nowMs) },
     { name: 'Restarts', value: String(status?.restarts ?? 0) },
     { name: 'Exit code', value: status?.exitCode === undefined ? undefined : String(status.exitCode) },
     { name: 'Last exit', value: status?.lastExit && describeLastExit(status.lastExit, nowMs) },
@@ -99,6 +102,7 @@ function describeService(service: Service, status: ServiceStatus | undefined, { 
     { name: 'Health check', value: service.healthCheck && describeCheck(service.healthCheck) },
     { name: 'Ports', value: ports.length === 0 ? undefined : ports.join(', ') },
     { name: 'Command', value: [...(service.entrypoint ?? []), ...(service.command ?? [])].map(quote).join(' ') || undefined },
+    { name: 'Resources', value: describeResources(service) },
     { name: 'Needs', value: service.dependsOn?.map(({ service: name, condition }) => `${name} ${condition ?? 'Started'}`).join(', ') },
     {
       name: 'Mounts',
@@ -111,6 +115,23 @@ function describeService(service: Service, status: ServiceStatus | undefined, { 
     { name: 'Options', value: describeOptions(service) },
   ];
   return `  ${paint(screen, 'strong', toPrintable(service.name))}\n${renderFields(fields, screen, '    ')}`;
+}
+
+/** An engine's times have nanoseconds. */
+function toMilliseconds(time: string): string {
+  return time.replace(/(\.\d{3})\d+/u, '$1');
+}
+
+function describeResources({ resources: { requests, limits } = {} }: Service): readonly string[] | undefined {
+  const list = (amounts: object): string =>
+    Object.entries(amounts)
+      .map(([name, amount]) => `${name}=${amount}`)
+      .join(', ');
+  const lines = [
+    ...(requests === undefined ? [] : [`asks for ${list(requests)}`]),
+    ...(limits === undefined ? [] : [`is limited to ${list(limits)}`]),
+  ];
+  return lines.length === 0 ? undefined : lines;
 }
 
 function describeEnvironment({ env = [], envFrom = [] }: Service): readonly string[] | undefined {
