@@ -43,7 +43,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
         engine: () => host.engine.state(),
         access,
       }),
-      ...serviceRoutes({ engine: ports.engine, clusterId: () => identity.clusterId(), clock: ports.clock }),
+      ...serviceRoutes({ engine: ports.engine, clusterId: () => identity.clusterId(), clock: ports.clock, stopper }),
     ],
     access,
     onBug: (err, path) => parts.log.error({ err, path }, 'request failed'),

@@ -25,6 +25,8 @@ export const REASONS = {
   NodeDeleted: { status: 410, title: 'Node deleted', retryable: false }, // a running agent registers again only at its next start
   NotRunning: { status: 409, title: 'Not running', retryable: true }, // what was to be looked into has no container, or one that has ended
   NotListening: { status: 409, title: 'Nobody listens', retryable: true }, // on that port, in the container
+  NoSuchProgram: { status: 409, title: 'No such program', retryable: false }, // in the container, of the name that was to be run
+  NotExecutable: { status: 409, title: 'Cannot be executed', retryable: false }, // the engine could not start what was to be run
   PayloadTooLarge: { status: 413, title: 'Body too large', retryable: false },
   UnsupportedMediaType: { status: 415, title: 'Unsupported media type', retryable: false },
   UpgradeRequired: { status: 426, title: 'Upgrade required', retryable: false },

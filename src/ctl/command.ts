@@ -55,6 +55,8 @@ export interface Command<Specs> {
   readonly summary: string;
   /** arguments as usage text, such as "TYPE [NAME...]"; "" takes none */
   readonly args: string;
+  /** the hint where an option is unknown that may have been meant for what follows -- */
+  readonly rest?: string;
   readonly options: Specs;
   readonly examples: readonly { readonly command: string; readonly does: string }[];
   /** @returns the exit code */

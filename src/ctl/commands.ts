@@ -7,6 +7,7 @@ const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   describe: async () => (await import('./commands/describe.ts')).describeCommand,
   logs: async () => (await import('./commands/logs.ts')).logsCommand,
   top: async () => (await import('./commands/top.ts')).topCommand,
+  exec: async () => (await import('./commands/exec.ts')).execCommand,
   'port-forward': async () => (await import('./commands/port-forward.ts')).portForwardCommand,
   apply: async () => (await import('./commands/apply.ts')).applyCommand,
   create: async () => (await import('./commands/create.ts')).createCommand,

@@ -1,5 +1,7 @@
 /** Where a command reads and writes; tests give their own. */
 
+import type { Readable, Writable } from 'node:stream';
+
 /** One output stream and what it can show. */
 export interface Screen {
   /** bytes as they are */
@@ -20,6 +22,22 @@ export interface Io {
   readStdin(limitBytes: number, signal: AbortSignal): Promise<Uint8Array>;
   /** A line that a person types on the terminal without its being shown; undefined where standard input is no terminal. */
   readHidden?(signal: AbortSignal): Promise<string | undefined>;
+  /** The streams as they are, for a command that hands them on. Whoever opens them closes them. */
+  openStreams(): Streams;
+}
+
+export interface Streams {
+  readonly input: Readable;
+  readonly output: Writable;
+  readonly errors: Writable;
+  /** what is typed comes from a terminal */
+  readonly isInputTerminal: boolean;
+  /** Lets each key through as it is typed, Ctrl-C too, and shows none; false: as before, which the end of the process sees to in any case. */
+  setRaw(isRaw: boolean): void;
+  /** Told when the terminal has another size. @returns ends that */
+  onResize(listener: () => void): () => void;
+  /** Lets go of the input, so that it does not keep the process. */
+  close(): void;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;

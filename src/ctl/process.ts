@@ -2,7 +2,7 @@
  * The real streams and signals. Callers: main.ts.
  */
 import { addAbortSignal } from 'node:stream';
-import type { Io, Screen } from './io.ts';
+import type { Io, Screen, Streams } from './io.ts';
 
 /** A pipe has no width; help and progress are laid out for this one. */
 const DEFAULT_COLUMNS = 100;
@@ -15,7 +15,7 @@ export function openProcess(): { readonly io: Io; readonly signal: AbortSignal }
     process.once(name, () => stopped.abort(new DOMException('Interrupted', 'AbortError')));
   }
   return {
-    io: { stdout: openScreen(process.stdout), stderr: openScreen(process.stderr), readStdin, readHidden },
+    io: { stdout: openScreen(process.stdout), stderr: openScreen(process.stderr), readStdin, readHidden, openStreams },
     signal: stopped.signal,
   };
 }
@@ -88,4 +88,33 @@ async function readHidden(signal: AbortSignal): Promise<string | undefined> {
     stdin.setRawMode(false);
     stdin.destroy();
   }
+}
+
+function openStreams(): Streams {
+  const { stdin, stdout, stderr } = process;
+  return {
+    input: stdin,
+    output: stdout,
+    errors: stderr,
+    isInputTerminal: stdin.isTTY,
+    setRaw: (isRaw) => {
+      stdin.setRawMode(isRaw);
+      if (isRaw) {
+        keepLineFeeds();
+      }
+    },
+    onResize: (listener) => {
+      stdout.on('resize', listener);
+      return () => stdout.off('resize', listener);
+    },
+    close: () => void stdin.destroy(),
+  };
+}
+
+/**
+ * Node's raw mode leaves the terminal to make CR LF of each LF that is written (libuv 1.x, UV_TTY_MODE_RAW), which garbles what full-screen
+ * programs draw. Its end sets that back too. Where there is no stty, it stays so.
+ */
+function keepLineFeeds(): void {
+  process.getBuiltinModule('node:child_process').spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'], timeout: 1000 });
 }

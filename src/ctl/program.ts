@@ -54,6 +54,10 @@ Examples:
 
 /** Reads the arguments after the program's name. */
 export function parseArguments(commands: readonly AnyCommand[], argv: readonly string[], { columns, hasColor }: ParseOptions): Parsed {
+  // what follows -- is nobody's option: commander would give it to the command without saying so
+  const end = argv.indexOf('--');
+  const words = end === -1 ? argv : argv.slice(0, end);
+  const rest = end === -1 ? [] : argv.slice(end + 1);
   const chosen: ParsedCommand[] = [];
   let text = '';
   const root = new Parser('caractrl')
@@ -77,7 +81,7 @@ export function parseArguments(commands: readonly AnyCommand[], argv: readonly s
     addCommand(root, command, (parsed) => chosen.push(parsed));
   }
   try {
-    root.parse(expandFlags(argv.length === 0 ? ['--help'] : argv), { from: 'user' });
+    root.parse(expandFlags(words.length === 0 ? ['--help'] : words), { from: 'user' });
   } catch (error) {
     const globals = root.opts<GlobalOptions>();
     if (error instanceof UsageError) {
@@ -93,9 +97,17 @@ export function parseArguments(commands: readonly AnyCommand[], argv: readonly s
   }
   const globals = root.opts<GlobalOptions>();
   const [parsed] = chosen;
-  return parsed === undefined
-    ? { globals, outcome: { kind: 'misuse', error: new UsageError('No command is given', { hint: 'caractrl --help' }) } }
-    : { globals, outcome: { kind: 'command', parsed } };
+  if (parsed === undefined) {
+    return { globals, outcome: { kind: 'misuse', error: new UsageError('No command is given', { hint: 'caractrl --help' }) } };
+  }
+  const { command, args } = parsed;
+  if (rest.length > 0 && command.args === '') {
+    const error = new UsageError(`Cannot use ${rest.join(' ')} as ${command.name} takes no arguments`, {
+      hint: `caractrl ${command.name} --help`,
+    });
+    return { globals, outcome: { kind: 'misuse', error } };
+  }
+  return { globals, outcome: { kind: 'command', parsed: { ...parsed, args: [...args, ...rest] } } };
 }
 
 function addGlobals(root: Parser): void {
@@ -155,9 +167,8 @@ function addOption(parser: Parser, key: string, spec: AnyOptionSpec): void {
 
 /** `--wait=false` as `--no-wait`, `--wait=true` as `--wait`; commander knows only the latter. */
 function expandFlags(argv: readonly string[]): readonly string[] {
-  const end = argv.indexOf('--');
-  return argv.map((arg, index) => {
-    const [, name, value] = (end === -1 || index < end ? /^--([a-z-]+)=(true|false)$/u.exec(arg) : null) ?? [];
+  return argv.map((arg) => {
+    const [, name, value] = /^--([a-z-]+)=(true|false)$/u.exec(arg) ?? [];
     return name === undefined ? arg : `--${value === 'true' ? '' : 'no-'}${name}`;
   });
 }
@@ -169,7 +180,14 @@ function toUsageError(error: CommanderError, argv: readonly string[], commands: 
   const [first = '', second = ''] = error.message.replace(/^error: /u, '').split('\n');
   const suggestion = /Did you mean (?:one of )?([^?]+)\?/u.exec(second)?.[1];
   const verb = argv.find((arg) => commands.some(({ name }) => name === arg));
+  const rest =
+    error.code === 'commander.unknownOption' && !argv.includes('--') ? commands.find(({ name }) => name === verb)?.rest : undefined;
   return new UsageError(`${first.charAt(0).toUpperCase()}${first.slice(1)}`, {
-    hint: suggestion === undefined ? `caractrl ${verb === undefined ? '' : `${verb} `}--help` : `did you mean ${suggestion}?`,
+    hint:
+      rest !== undefined
+        ? rest
+        : suggestion === undefined
+          ? `caractrl ${verb === undefined ? '' : `${verb} `}--help`
+          : `did you mean ${suggestion}?`,
   });
 }

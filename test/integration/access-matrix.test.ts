@@ -75,6 +75,7 @@ const MATRIX: Readonly<Record<string, Row>> = {
   'POST /api/v1/projects/{name}/undo': EDITORS,
   'POST /api/v1/projects/{name}/restart': EDITORS,
   'GET /api/v1/projects/{project}/services/{service}/portforward': EDITORS,
+  'GET /api/v1/projects/{project}/services/{service}/exec': NOBODY_ELSE, // or with the right for it: test/integration/access.test.ts
 
   'GET /api/v1/events': PEOPLE,
   'GET /api/v1/events/{name}': PEOPLE, // what is not theirs is 404

@@ -27,7 +27,7 @@ async function startEvents(server: Server, args: readonly string[] = [], { outpu
   const { clock } = server;
   const client = createCaraClient(createTransport({ serverUrl: await server.listen(), userAgent: 'test', clock }));
   const context: CommandContext = {
-    io: { stdout, stderr, readStdin: async () => new Uint8Array() },
+    io: { stdout, stderr, readStdin: async () => new Uint8Array(), openStreams: () => assert.fail('events hands on no streams') },
     clock,
     random: systemRandom,
     output,

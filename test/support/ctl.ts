@@ -1,8 +1,9 @@
 /** caractrl in this process: what it writes is captured, what it reads is given; only the streams and the exit are not the real ones. */
+import { PassThrough, Readable, Writable } from 'node:stream';
 import { systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { httpFetch } from '../../src/client/http-fetch.ts';
-import type { Screen } from '../../src/ctl/io.ts';
+import type { Screen, Streams } from '../../src/ctl/io.ts';
 import { runCaractrl } from '../../src/ctl/main.ts';
 
 /** A command that waits for what never comes is ended, so that the test fails with what was shown. */
@@ -33,7 +34,20 @@ export interface CtlOptions {
   readonly hidden?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** both streams are a terminal of this size */
-  readonly terminal?: { readonly columns: number; readonly rows: number; readonly hasColor?: boolean };
+  readonly terminal?: { columns: number; rows: number; readonly hasColor?: boolean };
+  /** what is typed, for commands that hand on their streams; default: `stdin` */
+  readonly typed?: Typed;
+}
+
+/** A person at a terminal, who types and makes the window another size. */
+export class Typed {
+  readonly keys = new PassThrough();
+  readonly rawModes: boolean[] = [];
+  readonly listeners = new Set<() => void>();
+
+  resized(): void {
+    this.listeners.forEach((listener) => listener());
+  }
 }
 
 /** Runs a command line to its end. */
@@ -50,7 +64,13 @@ export function startCtl(args: readonly string[], options: CtlOptions = {}): Ctl
   const result = runCaractrl({
     argv: args,
     env: { HOME: '/nonexistent', ...(options.server !== undefined && { CARA_SERVER: options.server }), ...options.env },
-    io: { stdout, stderr, readStdin: async () => Buffer.from(options.stdin ?? ''), readHidden: async () => options.hidden },
+    io: {
+      stdout,
+      stderr,
+      readStdin: async () => Buffer.from(options.stdin ?? ''),
+      readHidden: async () => options.hidden,
+      openStreams: () => captureStreams(options, { stdout, stderr }),
+    },
     clock: systemClock,
     random: systemRandom,
     fetch: httpFetch,
@@ -85,8 +105,38 @@ function captureScreen({ terminal }: CtlOptions, told: () => void): Screen & { t
     },
     text: () => written,
     isTerminal: terminal !== undefined,
-    columns: terminal?.columns ?? 100,
-    rows: terminal?.rows ?? 24,
+    get columns() {
+      return terminal?.columns ?? 100;
+    },
+    get rows() {
+      return terminal?.rows ?? 24;
+    },
     hasColor: terminal?.hasColor ?? false,
+  };
+}
+
+function captureStreams(
+  { stdin = '', typed }: CtlOptions,
+  { stdout, stderr }: { readonly stdout: Screen; readonly stderr: Screen },
+): Streams {
+  const input = typed?.keys ?? Readable.from(stdin === '' ? [] : [Buffer.from(stdin)]);
+  const sink = (screen: Screen): Writable =>
+    new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        screen.write(chunk);
+        done();
+      },
+    });
+  return {
+    input,
+    output: sink(stdout),
+    errors: sink(stderr),
+    isInputTerminal: typed !== undefined,
+    setRaw: (isRaw) => void typed?.rawModes.push(isRaw),
+    onResize: (listener) => {
+      typed?.listeners.add(listener);
+      return () => void typed?.listeners.delete(listener);
+    },
+    close: () => void input.destroy(),
   };
 }

@@ -6,9 +6,11 @@
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { answer } from './fake-docker-routes.ts';
+import { FakeExecs } from './fake-docker-exec.ts';
 import { FakeDockerState, newId, Refusal, type FakeImage } from './fake-docker-state.ts';
 
 /** Something that goes wrong with the next requests that match. */
@@ -49,11 +51,13 @@ export async function startFakeDocker(options: FakeDockerOptions = {}): Promise<
 
 export class FakeDocker implements AsyncDisposable {
   readonly state = new FakeDockerState();
+  readonly execs = new FakeExecs(this.state);
   /** Every request in order, without version and query: `POST /containers/create`. */
   readonly requests: string[] = [];
   readonly #folder: string;
   readonly #options: FakeDockerOptions;
   readonly #eventStreams = new Set<ServerResponse>();
+  readonly #upgraded = new Set<Socket>();
   #faults: Fault[] = [];
   #server: http.Server | undefined;
 
@@ -110,12 +114,18 @@ export class FakeDocker implements AsyncDisposable {
       const { promise, resolve } = Promise.withResolvers<void>();
       server.close(() => resolve());
       server.closeAllConnections();
+      this.#upgraded.forEach((socket) => socket.destroy());
       await promise;
     }
   }
 
   async start(): Promise<void> {
     const server = http.createServer((request, response) => void this.#serve(request, response));
+    server.on('upgrade', (request, socket, head) => {
+      this.#upgraded.add(socket as Socket);
+      socket.once('close', () => this.#upgraded.delete(socket as Socket));
+      this.execs.take(request, socket as Socket, head);
+    });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject);
     server.listen(this.#socketPath, resolve);
@@ -124,6 +134,7 @@ export class FakeDocker implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.execs.end();
     await this.stop();
     await rm(this.#folder, { recursive: true, force: true });
   }
@@ -171,7 +182,8 @@ export class FakeDocker implements AsyncDisposable {
       this.#eventStreams.add(response);
       response.on('close', () => this.#eventStreams.delete(response));
     }
-    return answer(this.state, method, path, { query: url.searchParams, body, response });
+    const request = { query: url.searchParams, body, response };
+    return this.execs.answer(method, path, request) ?? answer(this.state, method, path, request);
   }
 
   get #apiVersion(): string {

@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { createContainerCalls } from './docker-containers.ts';
+import { createExecCalls } from './docker-exec.ts';
 import { parseDockerHost } from './docker-host.ts';
 import { createImageCalls } from './docker-images.ts';
 import { createNetworkCalls, createVolumeCalls } from './docker-networks.ts';
@@ -35,6 +36,7 @@ export function createDockerEngine({ host, clock, apiVersion }: DockerEngineOpti
   return {
     ...createSystemCalls(transport),
     ...createContainerCalls(transport),
+    ...createExecCalls(transport),
     ...createNetworkCalls(transport),
     ...createVolumeCalls(transport),
     ...createImageCalls(transport),

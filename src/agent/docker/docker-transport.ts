@@ -7,6 +7,7 @@
  * Callers  docker-containers.ts, docker-networks.ts, docker-volumes.ts, docker-images.ts, docker-system.ts.
  */
 import type { Agent, IncomingMessage } from 'node:http';
+import { addAbortSignal, type Duplex } from 'node:stream';
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import { http } from '../../base/node-http.ts';
 import { chooseApiVersion } from './api-version.ts';
@@ -49,6 +50,8 @@ export interface DockerTransport {
   request(call: EngineCall, signal: AbortSignal): Promise<Answer>;
   /** Resolves when the engine has answered 2xx. The chunks must be iterated, or the signal aborted. */
   stream(call: EngineCall, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** Resolves when the engine has switched to a stream of bytes both ways, each direction ending by itself; the signal cuts it. */
+  open(call: EngineCall, signal: AbortSignal): Promise<Duplex>;
   close(): void;
 }
 
@@ -99,6 +102,27 @@ export function createDockerTransport({ address, clock, apiVersion: fixedVersion
     }
   }
 
+  async function open(call: EngineCall, signal: AbortSignal): Promise<Duplex> {
+    signal.throwIfAborted();
+    const prefix = `/v${version ?? (await negotiate(signal))}`;
+    const timeoutMs = call.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    using deadline = withDeadline(clock, timeoutMs, signal);
+    try {
+      const { promise, resolve } = Promise.withResolvers<Duplex>();
+      const headers = { ...call.headers, connection: 'Upgrade', upgrade: 'tcp' };
+      const sent = send({ address, call: { ...call, headers }, prefix, agent: false, onUpgrade: resolve }, deadline.signal);
+      const opened = await Promise.race([promise, sent]);
+      if ('headers' in opened) {
+        await toAnswer(opened, call); // throws for what it refuses
+        throw new EngineError('EngineFault', `Cannot ${call.action} as the engine opened no stream for it`);
+      }
+      addAbortSignal(signal, opened);
+      return opened;
+    } catch (error) {
+      throw failureOf(error, call, { timeoutMs, timer: deadline.signal, outer: signal });
+    }
+  }
+
   async function negotiate(signal: AbortSignal): Promise<string> {
     const action = 'ask the container engine for its version';
     const { body } = await request({ method: 'GET', path: '/version', isUnversioned: true, action }, signal);
@@ -129,7 +153,7 @@ export function createDockerTransport({ address, clock, apiVersion: fixedVersion
     return toConnectionFailure(error, address, call.action);
   }
 
-  return { request, stream, close: () => pool.destroy() };
+  return { request, stream, open, close: () => pool.destroy() };
 }
 
 interface Outgoing {
@@ -138,11 +162,13 @@ interface Outgoing {
   readonly prefix: string;
   /** false opens a connection of its own */
   readonly agent: Agent | false;
+  /** Takes the connection where the engine switches protocols; then there is no answer. */
+  readonly onUpgrade?: (stream: Duplex) => void;
 }
 
 /** Sends a request and waits for the head of the answer. The signal ends the request, and its answer, at any time. */
 async function send(outgoing: Outgoing, signal: AbortSignal): Promise<IncomingMessage> {
-  const { address, call, prefix, agent } = outgoing;
+  const { address, call, prefix, agent, onUpgrade } = outgoing;
   const isBytes = call.body instanceof Uint8Array;
   const body = isBytes ? (call.body as Uint8Array) : call.body === undefined ? undefined : JSON.stringify(call.body);
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
@@ -156,6 +182,15 @@ async function send(outgoing: Outgoing, signal: AbortSignal): Promise<IncomingMe
   });
   request.on('response', resolve);
   request.on('error', reject);
+  if (onUpgrade !== undefined) {
+    request.once('socket', (socket) => (socket.allowHalfOpen = true));
+    request.on('upgrade', (_answer, socket, head) => {
+      if (head.length > 0) {
+        socket.unshift(head);
+      }
+      onUpgrade(socket);
+    });
+  }
   request.end(body);
   try {
     return await promise;

@@ -181,6 +181,15 @@ export interface ContainerNetwork {
   readonly aliases: readonly string[];
 }
 
+/** How a command that was run in a container stands. */
+export interface ExecState {
+  readonly isRunning: boolean;
+  /** Undefined until it has ended. */
+  readonly exitCode: number | undefined;
+  /** As the engine's machine counts; undefined before it was started, and where it could not be. */
+  readonly pid: number | undefined;
+}
+
 export interface NetworkSummary {
   readonly id: string;
   readonly name: string;

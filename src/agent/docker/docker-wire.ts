@@ -10,6 +10,7 @@ import {
   type EngineEvent,
   type EngineInfo,
   type EngineVersion,
+  type ExecState,
   type ImageDetail,
   type ImageSummary,
   type Labels,
@@ -138,6 +139,11 @@ export function decodeContainer(body: unknown): ContainerDetail {
     ),
     hasTty: wire.Config?.Tty ?? false,
   };
+}
+
+export function decodeExec(body: unknown): ExecState {
+  const { Running: running, ExitCode: exitCode, Pid: pid } = toRecord<{ Running: boolean; ExitCode: number; Pid: number }>(body);
+  return { isRunning: running === true, exitCode: exitCode ?? undefined, pid: pid === 0 ? undefined : (pid ?? undefined) };
 }
 
 export function decodeNetwork(body: unknown): NetworkDetail {

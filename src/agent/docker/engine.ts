@@ -8,6 +8,7 @@
  * - `find*`-like reads (`inspect*`) answer `undefined` for what does not exist.
  * - A call whose signal aborts rejects with the signal's reason; the engine may have done it all the same.
  */
+import type { Duplex } from 'node:stream';
 import type {
   ContainerDetail,
   ContainerSpec,
@@ -15,6 +16,7 @@ import type {
   EngineEvent,
   EngineInfo,
   EngineVersion,
+  ExecState,
   ImageDetail,
   ImageSummary,
   Labels,
@@ -82,6 +84,20 @@ export interface EventsOptions extends LabelFilter {
   readonly sinceNs?: bigint;
 }
 
+/** A command to run in a container that runs. */
+export interface ExecSpec {
+  readonly command: readonly string[];
+  /** With a terminal stdout and stderr are one. */
+  readonly hasTty: boolean;
+  /** Without, the command finds its input at an end. */
+  readonly hasStdin: boolean;
+  /** `NAME=value` each. */
+  readonly env: readonly string[];
+  /** As in the container, where left out. */
+  readonly user?: string;
+  readonly workingDir?: string;
+}
+
 export interface Engine {
   /** Resolves when the engine answers on a new connection: one that shuts down still does on those that it has. @throws {EngineError} EngineUnreachable, Timeout, EngineTooOld */
   ping(signal: AbortSignal): Promise<void>;
@@ -114,6 +130,19 @@ export interface Engine {
    * @throws {EngineError} NotFound
    */
   containerLogs(id: string, options: ContainerLogsOptions, signal: AbortSignal): Promise<AsyncIterable<readonly LogFrame[]>>;
+
+  /** Makes a command ready. @returns its id. @throws {EngineError} NotFound; Conflict where the container does not run, or is paused */
+  createExec(containerId: string, spec: ExecSpec, signal: AbortSignal): Promise<string>;
+  /**
+   * Runs it; resolves once its stream is open. What is written is its input, an end of that its end. What is read is its output: as it is
+   * with a terminal, else in frames (log-frames.ts). What cannot be started says so there, and has no pid. Destroying the stream, or aborting,
+   * closes its input and stops nothing.
+   */
+  startExec(execId: string, options: { readonly hasTty: boolean }, signal: AbortSignal): Promise<Duplex>;
+  /** @throws {EngineError} also while it is not quite there yet */
+  resizeExec(execId: string, size: { readonly columns: number; readonly rows: number }, signal: AbortSignal): Promise<void>;
+  /** @returns undefined when it, or its container, is gone */
+  inspectExec(execId: string, signal: AbortSignal): Promise<ExecState | undefined>;
 
   listNetworks(filter: LabelFilter, signal: AbortSignal): Promise<readonly NetworkSummary[]>;
   inspectNetwork(idOrName: string, signal: AbortSignal): Promise<NetworkDetail | undefined>;

@@ -54,7 +54,7 @@ test('decodeLogFrames() fails when the stream ends within a frame, after the who
 });
 
 test("decodeLogFrames() fails with the engine's words of a frame of stream 3", async () => {
-  await assert.rejects(decode([encode(3, 'error from daemon\n')]), /Cannot go on reading container logs: error from daemon$/u);
+  await assert.rejects(decode([encode(3, 'error from daemon\n')]), /Cannot go on reading a container's output: error from daemon$/u);
 });
 
 test('decodeLogFrames() refuses what has no frames, and frames that no engine sends', async () => {

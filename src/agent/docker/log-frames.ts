@@ -48,7 +48,7 @@ function payloadBytes(header: Buffer): number {
     const current = header.subarray(0, HEADER_BYTES).toString('hex');
     throw new EngineError(
       'EngineFault',
-      `Cannot read container logs as a frame header is not one of Docker's: current value is ${current}`,
+      `Cannot read a container's output as a frame header is not one of Docker's: current value is ${current}`,
     );
   }
   return length;
@@ -56,7 +56,7 @@ function payloadBytes(header: Buffer): number {
 
 function toFrame(stream: number, bytes: Buffer): LogFrame {
   if (stream === 3) {
-    throw new EngineError('EngineFault', `Cannot go on reading container logs: ${bytes.toString('utf8').trim()}`);
+    throw new EngineError('EngineFault', `Cannot go on reading a container's output: ${bytes.toString('utf8').trim()}`);
   }
   return { stream: stream === 2 ? 'stderr' : 'stdout', bytes };
 }

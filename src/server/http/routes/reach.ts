@@ -13,9 +13,11 @@ import { join } from '../../../base/join.ts';
 import { keepAlive } from '../../../base/keep-alive.ts';
 import { GoingAway, WebSocketStream } from '../../../base/web-socket.ts';
 import type { Store } from '../../../store/store.ts';
+import type { AuditLog } from '../../audit/audit-log.ts';
 import type { Caller } from '../../auth/caller.ts';
 import type { Credentials } from '../../auth/credentials.ts';
 import type { NodeLinks } from '../../tunnel/node-links.ts';
+import { auditRequest } from '../audit-requests.ts';
 import { defineRoute, type Answer, type Route } from '../route.ts';
 import { findPlace, type ServicePlace } from '../service-place.ts';
 import { checkUpgrade, takeUpgrade } from '../upgrades.ts';
@@ -24,6 +26,7 @@ export interface ReachRoutesDeps {
   readonly store: Store;
   readonly links: NodeLinks;
   readonly bearers: Pick<Credentials, 'hold'>;
+  readonly audit: Pick<AuditLog, 'record'>;
   readonly clock: Clock;
   /** aborts when the server stops */
   readonly stopSignal: AbortSignal;
@@ -31,6 +34,21 @@ export interface ReachRoutesDeps {
 
 const PortQuery = Closed({
   port: Type.Integer({ minimum: 1, maximum: 65_535, description: 'TCP port in the container' }),
+});
+
+const ExecQuery = Closed({
+  command: Type.Array(Type.String({ maxLength: 8192 }), { minItems: 1, maxItems: 1000, description: 'The program, then its arguments' }),
+  stdin: Type.Optional(Type.Boolean({ description: 'It gets input; else that is at its end' })),
+  tty: Type.Optional(Type.Boolean({ description: 'It gets a terminal; its output is one stream then' })),
+  columns: Type.Optional(Type.Integer({ minimum: 1, maximum: 9999, description: 'Width of the terminal' })),
+  rows: Type.Optional(Type.Integer({ minimum: 1, maximum: 9999, description: 'Its height' })),
+  user: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 256, description: "Name or number, and group after a colon; default the container's" }),
+  ),
+  workingDir: Type.Optional(Type.String({ minLength: 1, maxLength: 4096, description: "Absolute; default the container's" })),
+  env: Type.Optional(
+    Type.Array(Type.String({ maxLength: 8192, pattern: '^[^=]+=' }), { maxItems: 1000, description: 'More variables, NAME=value' }),
+  ),
 });
 
 const ANSWERS: Readonly<Record<number, Answer>> = {
@@ -43,6 +61,27 @@ const ANSWERS: Readonly<Record<number, Answer>> = {
 
 export function reachRoutes(deps: ReachRoutesDeps): readonly Route[] {
   return [
+    defineRoute({
+      method: 'GET',
+      path: '/api/v1/projects/{project}/services/{service}/exec',
+      summary: 'Run a command in a service, as a WebSocket: binary messages are a stream of frames, see docs/exec.md',
+      tag: 'projects',
+      access: { verb: 'exec', resource: 'projects' },
+      query: ExecQuery,
+      answers: { ...ANSWERS, 409: { description: 'Its container does not run' } },
+      handle: async ({ params, query, caller, request, reply }) => {
+        const place = await findPlace(deps.store, { ...serviceOf(params), action: 'run a command in', caller });
+        checkUpgrade(request, reply);
+        const parameters = new URLSearchParams();
+        for (const [name, value] of Object.entries(query)) {
+          [value].flat().forEach((one) => parameters.append(name, String(one)));
+        }
+        const path = `/api/v1/exec/${partsOf(place)}?${parameters.toString()}`;
+        const onOpen = (): void =>
+          auditRequest(deps.audit, request, { status: 101, result: `in ${place.service}: ${query.command.map(quote).join(' ')}` });
+        await relay(deps, { place, caller, path, onOpen }, { request, reply });
+      },
+    }),
     defineRoute({
       method: 'GET',
       path: '/api/v1/projects/{project}/services/{service}/portforward',
@@ -70,6 +109,11 @@ function serviceOf({ project = '', service = '' }: Readonly<Record<string, strin
   return { project, service };
 }
 
+/** As a shell would have to be told it. */
+function quote(word: string): string {
+  return /^[\w./:=@%+,-]+$/u.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
 function partsOf({ project, service }: ServicePlace): string {
   return `${encodeURIComponent(project.metadata.name)}/${encodeURIComponent(service)}`;
 }
@@ -79,12 +123,13 @@ interface Relayed {
   readonly caller: Caller;
   /** and query, of the agent's API */
   readonly path: string;
+  readonly onOpen?: () => void;
 }
 
 /** Opens the agent's stream, then the caller's, and joins them; lasts as long as they do. @throws {ApiError} before the caller's is open */
 async function relay(
   { links, bearers, clock, stopSignal }: ReachRoutesDeps,
-  { place, caller, path }: Relayed,
+  { place, caller, path, onOpen }: Relayed,
   { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
 ): Promise<void> {
   const gone = new AbortController();
@@ -98,6 +143,7 @@ async function relay(
       remote.destroy();
       return;
     }
+    onOpen?.();
     const hearing = { heardAtMs: clock.monotonicMs() };
     const onHeard = (): void => void (hearing.heardAtMs = clock.monotonicMs());
     const stream = new WebSocketStream({ ...takeUpgrade(request, reply), role: 'server', onHeard });
