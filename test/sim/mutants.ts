@@ -89,16 +89,10 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'return undefined;',
   },
   {
-    name: 'act before the server has told',
-    file: 'agent/reconcile/reconciler.ts',
-    find: "this.#isAuthoritative ||= source === 'server';",
-    replace: 'this.#isAuthoritative = true;',
-  },
-  {
-    name: 'make a container anew for each new assignment of the agent',
-    file: 'agent/reconcile/service-view.ts',
-    find: 'container.owner.configHash !== service.configHash',
-    replace: '(container.owner.configHash !== service.configHash || track === undefined)',
+    name: 'clear away when the node was deleted',
+    file: 'agent/compose/link.ts',
+    find: "onDeleted: () => (standing.current = 'deleted'),",
+    replace: "onDeleted: () => void ((standing.current = 'deleted'), parts.supervision.assign([], 'server')),",
   },
 ];
 
