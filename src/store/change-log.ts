@@ -7,11 +7,15 @@
  * Callers  document-store.ts and postgres/postgres-store.ts append what is durable and hand out `watch`.
  * Source   Kubernetes' watch cache (a window of changes a kind, "too old resource version", bookmarks).
  *
- * The log is kept per kind so that a busy kind does not push a quiet one's history out. A change wakes the watchers of its kind only.
+ * The log is kept per kind so that a busy kind does not push a quiet one's history out. A change wakes the watchers of its kind only, and
+ * of those that watch a topic the watchers of that topic only: one that has seen everything waits where it is, however far the log
+ * goes on, and is told the place of the next change that is for it.
  */
 import { ApiError } from '../api/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Change, StoredObject, WatchItem } from './store.ts';
+import { TopicWatchers, Watcher } from './watchers.ts';
+import { isOfTopic, type Topic } from './topic.ts';
 
 /** Changes kept per kind. Two seconds of the fastest writing we aim for (5,000 placements a second); some 17 MB at 1.7 KB each. */
 export const DEFAULT_LOG_SIZE = 10_000;
@@ -60,7 +64,7 @@ export class ChangeLog {
       this.#version = change.version;
     }
     for (const log of touched) {
-      log.wakeAll();
+      log.wakeMost();
     }
   }
 
@@ -97,6 +101,7 @@ export class ChangeLog {
     kind: string,
     since: number,
     signal: AbortSignal,
+    topic?: Topic,
   ): AsyncGenerator<readonly WatchItem<Item>[], void, void> {
     const log = this.#kind(kind);
     const target = this.#version;
@@ -106,15 +111,15 @@ export class ChangeLog {
     if (!(since >= log.floor && since <= target)) {
       throw expired(kind, since, `the log has ${log.floor} to ${target}`);
     }
-    const place = new Place<Item>(log, log.positionAfter(since), target);
-    const watcher = new Watcher();
+    const watcher = new Watcher(topic);
+    const place = new Place<Item>(log, watcher, { position: log.positionAfter(since), target });
     const leave = this.#enter(log, watcher, signal);
     try {
       while (!signal.aborted && !this.#isClosed) {
         if (place.isLost) {
           throw expired(kind, since, `this watcher was too slow, the log begins at ${log.floor}`);
         }
-        const batch = place.take(watcher);
+        const batch = place.take();
         if (batch.length > 0) {
           yield batch;
         } else if (watcher.takeBookmark()) {
@@ -148,7 +153,7 @@ export class ChangeLog {
     const leave = (): void => {
       signal.removeEventListener('abort', leave);
       watcher.wake();
-      if (log.watchers.delete(watcher)) {
+      if (log.removeWatcher(watcher)) {
         this.#watcherCount -= 1;
       }
       if (this.#watcherCount === 0) {
@@ -157,7 +162,7 @@ export class ChangeLog {
       }
     };
     signal.addEventListener('abort', leave);
-    log.watchers.add(watcher);
+    log.addWatcher(watcher);
     this.#watcherCount += 1;
     if (this.#bookmarks === undefined) {
       this.#bookmarks = new AbortController();
@@ -178,7 +183,7 @@ export class ChangeLog {
         throw error;
       }
       for (const log of this.#kinds.values()) {
-        for (const watcher of log.watchers) {
+        for (const watcher of log.watchers()) {
           watcher.endPeriod();
         }
       }
@@ -188,7 +193,8 @@ export class ChangeLog {
 
 /** The changes of one kind, addressed by position: 0 is the first ever taken in, and positions stay when old changes go. */
 class KindLog {
-  readonly watchers = new Set<Watcher>();
+  readonly #watchers = new Set<Watcher>();
+  readonly #topics = new TopicWatchers();
   readonly #changes: Change[] = [];
   #firstPosition = 0;
   #floor: number;
@@ -211,6 +217,7 @@ class KindLog {
   }
 
   push(change: Change, logSize: number): void {
+    this.#topics.tell(change, this.#firstPosition + this.#changes.length);
     this.#changes.push(change);
     // A quarter over before it cuts: dropping one at a time would move the whole array at each change.
     if (this.#changes.length > logSize * 1.25) {
@@ -222,6 +229,7 @@ class KindLog {
 
   /** Forgets all; each position that was given out is before the first. */
   reset(floor: number): void {
+    this.#topics.tellAll(this.#firstPosition);
     this.#firstPosition += this.#changes.length + 1;
     this.#changes.length = 0;
     this.#floor = floor;
@@ -242,8 +250,33 @@ class KindLog {
     return this.#firstPosition + low;
   }
 
+  addWatcher(watcher: Watcher): void {
+    if (watcher.topic === undefined) {
+      this.#watchers.add(watcher);
+    } else {
+      this.#topics.add(watcher, watcher.topic);
+    }
+  }
+
+  /** @returns whether it was here */
+  removeWatcher(watcher: Watcher): boolean {
+    return watcher.topic === undefined ? this.#watchers.delete(watcher) : this.#topics.delete(watcher, watcher.topic);
+  }
+
+  *watchers(): Generator<Watcher> {
+    yield* this.#watchers;
+    yield* this.#topics.all();
+  }
+
+  /** Those of a topic have been told, and woken, already. */
+  wakeMost(): void {
+    for (const watcher of this.#watchers) {
+      watcher.wake();
+    }
+  }
+
   wakeAll(): void {
-    for (const watcher of this.watchers) {
+    for (const watcher of this.watchers()) {
       watcher.wake();
     }
   }
@@ -252,24 +285,36 @@ class KindLog {
 /** How far one watch has come. */
 class Place<Item extends StoredObject> {
   readonly #log: KindLog;
+  readonly #watcher: Watcher;
   readonly #target: number;
   #position: number;
   #hasCaughtUp = false;
 
-  /** @param target the newest version when the watch began: a bookmark tells when it is reached */
-  constructor(log: KindLog, position: number, target: number) {
+  /** @param start.target the newest version when the watch began: a bookmark tells when it is reached */
+  constructor(log: KindLog, watcher: Watcher, start: { readonly position: number; readonly target: number }) {
     this.#log = log;
-    this.#position = position;
-    this.#target = target;
+    this.#watcher = watcher;
+    this.#position = start.position;
+    this.#target = start.target;
   }
 
   /** Whether the log has dropped what comes next. */
   get isLost(): boolean {
-    return this.#position < this.#log.firstPosition;
+    const next = this.#watcher.isIdle ? this.#watcher.nextPosition : this.#position;
+    return next !== undefined && next < this.#log.firstPosition;
   }
 
   /** What has come since the last call, at most BATCH_LIMIT items. */
-  take(watcher: Watcher): readonly WatchItem<Item>[] {
+  take(): readonly WatchItem<Item>[] {
+    const watcher = this.#watcher;
+    if (watcher.isIdle) {
+      const next = watcher.nextPosition;
+      if (next === undefined) {
+        return [];
+      }
+      this.#position = next;
+      watcher.resume();
+    }
     const items: WatchItem<Item>[] = [];
     while (items.length < BATCH_LIMIT) {
       const change = this.#log.at(this.#position);
@@ -277,52 +322,23 @@ class Place<Item extends StoredObject> {
         this.#hasCaughtUp = true;
         items.push({ type: 'BOOKMARK', version: this.#target });
       } else if (change === undefined) {
+        watcher.rest();
         break;
       } else {
         this.#position += 1;
-        watcher.noteDelivery();
-        items.push(change as Change<Item>);
+        if (watcher.topic === undefined || concerns(change, watcher.topic)) {
+          watcher.noteDelivery();
+          items.push(change as Change<Item>);
+        }
       }
     }
     return items;
   }
 }
 
-/** What one watcher costs beside its generator: three fields. */
-class Watcher {
-  #resolve: (() => void) | undefined;
-  #hasSeenSomething = false;
-  #isBookmarkDue = false;
-
-  wake(): void {
-    this.#resolve?.();
-    this.#resolve = undefined;
-  }
-
-  sleep(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-  }
-
-  noteDelivery(): void {
-    this.#hasSeenSomething = true;
-    this.#isBookmarkDue = false;
-  }
-
-  takeBookmark(): boolean {
-    const isDue = this.#isBookmarkDue;
-    this.#isBookmarkDue = false;
-    return isDue;
-  }
-
-  endPeriod(): void {
-    if (!this.#hasSeenSomething) {
-      this.#isBookmarkDue = true;
-      this.wake();
-    }
-    this.#hasSeenSomething = false;
-  }
+/** Where the state before is not known, it may have been of the topic. */
+function concerns({ type, object, previous }: Change, topic: Topic): boolean {
+  return isOfTopic(object, topic) || (type !== 'ADDED' && (previous === undefined || isOfTopic(previous, topic)));
 }
 
 function expired(kind: string, since: number, found: string): ApiError {

@@ -19,7 +19,8 @@ import type { Logger } from '../base/log.ts';
 import type { ChangeLog } from './change-log.ts';
 import type { Documents } from './documents.ts';
 import { frozenCopyOf } from './frozen.ts';
-import type { Change, Listing, Snapshot, Store, StoredObject, WatchItem, Write } from './store.ts';
+import type { Change, Listing, Page, Snapshot, Store, StoredObject, WatchItem, Write } from './store.ts';
+import type { Topic } from './topic.ts';
 import { answerOf, GROUP_LIMIT, type Waiting } from './waiting.ts';
 import { WriteBatch } from './write-batch.ts';
 
@@ -64,7 +65,7 @@ class DocumentStore implements Store {
     return this.#parts.documents.get(kind, name) as Item | undefined;
   }
 
-  async list<Item extends StoredObject>(kind: string, page?: { readonly after?: string; readonly limit?: number }): Promise<Listing<Item>> {
+  async list<Item extends StoredObject>(kind: string, page?: Page): Promise<Listing<Item>> {
     this.#requireOpen('read');
     return this.#parts.documents.list(kind, page) as Listing<Item>;
   }
@@ -84,8 +85,13 @@ class DocumentStore implements Store {
     return this.#parts.changeLog.watch<Item>(kind, since, signal);
   }
 
-  watchBatches<Item extends StoredObject>(kind: string, since: number, signal: AbortSignal): AsyncIterable<readonly WatchItem<Item>[]> {
-    return this.#parts.changeLog.watchBatches<Item>(kind, since, signal);
+  watchBatches<Item extends StoredObject>(
+    kind: string,
+    since: number,
+    signal: AbortSignal,
+    topic?: Topic,
+  ): AsyncIterable<readonly WatchItem<Item>[]> {
+    return this.#parts.changeLog.watchBatches<Item>(kind, since, signal, topic);
   }
 
   async refresh(): Promise<void> {

@@ -11,7 +11,9 @@
  * CPU and parsing and freezing them 1.5 s more. Measured per object: 1.5 KB as text, 1.7 KB decoded.
  */
 import { deepFreeze } from './frozen.ts';
-import type { Change, Listing, Snapshot, StoredObject } from './store.ts';
+import type { Change, Listing, Page, Snapshot, StoredObject } from './store.ts';
+import { TopicIndex } from './topic-index.ts';
+import type { Topic } from './topic.ts';
 
 /** One object; `content` is its JSON until first asked for. Mutable, so that an update leaves the sorted order alone. */
 interface Entry {
@@ -38,6 +40,8 @@ interface Table {
   sorted: Entry[] | undefined;
   /** what has come since `sorted` was made */
   created: Entry[];
+  /** field -> what it is in which object; of the fields that were asked for */
+  readonly topics: Map<string, TopicIndex>;
 }
 
 export class Documents {
@@ -68,9 +72,9 @@ export class Documents {
     return this.#tables.get(kind)?.byName.get(name)?.version;
   }
 
-  list(kind: string, page: { readonly after?: string; readonly limit?: number } = {}): Listing {
+  list(kind: string, page: Page = {}): Listing {
     const table = this.#tables.get(kind);
-    const entries = table === undefined ? [] : sort(table);
+    const entries = table === undefined ? [] : page.topic === undefined ? sort(table) : sortTopic(table, page.topic);
     const start = page.after === undefined ? 0 : indexAfter(entries, page.after);
     const end = page.limit === undefined ? entries.length : start + page.limit;
     return { items: entries.slice(start, end).map(decode), version: this.#version };
@@ -87,6 +91,9 @@ export class Documents {
     const { kind, metadata } = change.object;
     const table = this.#table(kind);
     const entry = table.byName.get(metadata.name);
+    for (const topic of table.topics.values()) {
+      topic.update(entry && decode(entry), change.type === 'DELETED' ? undefined : change.object);
+    }
     if (change.type === 'DELETED') {
       remove(table, metadata.name);
     } else if (entry === undefined) {
@@ -99,7 +106,7 @@ export class Documents {
   }
 
   #table(kind: string): Table {
-    const table: Table = this.#tables.get(kind) ?? { byName: new Map(), sorted: undefined, created: [] };
+    const table: Table = this.#tables.get(kind) ?? { byName: new Map(), sorted: undefined, created: [], topics: new Map() };
     this.#tables.set(kind, table);
     return table;
   }
@@ -133,6 +140,15 @@ function sort(table: Table): Entry[] {
   table.created = [];
   table.sorted = sorted;
   return sorted;
+}
+
+/** The entries of a topic by name. */
+function sortTopic(table: Table, { field, value }: Topic): Entry[] {
+  const known = table.topics.get(field);
+  const topic = known ?? new TopicIndex(field, table.byName.values().map(decode));
+  table.topics.set(field, topic);
+  const entries = Array.from(topic.find(value), (name) => table.byName.get(name)).filter((entry) => entry !== undefined);
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function decode(entry: Entry): StoredObject {

@@ -16,6 +16,7 @@
  * Documents are frozen: whoever wants another value writes it.
  */
 import type { ObjectMeta } from '../api/meta.ts';
+import type { Topic } from './topic.ts';
 
 /** Any stored object. `kind` may be one that users do not see (a tombstone). */
 export interface StoredObject {
@@ -59,6 +60,13 @@ export interface Listing<Item extends StoredObject = StoredObject> {
   readonly version: number;
 }
 
+/** What of a kind to list: after a name, so many, of one topic. */
+export interface Page {
+  readonly after?: string;
+  readonly limit?: number;
+  readonly topic?: Topic | undefined;
+}
+
 /** All there is at one moment. */
 export interface Snapshot {
   readonly version: number;
@@ -68,11 +76,8 @@ export interface Snapshot {
 
 export interface Store {
   get<Item extends StoredObject = StoredObject>(kind: string, name: string): Promise<Item | undefined>;
-  /** All of one kind; `after` (a name) and `limit` page through it. */
-  list<Item extends StoredObject = StoredObject>(
-    kind: string,
-    page?: { readonly after?: string; readonly limit?: number },
-  ): Promise<Listing<Item>>;
+  /** All of one kind; `after` (a name) and `limit` page through it; `topic` takes some of it, at the cost of these alone. */
+  list<Item extends StoredObject = StoredObject>(kind: string, page?: Page): Promise<Listing<Item>>;
   /**
    * Applies all writes or none, in order, each under a version of its own.
    * @returns the objects as stored, one per write; for a delete its last state, for a check undefined
@@ -81,11 +86,15 @@ export interface Store {
   commit(writes: readonly Write[]): Promise<readonly (StoredObject | undefined)[]>;
   /** @throws {ApiError} Expired when `since` is older than the log or newer than the store; ends when `signal` aborts */
   watch<Item extends StoredObject = StoredObject>(kind: string, since: number, signal: AbortSignal): AsyncIterable<WatchItem<Item>>;
-  /** As `watch`, all that is there at once, at most some hundreds: for whoever follows a busy kind. No batch is empty. */
+  /**
+   * As `watch`, all that is there at once, at most some hundreds: for whoever follows a busy kind. No batch is empty.
+   * @param topic only what comes into it, changes in it or leaves it; others may be among it
+   */
   watchBatches<Item extends StoredObject = StoredObject>(
     kind: string,
     since: number,
     signal: AbortSignal,
+    topic?: Topic,
   ): AsyncIterable<readonly WatchItem<Item>[]>;
   /**
    * Resolves when reads show everything that was committed before this was called, by whatever server: at once where there is but one.

@@ -72,6 +72,41 @@ for (const { name: backendName, isLasting, create } of backendsWithPostgres()) {
       assert.ok(batches.length < 20 && batches.every((batch) => batch.length > 0));
     });
 
+    it('list() and watchBatches() of a topic give the same as all of it, looked through', async () => {
+      await using fixture = await open();
+      const { store } = fixture;
+      const topic = { field: 'metadata.labels.zone', value: 'north' };
+      const inZone = (name: string, zone: string) => ({ ...draft(name), metadata: { ...draft(name).metadata, labels: { zone } } });
+      const names = async (): Promise<readonly string[]> =>
+        (await store.list('Thing', { topic })).items.map(({ metadata }) => metadata.name);
+      await store.commit(['c', 'a', 'b'].map((name) => ({ op: 'create', object: inZone(name, name === 'b' ? 'south' : 'north') })));
+      assert.deepEqual(await names(), ['a', 'c']);
+      const stop = new AbortController();
+      const seen: (readonly [string, string?])[] = [];
+      const watching = (async () => {
+        for await (const batch of store.watchBatches('Thing', await store.version(), stop.signal, topic)) {
+          seen.push(
+            ...batch.map((item) => (item.type === 'BOOKMARK' ? [item.type] : [item.type, item.object.metadata.name]) as [string, string?]),
+          );
+        }
+      })();
+      await fixture.clock.settle();
+      await store.commit([{ op: 'update', object: inZone('b', 'north') }]);
+      await store.commit([{ op: 'update', object: inZone('b', 'south') }]);
+      await store.commit([{ op: 'update', object: inZone('b', 'west') }]);
+      await store.commit([{ op: 'create', object: inZone('d', 'north') }]);
+      await store.commit([{ op: 'delete', kind: 'Thing', name: 'a' }]);
+      await fixture.clock.settle();
+      assert.deepEqual(await names(), ['c', 'd']);
+      assert.deepEqual(
+        (await store.list('Thing', { topic, after: 'c', limit: 5 })).items.map(({ metadata }) => metadata.name),
+        ['d'],
+      );
+      stop.abort();
+      await watching;
+      assert.deepEqual(seen, [['BOOKMARK'], ['MODIFIED', 'b'], ['MODIFIED', 'b'], ['ADDED', 'd'], ['DELETED', 'a']]);
+    });
+
     it('commit() overrides a resourceVersion that the draft brings along', async () => {
       await using fixture = await open();
       const object = { ...draft('a'), metadata: { ...draft('a').metadata, resourceVersion: '99' } };

@@ -7,7 +7,7 @@ export function wrapped(store: Store): Store {
     list: (kind, page) => store.list(kind, page),
     commit: (writes) => store.commit(writes),
     watch: (kind, since, signal) => store.watch(kind, since, signal),
-    watchBatches: (kind, since, signal) => store.watchBatches(kind, since, signal),
+    watchBatches: (kind, since, signal, topic) => store.watchBatches(kind, since, signal, topic),
     snapshot: () => store.snapshot(),
     size: () => store.size(),
     version: () => store.version(),

@@ -7,6 +7,7 @@
 import { ApiError } from '../../api/errors.ts';
 import { API_VERSION, type ObjectList } from '../../api/meta.ts';
 import type { Listing, Store, StoredObject } from '../../store/store.ts';
+import type { Topic } from '../../store/topic.ts';
 
 /** Objects read at a time while a filter looks for enough that match. */
 const READ_SIZE = 500;
@@ -14,6 +15,8 @@ const READ_SIZE = 500;
 export interface ListRequest<Item extends StoredObject> {
   readonly kind: Item['kind'];
   readonly isSelected: (item: Item) => boolean;
+  /** all that is selected is of this topic: then nothing else is looked at */
+  readonly topic?: Topic | undefined;
   /** the item as users see it */
   readonly present: (item: Item) => StoredObject;
   readonly limit?: number;
@@ -29,6 +32,7 @@ export async function listObjects<Item extends StoredObject>(store: Store, reque
   let after = start?.after;
   for (;;) {
     const listing: Listing<Item> = await store.list<Item>(kind, {
+      topic: request.topic,
       ...(after !== undefined && { after }),
       ...(limit !== Infinity && { limit: READ_SIZE }),
     });

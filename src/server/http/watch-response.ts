@@ -14,6 +14,7 @@ import type { WatchEvent, WatchFailure } from '../../api/watch-event.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ServerMetrics } from '../../base/metrics.ts';
 import type { Change, Store, StoredObject, WatchItem } from '../../store/store.ts';
+import type { Topic } from '../../store/topic.ts';
 import type { Credentials } from '../auth/credentials.ts';
 import { isClientFault, toApiError } from './problem-reply.ts';
 import type { SharedLines } from './shared-lines.ts';
@@ -45,6 +46,8 @@ export interface WatchRequest<Item extends StoredObject> {
   /** only changes after this version; undefined: first ADDED for each object that is there */
   readonly since: number | undefined;
   readonly isSelected: (item: Item) => boolean;
+  /** all that is selected is of this topic: then nothing else costs anything */
+  readonly topic?: Topic | undefined;
   readonly present: (item: Item) => StoredObject;
   /** what is shown of one that leaves the view; default as `present` */
   readonly conceal?: (item: Item) => StoredObject;
@@ -138,7 +141,7 @@ async function* readLines<Item extends StoredObject>(
 ): AsyncGenerator<string> {
   let since = watch.since;
   if (since === undefined) {
-    const listing = await store.list<Item>(watch.kind);
+    const listing = await store.list<Item>(watch.kind, { topic: watch.topic });
     since = listing.version;
     yield* toChunks(listing.items.filter(watch.isSelected), (item) => toLine({ type: 'ADDED', object: watch.present(item) }));
   }
@@ -155,7 +158,7 @@ async function* readLines<Item extends StoredObject>(
     }
     return lines.find(item.version, type, () => toLine({ type, object: watch.present(item.object) }));
   };
-  for await (const batch of store.watchBatches<Item>(watch.kind, since, signal)) {
+  for await (const batch of store.watchBatches<Item>(watch.kind, since, signal, watch.topic)) {
     yield* toChunks(batch, toText);
   }
 }

@@ -27,7 +27,8 @@ import { Wakeup } from '../../base/wakeup.ts';
 import { ChangeLog, DEFAULT_LOG_SIZE } from '../change-log.ts';
 import { Documents } from '../documents.ts';
 import { frozenCopyOf } from '../frozen.ts';
-import type { Listing, Snapshot, Store, StoredObject, WatchItem, Write } from '../store.ts';
+import type { Listing, Page, Snapshot, Store, StoredObject, WatchItem, Write } from '../store.ts';
+import type { Topic } from '../topic.ts';
 import { GROUP_LIMIT, type Waiting } from '../waiting.ts';
 import { parseDatabaseUrl, type DatabaseTarget } from './database-url.ts';
 import { GroupWriter } from './group-writer.ts';
@@ -147,7 +148,7 @@ class PostgresStore implements Store {
     return this.#documents.get(kind, name) as Item | undefined;
   }
 
-  async list<Item extends StoredObject>(kind: string, page?: { readonly after?: string; readonly limit?: number }): Promise<Listing<Item>> {
+  async list<Item extends StoredObject>(kind: string, page?: Page): Promise<Listing<Item>> {
     this.#requireOpen('read');
     return this.#documents.list(kind, page) as Listing<Item>;
   }
@@ -170,9 +171,10 @@ class PostgresStore implements Store {
     kind: string,
     since: number,
     signal: AbortSignal,
+    topic?: Topic,
   ): AsyncGenerator<readonly WatchItem<Item>[], void, void> {
     await this.#reach(since, signal);
-    yield* this.#changeLog.watchBatches<Item>(kind, since, AbortSignal.any([signal, this.#inTouch.signal]));
+    yield* this.#changeLog.watchBatches<Item>(kind, since, AbortSignal.any([signal, this.#inTouch.signal]), topic);
   }
 
   async snapshot(): Promise<Snapshot> {

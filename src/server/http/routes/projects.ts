@@ -43,6 +43,7 @@ export function projectRoutes(deps: ProjectRoutesDeps): readonly Route[] {
       decodeApply: decodeProjectApply,
       schemas: { item: ProjectSchema, manifest: ProjectManifest, apply: ProjectApply, query: ProjectQuery },
       createFilter: createProjectFilter,
+      topicOf: ({ nodeRef }) => (nodeRef === undefined ? undefined : { field: 'status.nodeRef', value: nodeRef }),
       checkQuery: ({ nodeRef }, caller) => checkNodeRef(nodeRef, caller, 'projects'),
       present: (project: ProjectObject) => project,
     }),

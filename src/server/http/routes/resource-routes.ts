@@ -12,6 +12,7 @@ import { checkName as checkNameInScope, checkScope, concealing, scopeFilter } fr
 import { notFound } from '../../objects/not-found.ts';
 import { checkName } from '../../objects/write-object.ts';
 import type { Store, StoredObject } from '../../../store/store.ts';
+import type { Topic } from '../../../store/topic.ts';
 import { listObjects } from '../list.ts';
 import { defineRoute, type Route, type RouteInput } from '../route.ts';
 import { sendWatch, type WatchDeps } from '../watch-response.ts';
@@ -66,6 +67,8 @@ export interface ResourceKind<Item extends StoredObject, Create extends Manifest
   readonly schemas: { readonly item: TSchema; readonly manifest: TSchema; readonly apply: TSchema; readonly query: TSchema };
   /** beside labelSelector */
   readonly createFilter: (query: Query) => (item: Item) => boolean;
+  /** what narrows the query down without looking at each item; undefined: nothing does */
+  readonly topicOf?: (query: Query) => Topic | undefined;
   /** whether the caller may ask for this at all */
   readonly checkQuery?: (query: Query, caller: Caller) => void;
   /** the item as users see it */
@@ -192,21 +195,23 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
 
 async function listOrWatch<Item extends StoredObject, Create extends Manifest, Apply extends Manifest, Query extends ListQuery>(
   deps: ResourceRoutesDeps,
-  { kind, createFilter, checkQuery, present }: ResourceKind<Item, Create, Apply, Query>,
+  { kind, createFilter, topicOf, checkQuery, present }: ResourceKind<Item, Create, Apply, Query>,
   { query, caller, request, reply }: RouteInput<Query>,
 ): Promise<unknown> {
   checkQuery?.(query, caller);
   const requirements = parseSelector(query.labelSelector ?? '');
   const isOfKind = createFilter(query);
+  const topic = topicOf?.(query);
   const isTheirs = scopeFilter(caller);
   const isSelected = (item: Item): boolean => selects(requirements, item.metadata.labels) && isOfKind(item) && isTheirs(item);
   if (query.watch === true && request.method !== 'HEAD') {
     const since = query.resourceVersion === undefined ? undefined : Number(query.resourceVersion);
-    return sendWatch(deps, { kind, since, isSelected, present, ...concealing(caller) }, { request, reply });
+    return sendWatch(deps, { kind, since, isSelected, topic, present, ...concealing(caller) }, { request, reply });
   }
   return listObjects<Item>(deps.store, {
     kind,
     isSelected,
+    topic,
     present,
     ...(query.limit !== undefined && { limit: query.limit }),
     ...(query.continue !== undefined && { continue: query.continue }),

@@ -139,14 +139,16 @@ function listOrWatch(deps: VolumeRoutesDeps, { query, caller, request, reply }: 
     (query.project === undefined || volume.status.project === query.project) &&
     (query.deleting === undefined || isBeingDeleted(volume) === query.deleting) &&
     isTheirs(ownerOf(volume, deps.labelsOf));
+  const topic = query.nodeRef === undefined ? undefined : { field: 'status.node', value: query.nodeRef };
   const present = (volume: VolumeObject): VolumeObject => deps.volumes.present(volume);
   if (query.watch === true && request.method !== 'HEAD') {
     const since = query.resourceVersion === undefined ? undefined : Number(query.resourceVersion);
-    return sendWatch<VolumeObject>(deps, { kind: 'Volume', since, isSelected, present, ...concealing(caller) }, { request, reply });
+    return sendWatch<VolumeObject>(deps, { kind: 'Volume', since, isSelected, topic, present, ...concealing(caller) }, { request, reply });
   }
   return listObjects<VolumeObject>(deps.store, {
     kind: 'Volume',
     isSelected,
+    topic,
     present,
     ...(query.limit !== undefined && { limit: query.limit }),
     ...(query.continue !== undefined && { continue: query.continue }),
