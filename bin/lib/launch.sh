@@ -46,4 +46,7 @@ case $program in
   *) set -- "$root/src/$program/main.ts" "$@" ;;
 esac
 
+# A crash must not leave tokens and values of Secrets in a core file.
+ulimit -S -c 0 2>/dev/null || true
+
 exec "$node" --disable-warning=ExperimentalWarning "$@"

@@ -9,8 +9,9 @@ import os from 'node:os';
 import { readBootClock } from '../base/boot-clock.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { redactConfig } from '../base/config.ts';
-import { createLogger } from '../base/log.ts';
+import { createLogger, type Logger } from '../base/log.ts';
 import { systemDisk, type Disk } from '../base/disk.ts';
+import { keepAllPrivate } from '../base/private-files.ts';
 import { runProgram, StartError, type RunningProgram } from '../base/program.ts';
 import { systemRandom } from '../base/random.ts';
 import { Stopper } from '../base/stopper.ts';
@@ -44,6 +45,9 @@ export async function startAgent(ports: AgentPorts): Promise<RunningAgent> {
     onFailed(error);
   });
   try {
+    if (ports.disk === undefined) {
+      await keepFilesPrivate(config.DATA_DIR, log);
+    }
     const identity = await loadIdentity(config.DATA_DIR, {
       disk,
       random: ports.random,
@@ -84,6 +88,17 @@ async function takeDataDir(disk: Disk, dataDir: string): Promise<{ readonly rele
     );
   }
   return lock;
+}
+
+/** Assignments have what manifests have in clear. */
+const SECRET_FILES = ['node.key', 'identity.json', 'assignments.json'];
+
+async function keepFilesPrivate(dataDir: string, log: Logger): Promise<void> {
+  try {
+    await keepAllPrivate(dataDir, SECRET_FILES, log);
+  } catch (error) {
+    throw unusable(dataDir, error);
+  }
 }
 
 function openEngine(host: string, clock: Clock): Engine {

@@ -7,7 +7,7 @@ export const DURATION = {
   maxLength: 48,
 } as const satisfies Grammar;
 
-const PARTS = /([0-9]+)(ms|h|m|s)/gu;
+const PARTS = /([0-9]{1,9})(ms|h|m|s)/gu;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /** Reads a duration in milliseconds. @throws {RangeError} when `text` is none */

@@ -20,9 +20,12 @@ export const NODE_CONDITION_TYPES = [
 /** The reason with which an agent reports DiskPressure where it is critical: below 2 % free. */
 export const DISK_CRITICAL = 'DiskCritical';
 
+/** An exabyte; as text it may be more, in the units that are for it. */
+const MAX_NUMBER = 1e18;
+
 /** "2000m", "4Gi" or a plain number; comes back as it was written. */
 export const Quantity = Type.Union(
-  [Type.String({ pattern: QUANTITY.pattern, maxLength: QUANTITY.maxLength }), Type.Number({ minimum: 0 })],
+  [Type.String({ pattern: QUANTITY.pattern, maxLength: QUANTITY.maxLength }), Type.Number({ minimum: 0, maximum: MAX_NUMBER })],
   {
     expects: QUANTITY.expects,
   },

@@ -41,6 +41,14 @@ test('quantityToUnits() rounds a fraction up, as Kubernetes does', () => {
   assert.equal(quantityToMillis('0.0001'), 1);
 });
 
+test('quantityToUnits() reads every number that JSON can have, down to the least', () => {
+  assert.deepEqual([5e-324, 1e-320, 1e-7, 0, 1.5, 1e18, 1e21].map(quantityToUnits), [1, 1, 1, 0, 2, 1e18, 1e21]);
+  assert.equal(quantityToUnits(1e308), 1e308);
+  for (const value of [-1, NaN, Infinity, -Infinity]) {
+    assert.throws(() => quantityToUnits(value), RangeError, String(value));
+  }
+});
+
 test('isQuantity() refuses what is none', () => {
   for (const text of ['', '4gb', '4GB', 'Gi', '-1', '1 Gi', '1e', '1e333', 'NaN', '0x10', '1_000', '١']) {
     assert.equal(isQuantity(text), false, text);

@@ -20,7 +20,7 @@ const PLAIN_PATTERN = /^([0-9]{1,9})(m|Ki|Mi|Gi)?$/u;
 const PLAIN_MILLIS: Readonly<Record<string, number>> = { '': 1000, m: 1 };
 const PLAIN_UNITS: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
 
-const QUANTITY_PATTERN = /^(?<whole>[0-9]*)\.?(?<fraction>[0-9]*?)(?<suffix>[eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE])?$/u;
+const QUANTITY_PATTERN = /^(?<whole>[0-9]*)(?:\.(?<fraction>[0-9]*))?(?<suffix>[eE][+-]?[0-9]{1,3}|[KMGTPE]i|[numkMGTPE])?$/u;
 
 const BINARY_EXPONENT: Readonly<Record<string, bigint>> = { Ki: 10n, Mi: 20n, Gi: 30n, Ti: 40n, Pi: 50n, Ei: 60n };
 const DECIMAL_EXPONENT: Readonly<Record<string, number>> = { n: -9, u: -6, m: -3, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 };
@@ -51,7 +51,8 @@ function readPlain(quantity: string | number, factors: Readonly<Record<string, n
 /** The value times 10^`digits`, rounded up; in BigInt, so that 0.1 stays 0.1 and 16Ei stays exact. */
 function scaled(quantity: string | number, digits: number): bigint {
   const text = String(quantity);
-  const match = isQuantity(text) ? QUANTITY_PATTERN.exec(text) : null;
+  const isGood = typeof quantity === 'number' ? quantity >= 0 && quantity < Infinity : isQuantity(text); // 5e-324 is a number of JSON's
+  const match = isGood ? QUANTITY_PATTERN.exec(text) : null;
   if (!match?.groups) {
     throw new RangeError(`Cannot read quantity as it must be ${QUANTITY.expects}: current value is ${JSON.stringify(quantity)}`);
   }

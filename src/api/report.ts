@@ -15,6 +15,15 @@ export function createReportDecoder<Schema extends TSchema>(schema: Schema): Dec
   const decode = createDecoder(schema);
   return (input) => {
     const decoded = decode(input);
-    return decoded.ok ? decoded : decode(Clean(schema, input));
+    return decoded.ok ? decoded : decode(withoutUnknown(schema, input));
   };
+}
+
+/** TypeBox 1.4.3 throws where a list stands for a map, as it cannot delete its `length`: such input is refused as it is. */
+function withoutUnknown(schema: TSchema, input: unknown): unknown {
+  try {
+    return Clean(schema, input);
+  } catch {
+    return input;
+  }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   ConfigError,
+  listSecretFlags,
   loadConfig,
   oneOf,
   redactConfig,
@@ -69,4 +70,11 @@ test('redactConfig() shows a value in the form in which it can be given', () => 
 
 test('redactConfig() hides secrets', () => {
   assert.equal(redactConfig(SETTINGS, load({ env: { TOKEN: 's3cret' } }))['TOKEN'], '(hidden)');
+});
+
+test('listSecretFlags() finds secrets among arguments, and nothing else', () => {
+  const flags = [{ key: 'TOKEN', flag: '--token' }];
+  assert.deepEqual(listSecretFlags(SETTINGS, ['--port', '1', '--token', 'x']), flags);
+  assert.deepEqual(listSecretFlags(SETTINGS, ['--token=x']), flags);
+  assert.deepEqual(listSecretFlags(SETTINGS, ['--port', '--tokens']), []);
 });

@@ -146,6 +146,14 @@ function showValue(setting: Setting<unknown> | undefined, value: unknown): unkno
   return setting?.isSecret === true ? '(hidden)' : (setting?.read.show?.(value) ?? value);
 }
 
+/** The flags among `argv` that give a secret. */
+export function listSecretFlags(settings: Settings, argv: readonly string[]): readonly { readonly flag: string; readonly key: string }[] {
+  return Object.entries(settings)
+    .filter(([, { isSecret }]) => isSecret === true)
+    .map(([key]) => ({ key, flag: `--${toFlag(key)}` }))
+    .filter(({ flag }) => argv.some((word) => word === flag || word.startsWith(`${flag}=`)));
+}
+
 /** The settings as lines for --help. */
 export function describeSettings(settings: Settings): string {
   return Object.entries(settings)

@@ -1,5 +1,8 @@
 /** Files that nobody but their owner may read. */
 import { chmod, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { explainFileError } from './file-error.ts';
+import type { Logger } from './log.ts';
 
 /**
  * Takes all rights from others where they have some; what is not there stays so.
@@ -21,4 +24,22 @@ export async function keepPrivate(path: string): Promise<string | undefined> {
   }
   await chmod(path, mode & 0o700);
   return (mode & 0o777).toString(8);
+}
+
+/** Mends the rights of a program's own secrets, and says so. @throws {Error} naming the file where that cannot be done */
+export async function keepAllPrivate(folder: string, names: readonly string[], log: Logger): Promise<void> {
+  for (const name of names) {
+    const path = join(folder, name);
+    let was: string | undefined;
+    try {
+      was = await keepPrivate(path);
+    } catch (error) {
+      throw new Error(`Cannot keep ${path} from others as ${explainFileError(error)}: chmod 600 it, or let its owner run this program`, {
+        cause: error,
+      });
+    }
+    if (was !== undefined) {
+      log.warn({ path, was }, 'others had rights to a file with secrets, and have none now');
+    }
+  }
 }

@@ -7,7 +7,16 @@
  */
 import { readFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
-import { ConfigError, describeSettings, loadConfig, redactConfig, takeConfigPath, type Settings, type ValuesOf } from './config.ts';
+import {
+  ConfigError,
+  describeSettings,
+  listSecretFlags,
+  loadConfig,
+  redactConfig,
+  takeConfigPath,
+  type Settings,
+  type ValuesOf,
+} from './config.ts';
 import { explainFileError } from './file-error.ts';
 import { VERSION } from './version.ts';
 
@@ -88,11 +97,25 @@ async function readCommandLine<S extends Settings>(program: Described<S>, { argv
     argv.filter((argument) => argument !== '--print-config'),
     env,
   );
+  hideSecretFlags(program, argv);
   if (argv.includes('--print-config')) {
     process.stdout.write(`${JSON.stringify(redactConfig(program.settings, config), undefined, 2)}\n`);
     return undefined;
   }
   return config;
+}
+
+/**
+ * Every user of a machine can read the arguments of its processes: those of this one are written over, and whoever typed a secret there is
+ * told of the better way.
+ */
+function hideSecretFlags({ name, settings }: Described<Settings>, argv: readonly string[]): void {
+  const given = listSecretFlags(settings, argv);
+  if (given.length > 0) {
+    process.title = name;
+    const keys = given.map(({ flag, key }) => `${flag} as ${key} in the environment`).join(', ');
+    process.stderr.write(`warning: everybody on this machine could read a secret among the arguments: give ${keys}\n`);
+  }
 }
 
 async function readConfig<S extends Settings>(settings: S, argv: readonly string[], env: ProgramSources['env']): Promise<ValuesOf<S>> {

@@ -5,7 +5,7 @@ import { systemRandom, type Random } from '../base/random.ts';
 export function splitServerUrls(text: string): readonly string[] {
   return text
     .split(',')
-    .map((url) => url.trim().replace(/\/+$/u, ''))
+    .map((url) => url.trim().replace(/(?<!\/)\/+$/u, ''))
     .filter((url) => url !== '');
 }
 

@@ -137,7 +137,7 @@ function readFingerprint(value: string, origin: string): string {
 }
 
 function withoutSlash(url: string): string {
-  return url.replace(/\/+$/u, '');
+  return url.replace(/(?<!\/)\/+$/u, '');
 }
 
 /** One URL, or several apart by commas. @throws {UsageError} */

@@ -5,10 +5,14 @@ import type { Clock } from '../base/clock.ts';
 import { makeDataDir } from '../base/data-dir.ts';
 import { explainFileError } from '../base/file-error.ts';
 import type { Logger } from '../base/log.ts';
+import { keepAllPrivate } from '../base/private-files.ts';
 import { StartError } from '../base/program.ts';
 import { openStore } from '../store/open-store.ts';
 import type { Store } from '../store/store.ts';
 import { databaseUrlOf, type ServerConfig } from './config.ts';
+
+/** Within DATA_DIR. */
+const SECRET_FILES = ['cara.db', 'cara.db-wal', 'secret.key', 'tls/authority.pem', 'tls/server.pem'];
 
 export interface OwnStoreDeps {
   readonly config: ServerConfig;
@@ -22,6 +26,7 @@ export async function openOwnStore({ config, clock, log }: OwnStoreDeps): Promis
   try {
     await makeDataDir(dataDir);
     await chmod(dataDir, 0o700); // it was there before: what we keep is nobody else's to read
+    await keepAllPrivate(dataDir, SECRET_FILES, log); // also from those who have them open already
   } catch (error) {
     throw new StartError(
       `Cannot use the data folder ${dataDir} as ${explainFileError(error)}: set DATA_DIR to a folder that this user may write`,

@@ -297,6 +297,22 @@ describe('streams', () => {
     return done;
   }
 
+  test('one token opens 512 streams and no more, and another is not touched by that', async () => {
+    const { token } = await world.createToken({ role: 'viewer', user: 'watcher' });
+    const url = '/api/v1/nodes?watch=true';
+    const open = async (bearer: string) =>
+      await world.api.server.app.inject({ url, headers: { authorization: `Bearer ${bearer}` }, payloadAsStream: true });
+    const streams = await Promise.all(Array.from({ length: 512 }, () => open(token)));
+    assert.ok(streams.every(({ statusCode }) => statusCode === 200));
+    const refused = await world.with(token, 'GET', '/nodes?watch=true');
+    assert.deepEqual([refused.status, refused.headers['retry-after']], [429, '5']);
+    assert.match(refused.body.detail, /512 are open by the same token/u);
+    assert.equal((await world.with(token, 'GET', '/nodes')).status, 200, 'what is no stream goes on');
+    const other = await open(world.tokens.get('viewer') ?? '');
+    assert.equal(other.statusCode, 200);
+    [...streams, other].forEach((answer) => answer.stream().destroy());
+  });
+
   test('revocation ends an open watch, and says why', async () => {
     const { token, id } = await world.createToken({ role: 'viewer', user: 'watcher' });
     const last = openStream(token);

@@ -13,7 +13,7 @@ export function toPrintable(text: string): string {
 /** As `toPrintable`, on one line. */
 export function toOneLine(text: string): string {
   return toPrintable(text)
-    .replaceAll(/\s*\n\s*/gu, ' ')
+    .replaceAll(/(?<!\s)\s*\n\s*/gu, ' ')
     .replaceAll('\t', ' ')
     .trimEnd();
 }

@@ -6,12 +6,16 @@
  * Never    keeps or logs a secret. A heartbeat costs one small hash.
  * Callers  http/guard.ts; watch-response.ts through `hold`.
  */
+import { ApiError } from '../../api/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Mirror } from '../../store/mirror.ts';
 import type { Store } from '../../store/store.ts';
 import { toLimit, type Caller } from './caller.ts';
 import { NODE_CREDENTIAL_KIND, TOKEN_KIND, type NodeCredential, type StoredToken } from './stored-credentials.ts';
 import { isSecretOf, parseCredential, TOKEN_LETTER, type Credential } from './token-format.ts';
+
+/** Streams that are open by one credential: watches, logs, forwarded connections. A person with a browser behind a forwarded port has some dozens. */
+const MAX_STREAMS = 512;
 
 export interface Known {
   readonly caller: Caller;
@@ -71,7 +75,7 @@ export class Credentials implements Disposable {
     return this.#check(credential, stored === undefined ? undefined : toKnown(stored));
   }
 
-  /** Calls `end` once when the credential is revoked or runs out. @returns what gives it up */
+  /** Calls `end` once when the credential is revoked or runs out. @returns what gives it up @throws {ApiError} TooManyRequests */
   hold(caller: Caller, end: () => void): () => void {
     return 'shown' in caller ? this.#hold(caller.shown.id, caller.shown.expiresAtMs, end) : () => undefined;
   }
@@ -83,6 +87,11 @@ export class Credentials implements Disposable {
 
   #hold(id: string, expiresAtMs: number, end: () => void): () => void {
     const holders = this.#holders.get(id) ?? new Set();
+    if (holders.size >= MAX_STREAMS) {
+      throw new ApiError('TooManyRequests', `Cannot open another stream as ${MAX_STREAMS} are open by the same token: end some of them`, {
+        retryAfterMs: 5000,
+      });
+    }
     const timer = new AbortController();
     const release = (): void => {
       timer.abort();

@@ -34,6 +34,6 @@ const NAME_PREFIX_LENGTH = 200; // with the dot and the hash well below the 253 
 /** The name of the Event: readable up to the dot, then 64 bits of its key, so that the same thing again is an update. */
 export function eventNameOf(fact: Omit<EventFact, 'message'>): string {
   const suffix = hash('sha256', keyOf(fact), 'hex').slice(0, 16);
-  const prefix = fact.object.name.slice(0, NAME_PREFIX_LENGTH).replace(/[.-]+$/u, '');
+  const prefix = fact.object.name.slice(0, NAME_PREFIX_LENGTH).replace(/(?<![.-])[.-]+$/u, '');
   return `${prefix}.${suffix}`;
 }

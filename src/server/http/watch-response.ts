@@ -61,11 +61,11 @@ export async function sendWatch<Item extends StoredObject>(
 ): Promise<FastifyReply> {
   const ended = new AbortController();
   const end = (): void => ended.abort();
+  const release = deps.bearers.hold(request.caller, () => ended.abort(REVOKED));
   deps.stopSignal.addEventListener('abort', end);
   if (deps.stopSignal.aborted) {
     end();
   }
-  const release = deps.bearers.hold(request.caller, () => ended.abort(REVOKED));
   reply.raw.once('close', () => {
     release();
     deps.stopSignal.removeEventListener('abort', end);

@@ -146,7 +146,7 @@ function requireWhole(database: DatabaseSync, path: string): void {
   const problem = Object.values(database.prepare('PRAGMA quick_check(1)').get() ?? {})[0];
   if (problem !== 'ok') {
     const found = String(problem)
-      .replaceAll(/\*\*\*.*\*\*\*\n/gu, '')
+      .replaceAll(/^\*\*\*.*\*\*\*\n/gmu, '')
       .replaceAll('\n', ', ');
     throw damagedDatabase(path, found);
   }
