@@ -31,14 +31,11 @@ interface Answer {
 
 async function ask(api: ApiServer<VirtualClock>, { method, url, headers, body }: ApiInput): Promise<Answer> {
   const pending = api.server.app.inject({ method: method as 'GET', url, headers, ...(body !== undefined && { payload: body }) });
-  let answer: Answer | undefined;
-  let failure: unknown;
-  pending.then(
-    (value) => (answer = value as Answer),
-    (error: unknown) => (failure = error),
-  );
+  let isDone = false;
+  const outcome = pending.finally(() => (isDone = true));
+  outcome.catch(() => undefined); // thrown below
   const startedMs = performance.now();
-  for (let turns = 1; answer === undefined && failure === undefined; turns += 1) {
+  for (let turns = 1; !isDone; turns += 1) {
     await turn();
     if (turns % 100 === 0) {
       await api.clock.advance(1000); // what waits for a node waits in vain, and says so
@@ -47,10 +44,7 @@ async function ask(api: ApiServer<VirtualClock>, { method, url, headers, body }:
       throw new Error('it hangs');
     }
   }
-  if (failure !== undefined) {
-    throw failure;
-  }
-  return answer as Answer;
+  return (await outcome) as Answer;
 }
 
 /** What is wrong with an answer; undefined: nothing. */

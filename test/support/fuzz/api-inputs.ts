@@ -40,7 +40,8 @@ export function readOperations(document: unknown): readonly Operation[] {
     if (typeof value !== 'object' || value === null) {
       return value;
     }
-    const name = /^#\/components\/schemas\/(.+)$/u.exec(String((value as JsonSchema)['$ref'] ?? ''))?.[1];
+    const { $ref = '' } = value as { readonly $ref?: string };
+    const name = /^#\/components\/schemas\/(.+)$/u.exec($ref)?.[1];
     return name === undefined
       ? Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, resolve(entry)]))
       : resolve(components.schemas[name]);
