@@ -37,3 +37,12 @@ test('readSelections() points from "get events" to the command for them', () => 
 test('readNamedSelections() refuses to take all of a type', () => {
   assert.throws(() => readNamedSelections(['nodes'], 'delete'), /Cannot tell which nodes to delete as no name is given/u);
 });
+
+test('readNamedSelections() says of volumes that they cannot be used there, also with a NODE/NAME behind', () => {
+  assert.throws(
+    () => readNamedSelections(['volume', 'worker-01/cara_shop_data'], 'label'),
+    (error: UsageError) =>
+      error.message === 'Cannot use "volume" here: it takes nodes, projects, secrets' &&
+      error.hint?.startsWith('caractrl get volumes') === true,
+  );
+});

@@ -31,7 +31,7 @@ export function typeOf(kind: 'Node' | 'Project' | 'Secret'): ResourceType {
 /** What looks like a type and is reached in another way -> that way. */
 const HINTS = [
   [/^events?$/u, 'caractrl events'],
-  [/^vol(?:umes?)?(?:$|,)/u, 'caractrl get volumes, or caractrl delete volume NODE/NAME'],
+  [/^vol(?:umes?)?$/u, 'caractrl get volumes, or caractrl delete volume NODE/NAME'],
 ] as const;
 
 /** Tells whether `readType` takes the word. */
@@ -43,9 +43,15 @@ export function isType(word: string): boolean {
 export function readType(word: string): ResourceType {
   const lower = word.toLowerCase();
   const found = RESOURCE_TYPES.find((type) => WORDS[type].aliases.includes(lower));
+  const elsewhere = HINTS.find(([pattern]) => pattern.test(lower))?.[1];
+  if (elsewhere !== undefined) {
+    throw new UsageError(`Cannot use ${JSON.stringify(word)} here: it takes ${RESOURCE_TYPES.map(pluralOf).join(', ')}`, {
+      hint: elsewhere,
+    });
+  }
   if (found === undefined) {
     throw new UsageError(`Unknown resource type ${JSON.stringify(word)}: known are ${RESOURCE_TYPES.map(pluralOf).join(', ')}`, {
-      hint: HINTS.find(([pattern]) => pattern.test(lower))?.[1] ?? 'name it as in: caractrl get nodes',
+      hint: 'name it as in: caractrl get nodes',
     });
   }
   return found;
@@ -63,6 +69,9 @@ export function readSelections(args: readonly string[], command: string): readon
     );
   }
   if (args.some((arg) => arg.includes('/'))) {
+    if (!first.includes('/')) {
+      first.split(',').forEach(readType); // what is no type at all is said to be none
+    }
     return readPairs(args, command);
   }
   const types = first.toLowerCase() === 'all' ? RESOURCE_TYPES : [...new Set(first.split(',').map(readType))];

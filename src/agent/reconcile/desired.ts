@@ -252,7 +252,7 @@ function findFailure(
     }
     if (volume.type === 'HostPath' && !allowedHostPaths.some((folder) => isWithin(folder, volume.path ?? '/'))) {
       const allowed = allowedHostPaths.length === 0 ? 'none' : allowedHostPaths.join(', ');
-      const message = `Cannot start service "${service.name}" as its volume "${volume.name}" lies outside the folders that this node's operator allows (${allowed}): current path is ${JSON.stringify(volume.path)}`;
+      const message = `Cannot start service "${service.name}" as its volume "${volume.name}" lies outside the folders that this node's operator allows (${allowed}): current path is ${JSON.stringify(volume.path)}; add its folder to ALLOWED_HOST_PATHS of cara-agent there, or use another`;
       return { reason: 'HostPathNotAllowed', message };
     }
   }

@@ -62,3 +62,17 @@ test('describeProject() says of a Project that was rolled back that it is not up
   assert.match(text, /^ +Resources: +asks for cpu=100m, memory=32Mi\n +is limited to memory=64Mi$/mu);
   assert.match(text, /^ +Options: +is given 3s to stop$/mu);
 });
+
+test('describeProject() says when a Project expires, by the earlier of ttl and expireAt', () => {
+  const project = makeProject({ services: [{ name: 'web', image: 'web:1' }] });
+  const createdAt = '2026-01-01T00:00:00.000Z';
+  const show = (spec: object): string =>
+    describeProject(
+      { ...project, metadata: { ...project.metadata, createdAt }, spec: { ...project.spec, ...spec } },
+      { screen: SCREEN, nowMs: Date.UTC(2026, 0, 1, 0, 30) },
+    );
+  assert.match(show({ ttl: '1h' }), /^Expires: +2026-01-01T01:00:00\.000Z \(in 30m; ttl 1h\)$/mu);
+  assert.match(show({ expireAt: '2026-01-02T00:00:00Z' }), /^Expires: +2026-01-02T00:00:00\.000Z \(in 23h30m\)$/mu);
+  assert.match(show({ ttl: '10m' }), /^Expires: +2026-01-01T00:10:00\.000Z \(now; ttl 10m\)$/mu);
+  assert.doesNotMatch(show({}), /Expires/u);
+});

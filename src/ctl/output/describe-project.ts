@@ -1,7 +1,8 @@
 /** `describe project`. */
 import type { ProjectObject, Service, ServiceFile, ServiceStatus } from '../../api/project.ts';
+import { deriveExpiry } from '../../api/expiry.ts';
 import { explainPhase } from '../project-progress.ts';
-import { timeWithAge } from './age.ts';
+import { formatLongAge, timeWithAge } from './age.ts';
 import { metaFields, renderConditions, type DescribeView } from './describe-common.ts';
 import { describeOptions } from './describe-options.ts';
 import { paint, toneOf } from './paint.ts';
@@ -36,7 +37,7 @@ export function describeProject(project: ProjectObject, view: DescribeView): str
               ? undefined
               : `${action}${after === undefined ? '' : ` after ${after}`}${fence === true ? ', fenced' : ''}`,
         },
-        { name: 'Expires', value: spec.expireAt ?? (spec.ttl === undefined ? undefined : `${spec.ttl} after creation`) },
+        { name: 'Expires', value: describeExpiry(project, nowMs) },
         {
           name: 'Volumes',
           value: spec.volumes?.map(({ name, type, path }) => `${name} (${type ?? 'Ephemeral'}${path === undefined ? '' : ` ${path}`})`),
@@ -69,6 +70,16 @@ function describeRunning({ metadata, status }: ProjectObject): string | undefine
   return goodGeneration === undefined || goodGeneration === metadata.generation
     ? undefined
     : `revision ${goodGeneration}, while ${metadata.generation} is asked for, whose settings are shown below`;
+}
+
+function describeExpiry(project: ProjectObject, nowMs: number): string | undefined {
+  const { ttl } = project.spec;
+  const expiry = deriveExpiry(project);
+  if (expiry === undefined) {
+    return undefined;
+  }
+  const when = expiry.atMs > nowMs ? `in ${formatLongAge(expiry.atMs - nowMs)}` : 'now';
+  return `${new Date(expiry.atMs).toISOString()} (${when}${ttl === undefined ? '' : `; ttl ${ttl}`})`;
 }
 
 /** A move that was asked for and has not found its end. */

@@ -9,10 +9,11 @@ export const VOLUME_COLUMNS: readonly Column<VolumeObject>[] = [
   { header: 'NAME', cell: ({ status }) => status.name },
   { header: 'PROJECT', cell: ({ status }) => status.project },
   { header: 'TYPE', cell: ({ status }) => status.type },
-  { header: 'SIZE', cell: ({ status }) => (status.sizeBytes === undefined ? '-' : formatBytes(status.sizeBytes)) },
   { header: 'AGE', cell: ({ status, metadata }, nowMs) => ageOf(status.madeAt ?? metadata.createdAt, nowMs) },
   { header: 'IN USE', cell: ({ status }) => describeUse(status) },
   { header: 'VOLUME', isWide: true, cell: ({ status }) => status.volume },
+  // no engine tells it cheaply yet
+  { header: 'SIZE', isWide: true, cell: ({ status }) => (status.sizeBytes === undefined ? '-' : formatBytes(status.sizeBytes)) },
   { header: 'DELETION', isWide: true, cell: ({ status }) => status.deletion?.message ?? status.deletion?.state ?? '-' },
 ];
 
