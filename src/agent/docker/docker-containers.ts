@@ -107,7 +107,12 @@ function createEffects(transport: DockerTransport, inspect: Inspect): ContainerE
     startContainer: async (id, signal) => {
       await transport.request(
         // 304: runs already
-        { method: 'POST', path: `${pathOf(id)}/start`, action: `start container "${id}"`, byWords: ['PortInUse', 'NoSpace'] },
+        {
+          method: 'POST',
+          path: `${pathOf(id)}/start`,
+          action: `start container "${id}"`,
+          byWords: ['PortInUse', 'NoSpace', 'TaskLeftOver'],
+        },
         signal,
       );
     },
@@ -132,7 +137,7 @@ function createEffects(transport: DockerTransport, inspect: Inspect): ContainerE
           query: { t },
           action: `restart container "${id}"`,
           timeoutMs,
-          byWords: ['PortInUse', 'NoSpace'],
+          byWords: ['PortInUse', 'NoSpace', 'TaskLeftOver'],
         },
         signal,
       );

@@ -11,6 +11,7 @@ export const ENGINE_REASONS = {
   Conflict: { retryable: true }, // in use, or being removed: look again
   NameConflict: { retryable: false },
   PortInUse: { retryable: true },
+  TaskLeftOver: { retryable: true }, // of a container's last run, after a crash of the engine
   SubnetTaken: { retryable: false },
   NoSpace: { retryable: true },
   ImageNotFound: { retryable: false },

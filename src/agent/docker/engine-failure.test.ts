@@ -3,7 +3,7 @@ import test from 'node:test';
 import type { EngineReason } from './engine-error.ts';
 import { reasonOfWords, toConnectionFailure, toEngineFailure } from './engine-failure.ts';
 
-const ALL = ['PortInUse', 'NoSpace', 'SubnetTaken', 'TooManyRequests', 'PullDenied', 'ImageNotFound'] as const;
+const ALL = ['PortInUse', 'NoSpace', 'SubnetTaken', 'TooManyRequests', 'PullDenied', 'ImageNotFound', 'TaskLeftOver'] as const;
 
 // What engines have been seen to say; a new wording is added here first.
 const SAID: readonly (readonly [EngineReason | undefined, string])[] = [
@@ -18,6 +18,10 @@ const SAID: readonly (readonly [EngineReason | undefined, string])[] = [
   ['PortInUse', 'Ports are not available: exposing port TCP 0.0.0.0:80 -> 0.0.0.0:0: listen tcp 0.0.0.0:80: bind: address already in use'],
   ['NoSpace', 'failed to register layer: Error processing tar file(exit status 1): write /usr/lib/x: no space left on device'],
   ['NoSpace', 'mkdir /var/lib/docker/overlay2/ab-init: disk quota exceeded'],
+  [
+    'TaskLeftOver',
+    'failed to start shim: mkdir /run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby/ab12: file exists: unknown',
+  ],
   ['SubnetTaken', 'Pool overlaps with other one on this address space'],
   ['SubnetTaken', 'could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network'],
   ['SubnetTaken', 'cannot create network 1 (br-1): conflicts with network 2 (br-2): networks have overlapping IPv4'],

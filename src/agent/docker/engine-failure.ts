@@ -25,6 +25,8 @@ export interface FailureMeaning {
 const WORDS = [
   // libnetwork portallocator; the userland proxy's bind(2)
   { reason: 'PortInUse', pattern: /port is already allocated|address already in use/iu },
+  // containerd's folder of a task, which it does not clear away after some of its crashes
+  { reason: 'TaskLeftOver', pattern: /shim.*mkdir .*: file exists/iu },
   { reason: 'NoSpace', pattern: /no space left on device|disk quota exceeded/iu },
   // libnetwork ipam and bridge driver
   { reason: 'SubnetTaken', pattern: /pool overlaps with other one|non-overlapping IPv4|overlapping IPv4|fully subnetted/iu },

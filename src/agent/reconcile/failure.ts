@@ -34,6 +34,8 @@ type FailureReason =
   | 'ProgressDeadlineExceeded'
   | 'InternalError';
 
+const SHORT_ID = 12; // digits
+
 /** A reason for programs and a sentence for people. */
 export interface Failure {
   readonly reason: FailureReason;
@@ -87,6 +89,11 @@ export function toFailure(step: Step, error: unknown): Failure | undefined {
   const isHeld = step.kind === 'removeNetwork' || step.kind === 'removeVolume';
   if (hasEngineReason(error, 'EngineUnreachable', 'EngineTooOld') || (hasEngineReason(error, 'Conflict') && !isHeld)) {
     return undefined;
+  }
+  if (hasEngineReason(error, 'TaskLeftOver') && 'containerId' in step) {
+    // not made anew by itself: that would cost it what it has written outside of its volumes
+    const way = `restart the engine on the node, or have the container made anew: docker rm -f ${step.containerId?.slice(0, SHORT_ID)}`;
+    return { reason: BY_STEP[step.kind], message: `${error.message}; it holds on to what is left of the last run: ${way}` };
   }
   if (error instanceof EngineError) {
     return { reason: BY_ENGINE[error.reason] ?? BY_STEP[step.kind], message: error.message };
