@@ -6,6 +6,8 @@ import type { Readable, Writable } from 'node:stream';
 export interface Screen {
   /** bytes as they are */
   write(text: string | Uint8Array): void;
+  /** Resolves once who reads has room again, as a command must wait that writes more than it wants to hold; not there: always has */
+  hasRoom?(signal: AbortSignal): Promise<void>;
   readonly isTerminal: boolean;
   /** width and height in characters; of a terminal the current ones */
   readonly columns: number;
@@ -46,6 +48,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export function withoutColor(io: Io): Io {
   const plain = (screen: Screen): Screen => ({
     write: (text) => screen.write(text),
+    hasRoom: async (signal) => await screen.hasRoom?.(signal),
     isTerminal: screen.isTerminal,
     get columns() {
       return screen.columns;

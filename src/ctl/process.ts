@@ -1,6 +1,7 @@
 /**
  * The real streams and signals. Callers: main.ts.
  */
+import { once } from 'node:events';
 import { addAbortSignal } from 'node:stream';
 import type { Io, Screen, Streams } from './io.ts';
 
@@ -33,6 +34,11 @@ function openScreen(stream: NodeJS.WriteStream): Screen {
   return {
     write: (text) => {
       stream.write(text);
+    },
+    hasRoom: async (signal) => {
+      if (stream.writableNeedDrain) {
+        await once(stream, 'drain', { signal });
+      }
     },
     isTerminal: stream.isTTY && env['TERM'] !== 'dumb',
     get columns() {

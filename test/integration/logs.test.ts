@@ -154,6 +154,9 @@ describe('caractrl logs', () => {
     say(world, 'before 1');
     say(world, 'before 2');
     const id = containerOf(world);
+    const early = await ctl(['logs', 'shop/web', '--previous'], { server: world.server().url });
+    assert.equal(early.code, 1);
+    assert.match(early.stderr, /its container has not been restarted, and the one before is gone with its log/u);
     const now = Date.now();
     await world.until('the next millisecond', () => Date.now() > now);
     world.engine.state.exitContainer(id, 1);

@@ -16,17 +16,19 @@ export class LogFrameDecoder {
 
   /** Takes the next chunk. @returns the frames that it completes. @throws {EngineError} EngineFault when this is no framed stream */
   push(chunk: Uint8Array): LogFrame[] {
-    let rest = this.#rest.length === 0 ? viewOf(chunk) : Buffer.concat([this.#rest, chunk]);
+    const rest = this.#rest.length === 0 ? viewOf(chunk) : Buffer.concat([this.#rest, chunk]);
     const frames: LogFrame[] = [];
-    while (rest.length >= HEADER_BYTES) {
-      const end = HEADER_BYTES + payloadBytes(rest);
+    let at = 0;
+    while (rest.length - at >= HEADER_BYTES) {
+      const start = at + HEADER_BYTES;
+      const end = start + payloadBytes(rest, at);
       if (rest.length < end) {
         break;
       }
-      frames.push(toFrame(rest[0] ?? 0, rest.subarray(HEADER_BYTES, end)));
-      rest = rest.subarray(end);
+      frames.push(toFrame(rest[at] ?? 0, rest.subarray(start, end)));
+      at = end;
     }
-    this.#rest = rest.length === 0 ? rest : Buffer.from(rest); // a copy: a few bytes must not keep the chunk alive
+    this.#rest = Buffer.from(rest.subarray(at)); // a copy: a few bytes must not keep the chunk alive
     return frames;
   }
 
@@ -41,14 +43,14 @@ function viewOf(chunk: Uint8Array): Buffer {
   return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }
 
-function payloadBytes(header: Buffer): number {
-  const stream = header[0] ?? 0;
-  const length = header.readUInt32BE(4);
-  if (stream > 3 || header[1] !== 0 || header[2] !== 0 || header[3] !== 0 || length > MAX_FRAME_BYTES) {
-    const current = header.subarray(0, HEADER_BYTES).toString('hex');
+function payloadBytes(bytes: Buffer, at: number): number {
+  const stream = bytes[at] ?? 0;
+  const length = bytes.readUInt32BE(at + 4);
+  if (stream > 3 || bytes[at + 1] !== 0 || bytes[at + 2] !== 0 || bytes[at + 3] !== 0 || length > MAX_FRAME_BYTES) {
+    const current = bytes.subarray(at, at + HEADER_BYTES).toString('hex');
     throw new EngineError(
       'EngineFault',
-      `Cannot read a container's output as a frame header is not one of Docker's: current value is ${current}`,
+      `Cannot read container logs as a frame header is not one of Docker's: current value is ${current}`,
     );
   }
   return length;

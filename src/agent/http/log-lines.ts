@@ -12,6 +12,7 @@ const MAX_RECORD_BYTES = 16 * 1024;
 const SPACE = 0x20;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
+const TIME_BYTES = 30;
 const MAX_TIME_BYTES = 36;
 
 export interface LineDecoder {
@@ -56,19 +57,34 @@ function endOfRecord(bytes: Buffer): number | undefined {
 }
 
 function toLine(stream: LogStream, record: Buffer): LogLine {
-  const space = record.subarray(0, MAX_TIME_BYTES).indexOf(SPACE);
-  const time = toLogTime(record.toString('latin1', 0, Math.max(0, space)));
-  const payload = time === undefined ? record : record.subarray(space + 1);
-  const isWhole = payload.at(-1) === LINE_FEED;
-  const end = isWhole ? payload.length - (payload.at(-2) === CARRIAGE_RETURN ? 2 : 1) : payload.length;
-  const bytes = payload.subarray(0, end);
+  const start = startOfPayload(record);
+  const time = toLogTime(record.toString('latin1', 0, Math.max(0, start - 1)));
+  const from = time === undefined ? 0 : start;
+  const isWhole = record[record.length - 1] === LINE_FEED && record.length > from;
+  const end = isWhole
+    ? record.length - (record[record.length - 2] === CARRIAGE_RETURN && record.length - 2 >= from ? 2 : 1)
+    : record.length;
   return {
     type: 'line',
     stream,
-    time: time ?? '0001-01-01T00:00:00.000000000Z',
-    ...(isUtf8(bytes) ? { text: bytes.toString('utf8') } : { base64: bytes.toString('base64') }),
+    time: time ?? NO_TIME,
+    ...toContent(record, from, end),
     ...(!isWhole && { isPartial: true }),
   };
+}
+
+const NO_TIME = '0001-01-01T00:00:00.000000000Z';
+
+/** Behind the space that ends the time. Docker's has 30 bytes, always. */
+function startOfPayload(record: Buffer): number {
+  return record[TIME_BYTES] === SPACE ? TIME_BYTES + 1 : record.subarray(0, MAX_TIME_BYTES).indexOf(SPACE) + 1;
+}
+
+/** Reading it as text and looking for what stands for bad bytes costs half of asking first, for each of millions of lines. */
+function toContent(record: Buffer, from: number, end: number): Pick<LogLine, 'text' | 'base64'> {
+  const text = record.toString('utf8', from, end);
+  const bytes = text.includes('\uFFFD') ? record.subarray(from, end) : undefined;
+  return bytes === undefined || isUtf8(bytes) ? { text } : { base64: bytes.toString('base64') };
 }
 
 function viewOf(bytes: Uint8Array): Buffer {

@@ -8,28 +8,48 @@ import { ApiError } from '../../api/errors.ts';
 import { toLogTime, type LogLine, type LogRecord } from '../../api/log-record.ts';
 import { createLineDecoder } from './log-lines.ts';
 import type { LogRequest, LogSources } from './log-reading.ts';
-import { findContainer } from './service-container.ts';
+import type { ContainerDetail } from '../docker/docker-types.ts';
+import { listContainers, type ServiceName } from './service-container.ts';
 
 /** What the last lines may take while they are looked for; more than any terminal shows. */
 const MAX_HELD_BYTES = 8 * 1024 * 1024;
 
+export interface PreviousRun {
+  readonly detail: ContainerDetail;
+  /** when the run after it began; undefined: there was none in this container */
+  readonly until: string | undefined;
+}
+
+/** The run before the current one: of the container itself, or of the one before it where that is still there. @throws {ApiError} NotRunning */
+export async function findPrevious(sources: LogSources, name: ServiceName, signal: AbortSignal): Promise<PreviousRun> {
+  const what = `Cannot show what ${name.project}/${name.service} wrote before`;
+  const [current, former] = await listContainers(sources, name, signal);
+  const detail = current && (await sources.engine.inspectContainer(current.id, signal));
+  if (detail === undefined) {
+    throw new ApiError('NotRunning', `${what} as it has no container on this node yet`);
+  }
+  const until = toLogTime(detail.state.startedAt ?? '');
+  if (until !== undefined && detail.state.finishedAt !== undefined) {
+    return { detail, until };
+  }
+  const before = former && (await sources.engine.inspectContainer(former.id, signal));
+  if (before === undefined) {
+    throw new ApiError('NotRunning', `${what} as its container has not been restarted, and the one before is gone with its log`);
+  }
+  return { detail: before, until: undefined };
+}
+
 export async function* readPrevious(
-  { engine, clusterId }: LogSources,
-  { name, tail, since }: LogRequest,
+  { engine }: LogSources,
+  { detail, until, tail, since }: PreviousRun & Pick<LogRequest, 'tail' | 'since'>,
   signal: AbortSignal,
 ): AsyncGenerator<readonly LogRecord[]> {
-  const found = await findContainer({ engine, clusterId }, name, signal);
-  const detail = found && (await engine.inspectContainer(found.id, signal));
-  const until = toLogTime(detail?.state.startedAt ?? '');
-  if (detail === undefined || until === undefined) {
-    throw new ApiError('NotRunning', `Cannot read the logs of ${name.project}/${name.service} as it has no container on this node yet`);
-  }
   yield [{ type: 'container', id: detail.id }];
   const decoder = createLineDecoder(detail.hasTty);
   const last = tail === undefined ? undefined : new LastLines(tail);
-  const options = { until, timestamps: true, ...(since !== undefined && { since }) };
+  const options = { timestamps: true, ...(until !== undefined && { until }), ...(since !== undefined && { since }) };
   for await (const frames of await engine.containerLogs(detail.id, options, signal)) {
-    const lines = decoder.push(frames).filter(({ time }) => time < until);
+    const lines = decoder.push(frames).filter(({ time }) => until === undefined || time < until);
     if (last === undefined) {
       yield lines;
     } else {

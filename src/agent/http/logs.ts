@@ -5,7 +5,7 @@ import { ApiError } from '../../api/errors.ts';
 import { CURSOR_EXPECTS, LOG_PING_MS, LOG_RECORDS, parseCursor, toLogTime, type LogRecord } from '../../api/log-record.ts';
 import type { Clock } from '../../base/clock.ts';
 import { readLog, type LogRequest, type LogSources } from './log-reading.ts';
-import { readPrevious } from './log-previous.ts';
+import { findPrevious, readPrevious } from './log-previous.ts';
 import type { AgentRequest, Route } from './route.ts';
 import { findContainer, serviceOf } from './service-container.ts';
 
@@ -15,16 +15,31 @@ export function logRoute(sources: LogSources): Route {
     path: /^\/api\/v1\/logs\/(?<project>[^/]+)\/(?<service>[^/]+)$/u,
     handle: async (asked) => {
       const request = readRequest(asked);
-      const { project, service } = request.name;
-      if (!request.follow && (await findContainer(sources, request.name, asked.signal)) === undefined) {
-        throw new ApiError('NotRunning', `Cannot read the logs of ${project}/${service} as it has no container on this node yet`);
-      }
-      const isPrevious = asked.url.searchParams.get('previous') === 'true';
-      const batches = isPrevious ? readPrevious(sources, request, asked.signal) : readLog(sources, request, asked.signal);
+      const batches = await chooseReading(
+        sources,
+        { ...request, isPrevious: asked.url.searchParams.get('previous') === 'true' },
+        asked.signal,
+      );
       const headers = { 'content-type': LOG_RECORDS };
       return { status: 200, headers, body: toBody(batches, sources.clock, asked.signal) };
     },
   };
+}
+
+/** @throws {ApiError} NotRunning where there is nothing to read, and nobody waits for it */
+async function chooseReading(
+  sources: LogSources,
+  { isPrevious, ...request }: LogRequest & { readonly isPrevious: boolean },
+  signal: AbortSignal,
+): Promise<AsyncIterable<readonly LogRecord[]>> {
+  const { name, follow, tail, since } = request;
+  if (isPrevious) {
+    return readPrevious(sources, { ...(await findPrevious(sources, name, signal)), tail, since }, signal);
+  }
+  if (!follow && (await findContainer(sources, name, signal)) === undefined) {
+    throw new ApiError('NotRunning', `Cannot read the logs of ${name.project}/${name.service} as it has no container on this node yet`);
+  }
+  return readLog(sources, request, signal);
 }
 
 function readRequest({ url: { searchParams: query }, params }: AgentRequest): LogRequest {

@@ -56,7 +56,7 @@ function isServing({ networks }: ContainerDetail, { project, service }: ServiceN
 }
 
 /** The newest first. */
-async function listContainers(
+export async function listContainers(
   { engine, clusterId }: ContainerSources,
   { project, service }: ServiceName,
   signal: AbortSignal,

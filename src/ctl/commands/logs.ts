@@ -54,6 +54,8 @@ export const logsCommand = defineCommand({
     const print = createLogPrinter({ io: context.io, services, hasTimes: options.timestamps });
     for await (const event of mergeLogs(sources)) {
       print(event);
+      await context.io.stdout.hasRoom?.(context.signal);
+      await context.io.stderr.hasRoom?.(context.signal);
     }
     return 0;
   },

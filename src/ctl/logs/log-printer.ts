@@ -27,16 +27,9 @@ export function createLogPrinter({ io, services, hasTimes }: PrinterOptions): (e
     return screen.hasColor ? `\u001B[${COLORS[source % COLORS.length]}m${text}\u001B[0m` : text;
   }
 
-  function format(line: LogLine, source: number, prefix: string): Buffer {
+  function start(line: LogLine, source: number, prefix: string): string {
     const isContinued = open.get(line.stream) === source;
-    const start = isContinued ? '' : `${open.has(line.stream) ? '\n' : ''}${prefix}${hasTimes ? `${line.time} ` : ''}`;
-    const body = line.base64 === undefined ? Buffer.from(line.text ?? '') : Buffer.from(line.base64, 'base64');
-    if (line.isPartial === true) {
-      open.set(line.stream, source);
-    } else {
-      open.delete(line.stream);
-    }
-    return Buffer.concat([Buffer.from(start), body, Buffer.from(line.isPartial === true ? '' : '\n')]);
+    return isContinued ? '' : `${open.has(line.stream) ? '\n' : ''}${prefix}${hasTimes ? `${line.time} ` : ''}`;
   }
 
   /** Runs of lines of one stream are written at once. */
@@ -45,12 +38,25 @@ export function createLogPrinter({ io, services, hasTimes }: PrinterOptions): (e
       const stream = lines[at]?.stream ?? 'stdout';
       const screen = io[stream];
       const prefix = prefixOf(screen, source);
-      const parts: Buffer[] = [];
+      let text = '';
       for (let line = lines[at]; line !== undefined && line.stream === stream; line = lines[at]) {
-        parts.push(format(line, source, prefix));
+        text += start(line, source, prefix);
+        if (line.base64 === undefined) {
+          text += line.text ?? '';
+        } else {
+          screen.write(text); // bytes that no text can hold go by themselves
+          screen.write(Buffer.from(line.base64, 'base64'));
+          text = '';
+        }
+        if (line.isPartial === true) {
+          open.set(stream, source);
+        } else {
+          open.delete(stream);
+          text += '\n';
+        }
         at += 1;
       }
-      screen.write(Buffer.concat(parts));
+      screen.write(text);
     }
   }
 
