@@ -1,9 +1,11 @@
 /** `apply --wait`: until every Project runs what was applied, or cannot. Callers: commands/apply.ts. */
 import type { ProjectObject } from '../api/project.ts';
+import type { SecretObject } from '../api/secret.ts';
 import { formatDuration } from '../api/duration.ts';
 import type { CommandContext } from './command.ts';
 import { CtlError } from './ctl-error.ts';
 import { formatLongAge } from './output/age.ts';
+import { knowsSecrets } from './known-secrets.ts';
 import { createProgress, type ProgressLine } from './output/progress.ts';
 import { countReady } from './output/project-columns.ts';
 import { describeAway, explainPhase, judgeProject, projectLines } from './project-progress.ts';
@@ -12,13 +14,15 @@ import { trackProjects, type View } from './track.ts';
 export interface WaitOptions {
   /** as applied: name, uid and generation count */
   readonly projects: readonly ProjectObject[];
+  /** applied together with them: what uses them has to have taken them up */
+  readonly secrets?: readonly SecretObject[];
   readonly timeoutMs: number;
 }
 
 /** @returns the Projects as they run. @throws {CtlError} with the cause when one fails, is deleted meanwhile, or time runs out */
 export async function waitUntilRunning(
   context: CommandContext,
-  { projects: applied, timeoutMs }: WaitOptions,
+  { projects: applied, secrets = [], timeoutMs }: WaitOptions,
 ): Promise<readonly ProjectObject[]> {
   const { io, clock, random, connect, signal } = context;
   const progress = createProgress(io.stderr);
@@ -30,7 +34,7 @@ export async function waitUntilRunning(
       (view) => {
         last = view;
         progress.show(describeView(applied, view));
-        return judge(applied, view);
+        return judge(applied, view, secrets);
       },
       signal,
     );
@@ -49,7 +53,11 @@ export async function waitUntilRunning(
   }
 }
 
-function judge(applied: readonly ProjectObject[], { projects }: View): readonly ProjectObject[] | CtlError | undefined {
+function judge(
+  applied: readonly ProjectObject[],
+  { projects }: View,
+  secrets: readonly SecretObject[],
+): readonly ProjectObject[] | CtlError | undefined {
   const running: ProjectObject[] = [];
   const failed: FailedProject[] = [];
   for (const { metadata } of applied) {
@@ -61,7 +69,7 @@ function judge(applied: readonly ProjectObject[], { projects }: View): readonly 
       }
       continue;
     }
-    const verdict = judgeProject(current, metadata.generation);
+    const verdict = knowsSecrets(current, secrets) ? judgeProject(current, metadata.generation) : WAITING;
     if (verdict.kind === 'running') {
       running.push(current);
     } else if (verdict.kind === 'failed') {
@@ -79,6 +87,8 @@ function judge(applied: readonly ProjectObject[], { projects }: View): readonly 
   }
   return running.length === applied.length ? running : undefined;
 }
+
+const WAITING = { kind: 'waiting' } as const;
 
 interface FailedProject {
   readonly name: string;

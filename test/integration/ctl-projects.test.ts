@@ -17,6 +17,15 @@ spec:
     - { name: web, image: shop/web:3, ports: [{ containerPort: 8080, hostPort: 80 }], dependsOn: [{ service: db }] }
 `;
 
+/** With a Secret that both services take, which is all that changes from one apply to the next. */
+const withPassword = (password: string): string =>
+  `${SHOP.replaceAll(/image: ([^ ,]+)/gu, 'image: $1, envFrom: [{ secretRef: { name: shop } }]')}---
+apiVersion: caravanserai/v1
+kind: Secret
+metadata: { name: shop }
+stringData: { password: ${password} }
+`;
+
 const RUNNING = [
   { name: 'db', state: 'Running' },
   { name: 'web', state: 'Running' },
@@ -62,6 +71,26 @@ describe('caractrl with Projects', () => {
     assert.equal(code, 0);
     assert.match(stdout, /^project\/shop created\nproject\/shop running on worker-01 \(2 services, after \d+\.\d s\)\n$/u);
     assert.match(stderr, /project\/shop db: Pulling\n/u);
+  });
+
+  test('apply --wait does not take what runs with an old Secret for what was applied, nor does the status say so', async () => {
+    await using api = await startWithNode();
+    const first = applyAndWait(api, withPassword('one'));
+    await first.shows('Scheduled on worker-01');
+    await report(api, 'Running', RUNNING);
+    assert.equal((await first.done).code, 0);
+    const second = applyAndWait(api, withPassword('two'));
+    await second.shows('project/shop Scheduled on worker-01');
+    const { status } = (await api.call('GET', '/projects/shop')).body;
+    assert.deepEqual([status.phase, status.reason], ['Scheduled', 'Updating']);
+    assert.match(status.message, /^Waiting for the agent to take up what changed in Secret "shop"$/u);
+    await report(api, 'Failed', [{ name: 'web', state: 'Failed' }], { reason: 'CrashLoop', message: 'web: it keeps crashing' });
+    const { code, stdout, stderr } = await second.done;
+    assert.equal(code, 1, stderr);
+    assert.match(stdout, /^secret\/shop configured\nproject\/shop unchanged\n$/u);
+    assert.match(stderr, /error: Cannot bring up project "shop" as it is Failed: CrashLoop/u);
+    await report(api, 'Running', RUNNING);
+    assert.equal((await applyAndWait(api, withPassword('two')).done).code, 0, 'the same again changes nothing');
   });
 
   test('apply --wait does not take the Running of the spec before for the one that was applied', async () => {

@@ -144,7 +144,8 @@ interface WaitInput {
 async function waitAndPrint(context: CommandContext, { objects, projects, startMs, timeoutMs }: WaitInput): Promise<void> {
   const { io, output = 'table' } = context;
   const { waitUntilRunning } = await import('../wait-running.ts');
-  const running = await waitUntilRunning(context, { projects, timeoutMs });
+  const secrets = objects.filter((object) => object.kind === 'Secret');
+  const running = await waitUntilRunning(context, { projects, secrets, timeoutMs });
   const elapsedMs = context.clock.monotonicMs() - startMs;
   if (output === 'table' || output === 'wide') {
     for (const { metadata, spec, status } of running) {

@@ -73,9 +73,20 @@ export function release({ metadata, status }: ProjectObject, cause: Cause, now: 
  */
 export function markUpdating(project: ProjectObject, now: string): ProjectStatus {
   const { metadata, spec } = project;
-  const status = withTermsOfEdit(project.status, spec);
+  return awaitAgent({ ...project, status: withTermsOfEdit(project.status, spec) }, updating(metadata.generation), now);
+}
+
+/** As markUpdating, where values of Secrets have changed that its containers are made of. */
+export function markSecretsChanged(project: ProjectObject, secrets: readonly string[], now: string): ProjectStatus {
+  const names = secrets.map((name) => JSON.stringify(name)).join(', ');
+  return awaitAgent(project, { reason: 'Updating', message: `Waiting for the agent to take up what changed in Secret ${names}` }, now);
+}
+
+/** Leaves Running or Failed until the agent has said what it makes of a change; what waits for something else goes on waiting for it. */
+function awaitAgent(project: ProjectObject, cause: Cause, now: string): ProjectStatus {
+  const { metadata, status } = project;
   const isWaiting = status.phase === 'Pending' || status.phase === 'Terminating' || isLost(status) || isLeaving(project);
-  return settle(isWaiting ? status : enter(status, 'Scheduled', updating(metadata.generation)), metadata.generation, now);
+  return settle(isWaiting ? status : enter(status, 'Scheduled', cause), metadata.generation, now);
 }
 
 /** The cause to show while the agent has not taken up `generation`. */

@@ -2,7 +2,8 @@
  * Secret controller: keeps `status.secrets` of every Project in step with the Secrets that there are, which is how a changed Secret
  * reaches the agents that run what uses it.
  *
- * Owns     `Project.status.secrets` after the write of a spec, and in memory which Projects to look at.
+ * Owns     `Project.status.secrets` after the write of a spec, and in memory which Projects to look at. With changed values a Project leaves
+ *          Running, as with a changed spec: it does not run what is asked for until its agent says so.
  * Never    sees a value.
  * Callers  main.ts spawns `run`; the mirrors' changes wake it.
  */
@@ -14,9 +15,10 @@ import type { Logger } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Mirror } from '../../store/mirror.ts';
 import type { Store } from '../../store/store.ts';
+import { markSecretsChanged } from '../projects/project-status.ts';
 import type { SecretUsers } from './secret-users.ts';
 import { presentSecret, type StoredSecret } from './stored-secret.ts';
-import { withUsedSecrets } from './used-secrets.ts';
+import { listChangedSecrets, withUsedSecrets } from './used-secrets.ts';
 
 export interface SecretControllerDeps {
   readonly store: Store;
@@ -96,7 +98,10 @@ async function reconcileProject({ store, secrets, projects, clock, log }: Secret
     return true;
   }
   try {
-    const object = { ...next, metadata: { ...next.metadata, updatedAt: nowRfc3339(clock) } };
+    const now = nowRfc3339(clock);
+    const changed = listChangedSecrets(project.status.secrets, next.status.secrets);
+    const status = changed.length === 0 ? next.status : markSecretsChanged(next, changed, now);
+    const object = { ...next, metadata: { ...next.metadata, updatedAt: now }, status };
     await store.commit([{ op: 'update', object, expectedVersion: project.metadata.resourceVersion }]);
     log.info({ project: name, secrets: next.status.secrets?.map((secret) => secret.name) }, 'secrets of project changed');
     return true;

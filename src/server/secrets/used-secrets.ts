@@ -29,6 +29,17 @@ export function withUsedSecrets<Project extends Pick<ProjectObject, 'spec' | 'st
   return isDeepStrictEqual(secrets, before) ? project : { ...project, status: { ...status, secrets } };
 }
 
+/** Names of those whose values are others than they were; of what is missing the fingerprint stays, so that it is not among them. */
+export function listChangedSecrets(before: readonly UsedSecret[] = [], after: readonly UsedSecret[] = []): readonly string[] {
+  const fingerprints = ({ fingerprint, keys }: UsedSecret): unknown => [fingerprint, keys.map((key) => [key.name, key.fingerprint])];
+  return after
+    .filter((secret) => {
+      const was = before.find(({ name }) => name === secret.name);
+      return was === undefined || !isDeepStrictEqual(fingerprints(was), fingerprints(secret));
+    })
+    .map(({ name }) => name);
+}
+
 function describeUse({ name, keys, isWhole }: SecretUse, secret: SecretObject | undefined, before: UsedSecret | undefined): UsedSecret {
   const whole = secret?.status.fingerprint ?? before?.fingerprint;
   return {
