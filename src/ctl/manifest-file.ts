@@ -69,7 +69,8 @@ function readDocument(file: string, document: YamlDocument): readonly (Manifest 
 
 /** What `get -o yaml` prints of several objects can be applied again. */
 function listItems(value: unknown): readonly unknown[] | undefined {
-  const isList = typeof value === 'object' && value !== null && 'kind' in value && /^[A-Za-z]*List$/u.test(String(value.kind));
+  const isList =
+    typeof value === 'object' && value !== null && 'kind' in value && typeof value.kind === 'string' && /^[A-Za-z]*List$/u.test(value.kind);
   return isList && 'items' in value && Array.isArray(value.items) ? value.items : undefined;
 }
 
