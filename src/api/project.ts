@@ -229,6 +229,8 @@ export interface ProjectStatus {
   readonly move?: ProjectMove;
   /** the Secrets that spec uses, by name: agents replace a container when a fingerprint that concerns it changes */
   readonly secrets?: readonly UsedSecret[];
+  /** +1 each time a value of them changes; agents repeat it in their reports, as observedGeneration says which spec they speak of */
+  readonly secretsRevision?: number;
   /** the newest generation all of whose services got ready; it goes on running while a later one is brought up, or was rolled back to it */
   readonly goodGeneration?: number;
   /** the latest of each service that was asked to be restarted */
@@ -263,6 +265,7 @@ export const ProjectSchema = Closed({
     message: Type.Optional(Type.String()),
     move: Type.Optional(ProjectMove),
     secrets: Type.Optional(Type.Array(UsedSecret)),
+    secretsRevision: Type.Optional(Type.Integer({ minimum: 1, description: 'Raised by each change of a value that the spec uses' })),
     goodGeneration: Type.Optional(Type.Integer({ minimum: 1, description: 'The newest generation all of whose services got ready' })),
     restarts: Type.Optional(Type.Array(ServiceRestart)),
     change: Type.Optional(ProjectChange),
@@ -282,6 +285,8 @@ export const StatusReport = Closed({
   /** the Project's uid, so that a report for one deleted and made anew under its name is refused */
   uid: Type.Optional(Type.String({ maxLength: 64 })),
   observedGeneration: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** the status.secretsRevision that it speaks of; left out it counts as the current one */
+  secretsRevision: Type.Optional(Type.Integer({ minimum: 0 })),
   /** the newest generation that this agent has seen all services of ready */
   goodGeneration: Type.Optional(Type.Integer({ minimum: 0 })),
   services: Type.Optional(Type.Array(ServiceStatus, { maxItems: 128 })),

@@ -83,7 +83,11 @@ describe('caractrl with Projects', () => {
     await second.shows('project/shop Scheduled on worker-01');
     const { status } = (await api.call('GET', '/projects/shop')).body;
     assert.deepEqual([status.phase, status.reason], ['Scheduled', 'Updating']);
-    assert.match(status.message, /^Waiting for the agent to take up what changed in Secret "shop"$/u);
+    assert.match(status.message, /^Waiting for the agent to take up what changed in its Secrets$/u);
+    const before = status.secretsRevision - 1; // sent before the agent heard of the change
+    await report(api, 'Failed', RUNNING, { secretsRevision: before, reason: 'RolledBack', message: 'Generation 1 was rolled back' });
+    await report(api, 'Running', RUNNING, { secretsRevision: before });
+    await second.shows('project/shop Scheduled on worker-01');
     await report(api, 'Failed', [{ name: 'web', state: 'Failed' }], { reason: 'CrashLoop', message: 'web: it keeps crashing' });
     const { code, stdout, stderr } = await second.done;
     assert.equal(code, 1, stderr);

@@ -342,6 +342,7 @@ function toReport(desired: DesiredProject, phase: Exclude<ProjectPhase, 'Pending
     assignment: desired.assignment,
     uid: desired.uid,
     observedGeneration: desired.generation,
+    ...(desired.secretsRevision !== undefined && { secretsRevision: desired.secretsRevision }),
     services: [...services],
   };
 }

@@ -5,7 +5,8 @@
  * - A report is believed only for the assignment (and uid) that it names, and only while the Project has a node; else it is stale.
  * - Terminating stays Terminating, whatever is reported, until Terminated: then the record goes.
  * - Running is shown only when the report speaks of the current generation and calls no service of the spec unready; otherwise
- *   Scheduled, with what is waited for. A failure of an older generation says nothing of the current one and shows as Updating.
+ *   Scheduled, with what is waited for. A failure of an older generation says nothing of the current one and shows as Updating. The same
+ *   goes for a report that speaks of Secrets as they were.
  * - A Project that was asked to leave its node stays so, whatever is reported, until Terminated: then it is Pending, without a node.
  * - Terminated or Terminating of a Project that nobody deletes or moves is no end: the node is chosen and the work is not up, so Scheduled.
  * - A Project given up with its node (Failed, NodeLost) stays so while the node has no record, however well it may run there.
@@ -16,7 +17,7 @@ import { isLeaving } from '../../api/leaving.ts';
 import type { ProjectObject, ProjectStatus, StatusReport } from '../../api/project.ts';
 import { withTermsOfReport } from './fence-terms.ts';
 import { describeLeaving, isStopConfirmed, leave } from './project-move.ts';
-import { type Cause, enter, isLost, settle, updating } from './project-status.ts';
+import { type Cause, enter, isLost, settle, updating, updatingSecrets } from './project-status.ts';
 
 export interface ReportContext {
   /** RFC 3339 */
@@ -98,6 +99,10 @@ function derivePhase(project: ProjectObject, report: StatusReport, { observed, i
   if (observed.observedGeneration < project.metadata.generation) {
     const progress = report.phase === 'Scheduled' ? messageOf(report) : {}; // Running or Failed speaks of the old spec
     return enter(observed, 'Scheduled', { ...updating(project.metadata.generation), ...progress });
+  }
+  if (report.secretsRevision !== undefined && report.secretsRevision < (project.status.secretsRevision ?? 0)) {
+    const progress = report.phase === 'Scheduled' ? messageOf(report) : {};
+    return enter(observed, 'Scheduled', { ...updatingSecrets, ...progress });
   }
   switch (report.phase) {
     case 'Running': {

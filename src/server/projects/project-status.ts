@@ -77,10 +77,13 @@ export function markUpdating(project: ProjectObject, now: string): ProjectStatus
 }
 
 /** As markUpdating, where values of Secrets have changed that its containers are made of. */
-export function markSecretsChanged(project: ProjectObject, secrets: readonly string[], now: string): ProjectStatus {
-  const names = secrets.map((name) => JSON.stringify(name)).join(', ');
-  return awaitAgent(project, { reason: 'Updating', message: `Waiting for the agent to take up what changed in Secret ${names}` }, now);
+export function markSecretsChanged(project: ProjectObject, now: string): ProjectStatus {
+  const status = { ...project.status, secretsRevision: (project.status.secretsRevision ?? 0) + 1 };
+  return awaitAgent({ ...project, status }, updatingSecrets, now);
 }
+
+/** The cause to show while the agent has not taken up what changed in Secrets. */
+export const updatingSecrets: Cause = { reason: 'Updating', message: 'Waiting for the agent to take up what changed in its Secrets' };
 
 /** Leaves Running or Failed until the agent has said what it makes of a change; what waits for something else goes on waiting for it. */
 function awaitAgent(project: ProjectObject, cause: Cause, now: string): ProjectStatus {

@@ -18,7 +18,7 @@ import type { Store } from '../../store/store.ts';
 import { markSecretsChanged } from '../projects/project-status.ts';
 import type { SecretUsers } from './secret-users.ts';
 import { presentSecret, type StoredSecret } from './stored-secret.ts';
-import { listChangedSecrets, withUsedSecrets } from './used-secrets.ts';
+import { haveSecretsChanged, withUsedSecrets } from './used-secrets.ts';
 
 export interface SecretControllerDeps {
   readonly store: Store;
@@ -99,8 +99,7 @@ async function reconcileProject({ store, secrets, projects, clock, log }: Secret
   }
   try {
     const now = nowRfc3339(clock);
-    const changed = listChangedSecrets(project.status.secrets, next.status.secrets);
-    const status = changed.length === 0 ? next.status : markSecretsChanged(next, changed, now);
+    const status = haveSecretsChanged(project.status.secrets, next.status.secrets) ? markSecretsChanged(next, now) : next.status;
     const object = { ...next, metadata: { ...next.metadata, updatedAt: now }, status };
     await store.commit([{ op: 'update', object, expectedVersion: project.metadata.resourceVersion }]);
     log.info({ project: name, secrets: next.status.secrets?.map((secret) => secret.name) }, 'secrets of project changed');

@@ -29,15 +29,11 @@ export function withUsedSecrets<Project extends Pick<ProjectObject, 'spec' | 'st
   return isDeepStrictEqual(secrets, before) ? project : { ...project, status: { ...status, secrets } };
 }
 
-/** Names of those whose values are others than they were; of what is missing the fingerprint stays, so that it is not among them. */
-export function listChangedSecrets(before: readonly UsedSecret[] = [], after: readonly UsedSecret[] = []): readonly string[] {
-  const fingerprints = ({ fingerprint, keys }: UsedSecret): unknown => [fingerprint, keys.map((key) => [key.name, key.fingerprint])];
-  return after
-    .filter((secret) => {
-      const was = before.find(({ name }) => name === secret.name);
-      return was === undefined || !isDeepStrictEqual(fingerprints(was), fingerprints(secret));
-    })
-    .map(({ name }) => name);
+/** Whether values are others than they were; what is missing keeps its fingerprint, and so has not changed. */
+export function haveSecretsChanged(before: readonly UsedSecret[] = [], after: readonly UsedSecret[] = []): boolean {
+  const valuesOf = (secrets: readonly UsedSecret[]): unknown =>
+    secrets.map(({ name, fingerprint, keys }) => [name, fingerprint, keys.map((key) => [key.name, key.fingerprint])]);
+  return !isDeepStrictEqual(valuesOf(before), valuesOf(after));
 }
 
 function describeUse({ name, keys, isWhole }: SecretUse, secret: SecretObject | undefined, before: UsedSecret | undefined): UsedSecret {
