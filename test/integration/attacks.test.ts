@@ -182,17 +182,16 @@ describe('names', () => {
   });
 });
 
-test('nothing of ours passes a shell: other programs are started from two places, with a list of arguments', () => {
+test('nothing of ours passes a shell: other programs are started from three places, each with a list of arguments', () => {
   const root = path.join(import.meta.dirname, '../../src');
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
     (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'),
   );
   const starting = files.filter((name) => /child_process/u.test(readFileSync(path.join(root, name), 'utf8'))).toSorted();
-  assert.deepEqual(starting, ['agent/fence/guard-process.ts', 'ctl/commands/simulate.ts']);
+  assert.deepEqual(starting, ['agent/fence/guard-process.ts', 'ctl/commands/simulate.ts', 'ctl/process.ts']);
   for (const name of starting) {
     const text = readFileSync(path.join(root, name), 'utf8');
-    assert.match(text, /import \{ spawn \} from 'node:child_process'/u);
-    assert.match(text, /spawn\(process\.execPath, \[/u);
-    assert.doesNotMatch(text, /shell: /u);
+    assert.match(text, /\bspawn(?:Sync)?\((?:process\.execPath|'stty'), \[/u);
+    assert.doesNotMatch(text, /shell: |\bexec(?:Sync|File)?\(/u);
   }
 });

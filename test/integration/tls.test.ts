@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import tls from 'node:tls';
@@ -73,6 +74,27 @@ test('the port speaks TLS 1.2 and newer alone, and tells so whoever speaks plain
   const served = new X509Certificate(readFileSync(path.join(serverFolder(world), 'server.pem')));
   assert.equal(served.checkHost('localhost'), 'localhost');
   assert.equal(served.checkIP('127.0.0.1'), '127.0.0.1');
+});
+
+test('who begins to agree on TLS and then says nothing, or says nonsense, is cut', async () => {
+  await using world = await startAgentWorld({ serverEnv: SECURE });
+  const { hostname, port } = new URL(world.server().url);
+  const cut = async (bytes: Buffer): Promise<void> => {
+    const socket = net.connect(Number(port), hostname);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    socket.on('error', () => undefined); // a reset is a cut too
+    socket.on('close', () => resolve());
+    socket.resume();
+    socket.write(bytes);
+    await promise;
+  };
+  await Promise.all([
+    cut(Buffer.from([0x16, 3, 1, 2, 0, 1])), // after ten seconds
+    cut(Buffer.from([0x16, 3, 1, 0, 5, 9, 9, 9, 9, 9])),
+    cut(Buffer.concat([Buffer.from([0x16, 3, 1, 0xff, 0xff]), Buffer.alloc(100_000)])),
+  ]);
+  const ca = readFileSync(path.join(serverFolder(world), 'ca.pem'));
+  assert.equal((await get(`${world.server().url}/api/healthz`, { ca })).status, 200);
 });
 
 /** A server with TLS in the place of ours: counts what it is asked, and notes what it is shown. */

@@ -118,7 +118,8 @@ export function sendUnavailable(response: ServerResponse, message: string): void
 
 /** Answers what is no HTTP request, on the bare connection, and closes it. */
 export function replyToBrokenRequest(error: Error & { readonly code?: string }, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // what fails before TLS is agreed on, or breaks a connection, has nobody to read an answer: it would wait for ever to be sent
+  if (!/^(?:HPE_|ERR_HTTP_)/u.test(error.code ?? '') || !socket.writable) {
     socket.destroy();
     return;
   }
