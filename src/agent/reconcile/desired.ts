@@ -86,7 +86,7 @@ export interface DesiredProject {
   readonly cluster: string;
   readonly assignment: number;
   readonly generation: number;
-  /** Which values of Secrets this was derived from, as the server counts them; undefined: they have never changed. */
+  /** Which values of Secrets this was derived from, as the server counts them; undefined: it uses none. */
   readonly secretsRevision: number | undefined;
   readonly network: { readonly name: string; readonly labels: Labels };
   /** What a service depends on comes before it. */
@@ -114,7 +114,7 @@ export function deriveDesired({ metadata, spec, status }: ProjectObject, context
     cluster: context.clusterId,
     assignment: status.assignment,
     generation: metadata.generation,
-    secretsRevision: status.secretsRevision,
+    secretsRevision: status.secrets && (status.secretsRevision ?? 0),
     network: { name: networkName(metadata.name), labels: ownerLabels(owner) },
     services: ordered.map((service) => {
       const { failure: unknown, ...derived } = deriveInputs(service, status.secrets);

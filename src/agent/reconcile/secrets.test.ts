@@ -267,3 +267,14 @@ test('resolveEnv() keeps text byte for byte, and refuses values that are not at 
   }
   assert.throws(() => resolveEnv(inputs, cache.values), { reason: 'SecretUnavailable' });
 });
+
+test('reports say of which values of Secrets they speak, from the first on', async () => {
+  await using used = startSite();
+  used.world.assign([used.secrets.fill(makeProject({ services: [WEB] }))]);
+  await used.world.untilPhase('Running');
+  assert.equal(used.world.latest()?.secretsRevision, 0);
+  const changed = used.secrets.fill(makeProject({ services: [WEB] }));
+  used.world.reconciler.upsert({ project: { ...changed, status: { ...changed.status, secretsRevision: 1 } } });
+  await used.world.until(() => used.world.latest()?.secretsRevision === 1);
+  assert.equal(used.world.latest()?.phase, 'Running', 'also where nothing changed by it');
+});
