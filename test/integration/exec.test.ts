@@ -205,14 +205,12 @@ describe('caractrl exec', () => {
 it('two hundred commands at once on one agent all end as they should', async () => {
   await using world = await setUp(ELSEWHERE);
   const server = world.world.server().url;
+  const codes = Array.from({ length: 200 }, (_, n) => n % 100);
   const results = await Promise.all(
-    Array.from(
-      { length: 200 },
-      async (_, n) => (await ctl(['exec', 'shop/web', '--', 'sh', '-c', `read x; exit ${n % 100}`], { server })).code,
-    ),
+    codes.map((code) => ctl(['exec', 'shop/web', '--', 'sh', '-c', `read x; exit ${code}`], { server, limitMs: 100_000 })),
   );
   assert.deepEqual(
     results,
-    Array.from({ length: 200 }, (_, n) => n % 100),
+    codes.map((code) => ({ code, stdout: '', stderr: '' })),
   );
 });

@@ -29,6 +29,8 @@ export interface CtlRun {
 export interface CtlOptions {
   /** CARA_SERVER */
   readonly server?: string;
+  /** default 15 s */
+  readonly limitMs?: number;
   readonly stdin?: string;
   /** what a person types where it is not shown */
   readonly hidden?: string;
@@ -74,7 +76,7 @@ export function startCtl(args: readonly string[], options: CtlOptions = {}): Ctl
     clock: systemClock,
     random: systemRandom,
     fetch: httpFetch,
-    signal: AbortSignal.any([stopped.signal, AbortSignal.timeout(LIMIT_MS)]),
+    signal: AbortSignal.any([stopped.signal, AbortSignal.timeout(options.limitMs ?? LIMIT_MS)]),
   });
   const done = result.then((code) => ({ code, stdout: stdout.text(), stderr: stderr.text() }));
   return {
