@@ -18,9 +18,11 @@ import { startAgentServer, type AgentServer } from './http/agent-server.ts';
 import { createDispatcher } from './http/dispatcher.ts';
 import { healthRoute } from './http/health.ts';
 import { serviceRoutes } from './http/service-routes.ts';
+import { statsRoute } from './http/stats.ts';
 import { createImageKeeping } from './images/image-keeping.ts';
 import { createAssignmentWatcher } from './session/assignment-watcher.ts';
 import type { StandingCell } from './session/session.ts';
+import { createStatsReader } from './stats/stats-reader.ts';
 
 /** Listens, resumes what was assigned last, and spawns every loop. @throws {StartError} */
 export async function startParts(ports: Parts): Promise<{ readonly server: AgentServer; readonly standing: StandingCell }> {
@@ -33,6 +35,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
   const dialTunnel = tunnelDialer(ports, { token: () => credential.current, trust });
   const parts = { ...ports, fetch: credential.wrap(network), ...(dialTunnel !== undefined && { dialTunnel }) };
   const access = createAgentAccess();
+  const sources = { engine: ports.engine, clusterId: () => identity.clusterId(), clock: ports.clock };
   const dispatcher = createDispatcher({
     routes: [
       healthRoute({
@@ -43,7 +46,8 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
         engine: () => host.engine.state(),
         access,
       }),
-      ...serviceRoutes({ engine: ports.engine, clusterId: () => identity.clusterId(), clock: ports.clock, stopper }),
+      ...serviceRoutes({ ...sources, stopper }),
+      statsRoute(createStatsReader({ ...sources, measure: host.measure, readCounters: host.readCounters, start: ports.random.uuid() })),
     ],
     access,
     onBug: (err, path) => parts.log.error({ err, path }, 'request failed'),

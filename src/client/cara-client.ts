@@ -3,6 +3,7 @@ import { AGENT_CREDENTIAL_HEADER, GRANT_HEADER, HOLD_HEADER, RIVAL_HEADER } from
 import type { ObjectList } from '../api/meta.ts';
 import type { LinkReport } from '../api/link-report.ts';
 import type { Heartbeat, NodeObject, Registration } from '../api/node.ts';
+import type { NodeStats } from '../api/node-stats.ts';
 import type { ProjectObject, ProjectPhase, StatusReport } from '../api/project.ts';
 import type { SecretObject } from '../api/secret.ts';
 import type { Epoch } from '../api/version-report.ts';
@@ -104,6 +105,8 @@ export interface CaraClient {
   resetIdentity(name: string, signal: AbortSignal): Promise<NodeObject>;
   /** How the server reaches the node's agent now. @throws {ApiError} NotFound */
   measureLink(node: string, signal: AbortSignal): Promise<LinkReport>;
+  /** What the node and its services use: counters, of which two samples make rates. @throws {ApiError} NotFound, NodeUnreachable */
+  readStats(node: string, signal: AbortSignal): Promise<NodeStats>;
   /** @throws {ApiError} StaleAssignment (409), NotFound (404) */
   reportStatus(project: string, report: StatusReport, signal: AbortSignal): Promise<void>;
 }
@@ -154,6 +157,8 @@ export function createCaraClient(transport: Transport): CaraClient {
     },
     measureLink: async (node, signal) =>
       (await transport.request({ method: 'GET', path: `${API}/nodes/${encodeURIComponent(node)}/link` }, signal)).body as LinkReport,
+    readStats: async (node, signal) =>
+      (await transport.request({ method: 'GET', path: `${API}/nodes/${encodeURIComponent(node)}/stats` }, signal)).body as NodeStats,
     reportStatus: async (project, report, signal) => {
       const path = `${API}/projects/${encodeURIComponent(project)}/status`;
       await transport.request({ method: 'PATCH', path, body: report, contentType: 'application/merge-patch+json' }, signal);

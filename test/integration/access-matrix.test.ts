@@ -51,6 +51,7 @@ const MATRIX: Readonly<Record<string, Row>> = {
   'GET /api/v1/nodes/{name}/secrets/{secret}': { node: 'own' },
   'GET /api/v1/nodes/{name}/tunnel': { node: 'own' },
   'GET /api/v1/nodes/{name}/link': PEOPLE,
+  'GET /api/v1/nodes/{name}/stats': PEOPLE,
 
   'GET /api/v1/held-projects': PEOPLE,
   'PUT /api/v1/nodes/{node}/held-projects': { node: 'own' },
@@ -193,7 +194,7 @@ async function check(route: string, caller: CallerName, whose: Whose, method = r
   const row = MATRIX[route] ?? {};
   const isAllowed = caller === 'admin' || row[caller] === 'all' || (row[caller] === 'own' && whose === 'own');
   const refusal = caller === 'nobody' ? 401 : 403;
-  const isAnswer = status < 500 || body?.reason === 'NodeUnreachable' || (method === 'HEAD' && path.includes('/services/')); // no agent is there
+  const isAnswer = status < 500 || body?.reason === 'NodeUnreachable' || (method === 'HEAD' && /\/services\/|\/stats$/u.test(path)); // no agent is there
   const isProof = path.endsWith('/credential') && status === 401 && JSON.stringify(body).includes('has not joined');
   const isRight = isAllowed
     ? (isAnswer && status !== 401 && status !== 403 && status !== 400) || isProof

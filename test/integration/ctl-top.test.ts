@@ -33,26 +33,52 @@ describe('caractrl top', () => {
     await using world = await startWorld();
     const { stdout } = await world.run('top nodes');
     const [header, first, second] = stdout.split('\n').map((line) => line.split(/ {2,}/u));
-    assert.deepEqual(header?.slice(0, 6), ['NAME', 'STATE', 'CPU ASKED', 'OF', 'LEFT', '%']);
+    assert.deepEqual(header?.slice(0, 7), ['NAME', 'STATE', 'CPU USED', 'CPU ASKED', 'OF', 'LEFT', '%']);
     // more memory is asked for than there is: the two came before the node shrank
     assert.deepEqual(first, [
       'worker-01',
       'Ready',
+      '-', // no agent is there that could be asked
       '1250m',
       '3800m',
       '2550m',
       '32%',
+      '-',
       '8.5Gi',
       '7.5Gi',
       '-1Gi',
       '113%',
+      '-',
       '10Gi',
       '99Gi',
       '89Gi',
       '10%',
+      '-',
+      '-',
       '2',
     ]);
-    assert.deepEqual(second, ['worker-02', 'NotReady', '2', '-', '-', '-', '0', '-', '-', '-', '0', '-', '-', '-', '1']);
+    assert.deepEqual(second, [
+      'worker-02',
+      'NotReady',
+      '-',
+      '2',
+      '-',
+      '-',
+      '-',
+      '-',
+      '0',
+      '-',
+      '-',
+      '-',
+      '-',
+      '0',
+      '-',
+      '-',
+      '-',
+      '-',
+      '-',
+      '1',
+    ]);
     assert.equal((await world.run('top')).stdout, stdout);
     assert.doesNotMatch((await world.run('top no worker-02')).stdout, /worker-01/u);
   });
@@ -84,10 +110,14 @@ describe('caractrl top', () => {
     );
   });
 
-  test('top refuses what is no node, and a name that never was', async () => {
+  test('top refuses what uses nothing, and a name that never was', async () => {
     await using world = await startWorld();
-    const [projects, nobody] = [await world.run('top projects'), await world.run('top nodes nobody')];
-    assert.deepEqual([projects.code, nobody.code, nobody.stderr], [2, 1, 'error: node "nobody" not found\n']);
+    const [secrets, nobody] = [await world.run('top secrets'), await world.run('top nodes nobody')];
+    assert.deepEqual([secrets.code, nobody.code, nobody.stderr], [2, 1, 'error: node "nobody" not found\n']);
+    assert.equal((await world.run('top services nobody')).stderr, 'error: project "nobody" not found\n');
+    assert.match((await world.run('top services shop/nope')).stderr, /its services are/u);
+    assert.match((await world.run('top services --sort-by size')).stderr, /must be one of name, cpu, memory, network, disk/u);
+    assert.equal((await world.run('top nodes worker-01 -l a=b')).code, 2);
   });
 });
 

@@ -32,6 +32,7 @@ const ROUTES: readonly (readonly [method: string, path: RegExp, handler: Handler
   ['POST', /^\/containers\/create$/u, createContainer],
   ['GET', /^\/containers\/([^/]+)\/json$/u, (state, _request, id) => ok(toContainer(state, state.getContainer(id)))],
   ['GET', /^\/containers\/([^/]+)\/logs$/u, followLogs],
+  ['GET', /^\/containers\/([^/]+)\/stats$/u, (state, _request, id) => ok(state.readStats(id))],
   ['PUT', /^\/containers\/([^/]+)\/archive$/u, writeFiles],
   ['POST', /^\/containers\/([^/]+)\/start$/u, (state, _request, id) => ({ status: state.startContainer(id) ? 204 : 304 })],
   ['POST', /^\/containers\/([^/]+)\/stop$/u, (state, _request, id) => ({ status: state.stopContainer(id) ? 204 : 304 })],

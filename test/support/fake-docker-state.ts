@@ -295,6 +295,21 @@ export class FakeDockerState {
     this.#emitContainer(container, `health_status: ${health}`);
   }
 
+  /** Statistics of a container, as Docker 20.10 gives them; by name, merged into what one has that does nothing. */
+  readonly stats = new Map<string, object>();
+
+  readStats(reference: string): object {
+    const { name } = this.getContainer(reference);
+    return {
+      read: new Date().toISOString(),
+      cpu_stats: { cpu_usage: { total_usage: 0 } },
+      memory_stats: { usage: 4096, limit: 2 ** 62, stats: { total_inactive_file: 96 } },
+      networks: { eth0: { rx_bytes: 0, tx_bytes: 0 } },
+      blkio_stats: { io_service_bytes_recursive: [] },
+      ...this.stats.get(name),
+    };
+  }
+
   writeLog(reference: string, stream: 'stdout' | 'stderr', text: string): void {
     this.getContainer(reference).log.push({ stream, text, atMs: Date.now() });
     this.changed();

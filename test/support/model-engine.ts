@@ -414,7 +414,7 @@ export class ModelEngine {
     };
   }
 
-  #unused(): Pick<Engine, 'ping' | 'version' | 'info' | 'createExec' | 'startExec' | 'resizeExec' | 'inspectExec'> {
+  #unused(): Pick<Engine, 'ping' | 'version' | 'info' | 'containerStats' | 'createExec' | 'startExec' | 'resizeExec' | 'inspectExec'> {
     const refuse = async (): Promise<never> => await Promise.reject(refusal('Invalid', 'not part of the model'));
     const ping = async (signal: AbortSignal): Promise<void> => {
       await turn(signal);
@@ -422,7 +422,8 @@ export class ModelEngine {
         throw refusal('EngineUnreachable', 'the engine');
       }
     };
-    return { ping, version: refuse, info: refuse, createExec: refuse, startExec: refuse, resizeExec: refuse, inspectExec: refuse };
+    const execs = { createExec: refuse, startExec: refuse, resizeExec: refuse, inspectExec: refuse };
+    return { ping, version: refuse, info: refuse, containerStats: refuse, ...execs };
   }
 
   async #change<Result>(change: Change, subject: string, signal: AbortSignal, act: () => Result): Promise<Result> {

@@ -5,12 +5,13 @@ import { firstServerUrl } from '../../client/server-choice.ts';
 import { createThroughputLink } from '../../client/throughput-link.ts';
 import { createClockMeter } from '../host/clock-meter.ts';
 import { createEngineMonitor } from '../host/engine-monitor.ts';
-import { createHostProbe } from '../host/host-probe.ts';
+import { createHostProbe, readText, type HostMeasure } from '../host/host-probe.ts';
 import { createHostSampler } from '../host/host-sampler.ts';
 import { createNetworkMonitor } from '../host/network-monitor.ts';
 import { createOverlayNetwork } from '../host/overlay-network.ts';
 import { findRouteAddress } from '../host/route-address.ts';
 import { createThroughputMonitor, type ThroughputMonitor } from '../host/throughput.ts';
+import { readMachineCounters, type MachineCounters } from '../stats/machine-counters.ts';
 import { openTransport, timed, type Parts } from './ports.ts';
 
 export type Machine = ReturnType<typeof watchHost>;
@@ -57,8 +58,23 @@ export function watchHost(parts: Parts) {
   const clockMeter = createClockMeter({ ...timed(parts, 'clock-meter'), onChange: () => changed.notify() });
   const isDiskLow = (): boolean =>
     sampler.latest()?.conditions.some(({ type, status }) => type === 'DiskPressure' && status === 'True') === true;
-  const readFreeBytes = async (): Promise<number> => (await probe.measure(engine.state().info?.dataDir)).disk.freeBytes;
-  return { engine, sampler, isDiskLow, readFreeBytes, overlay, network, clockMeter, firstSample, changed, info: probe.info() };
+  const measure = (): Promise<HostMeasure> => probe.measure(engine.state().info?.dataDir);
+  const readFreeBytes = async (): Promise<number> => (await measure()).disk.freeBytes;
+  const readCounters = (): MachineCounters => readMachineCounters(readText);
+  return {
+    engine,
+    sampler,
+    isDiskLow,
+    measure,
+    readCounters,
+    readFreeBytes,
+    overlay,
+    network,
+    clockMeter,
+    firstSample,
+    changed,
+    info: probe.info(),
+  };
 }
 
 /** How fast the line to the server is. */

@@ -3,6 +3,7 @@ import { toContainerRequest, toWholeSeconds } from './container-request.ts';
 import type { DockerTransport } from './docker-transport.ts';
 import type { ContainerDetail } from './docker-types.ts';
 import { decodeContainer, decodeContainerSummary, decodeList } from './docker-wire.ts';
+import { decodeStats } from './docker-stats.ts';
 import { labelTerms, toFilters } from './filters.ts';
 import { EngineError } from './engine-error.ts';
 import type { Engine } from './engine.ts';
@@ -24,6 +25,7 @@ type ContainerCalls = Pick<
   | 'renameContainer'
   | 'removeContainer'
   | 'containerLogs'
+  | 'containerStats'
 >;
 
 export function createContainerCalls(transport: DockerTransport): ContainerCalls {
@@ -39,7 +41,10 @@ export function createContainerCalls(transport: DockerTransport): ContainerCalls
 
 type Inspect = Engine['inspectContainer'];
 
-function createReads(transport: DockerTransport, inspect: Inspect): Pick<ContainerCalls, 'listContainers' | 'containerLogs'> {
+function createReads(
+  transport: DockerTransport,
+  inspect: Inspect,
+): Pick<ContainerCalls, 'listContainers' | 'containerLogs' | 'containerStats'> {
   return {
     listContainers: async ({ labels, all }, signal) => {
       const { body } = await transport.request(
@@ -66,10 +71,20 @@ function createReads(transport: DockerTransport, inspect: Inspect): Pick<Contain
       const chunks = await transport.stream({ method: 'GET', path: `${pathOf(detail.id)}/logs`, query, action }, signal);
       return decodeLogFrames(chunks, detail.hasTty);
     },
+
+    containerStats: async (id, signal) => {
+      const query = { stream: false, 'one-shot': true }; // else the engine takes two samples, a second apart
+      const action = `read what container "${id}" uses`;
+      const { status, body } = await transport.request(
+        { method: 'GET', path: `${pathOf(id)}/stats`, query, action, accept: [404] },
+        signal,
+      );
+      return status === 404 ? undefined : decodeStats(body);
+    },
   };
 }
 
-type ContainerEffects = Omit<ContainerCalls, 'listContainers' | 'inspectContainer' | 'containerLogs'>;
+type ContainerEffects = Omit<ContainerCalls, 'listContainers' | 'inspectContainer' | 'containerLogs' | 'containerStats'>;
 
 function createEffects(transport: DockerTransport, inspect: Inspect): ContainerEffects {
   return {

@@ -190,6 +190,18 @@ export interface ExecState {
   readonly pid: number | undefined;
 }
 
+/** What a container has used since its start; left out where the engine does not know. */
+export interface ContainerStats {
+  readonly cpuUsedMs?: number;
+  readonly memoryUsedBytes?: number;
+  /** The most that it may; for one without a limit of its own the machine's, or beyond that. */
+  readonly memoryLimitBytes?: number;
+  readonly receivedBytes?: number;
+  readonly sentBytes?: number;
+  readonly diskReadBytes?: number;
+  readonly diskWrittenBytes?: number;
+}
+
 export interface NetworkSummary {
   readonly id: string;
   readonly name: string;

@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream';
 import type {
   ContainerDetail,
   ContainerSpec,
+  ContainerStats,
   ContainerSummary,
   EngineEvent,
   EngineInfo,
@@ -130,6 +131,9 @@ export interface Engine {
    * @throws {EngineError} NotFound
    */
   containerLogs(id: string, options: ContainerLogsOptions, signal: AbortSignal): Promise<AsyncIterable<readonly LogFrame[]>>;
+
+  /** Reads counters at once, one sample. @returns undefined when there is no such container */
+  containerStats(id: string, signal: AbortSignal): Promise<ContainerStats | undefined>;
 
   /** Makes a command ready. @returns its id. @throws {EngineError} NotFound; Conflict where the container does not run, or is paused */
   createExec(containerId: string, spec: ExecSpec, signal: AbortSignal): Promise<string>;

@@ -65,7 +65,8 @@ async function measureDisk(path: string): Promise<DiskMeasure> {
   }
 }
 
-function readText(path: string): string | undefined {
+/** A small file of the kernel's; undefined where there is none. */
+export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {

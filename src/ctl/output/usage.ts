@@ -21,7 +21,7 @@ export function leftCell({ resource, left }: ResourceUsage): Cell {
   return left !== undefined && left < 0 ? { text, tone: 'bad' } : text;
 }
 
-function formatBytes(bytes: number): string {
+export function formatBytes(bytes: number): string {
   const units = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
   let value = Math.abs(bytes);
   let unit = 0;

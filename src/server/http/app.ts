@@ -54,6 +54,7 @@ import { logRoutes } from './routes/logs.ts';
 import { heldRoutes } from './routes/held-projects.ts';
 import { moveRoutes } from './routes/moves.ts';
 import { nodeKeyRoutes } from './routes/node-keys.ts';
+import { nodeStatsRoutes } from './routes/node-stats.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { rolloutRoutes } from './routes/rollouts.ts';
@@ -153,6 +154,7 @@ export function createApp(parts: AppDeps): FastifyInstance {
     ...nodeKeyRoutes(deps),
     ...auditRoutes(deps),
     ...reachRoutes(deps),
+    ...nodeStatsRoutes(deps),
   ];
 
   enableUpgrades(app);
