@@ -79,7 +79,7 @@ test('a Managed volume stays through update and deletion of its Project, and onl
 
   await apply(server, 'one');
   assert.equal(await marks(), 'marks 1');
-  await untilListed(server, /^worker-01 +cara_vol-shop_data +vol-shop +Managed +- +\d+s +yes$/mu);
+  await untilListed(server, /^worker-01 +cara_vol-shop_data +vol-shop +Managed +\d+s +yes$/mu);
   await untilListed(server, /^worker-01 +cara_vol-shop_scratch +vol-shop +Ephemeral/mu);
   assert.doesNotMatch(await listed(server), /foreign/u, 'what is not ours is not shown');
 
@@ -91,7 +91,7 @@ test('a Managed volume stays through update and deletion of its Project, and onl
   assert.equal(await marks(), 'marks 2', 'an update keeps it');
   assert.equal((await caractrl(['delete', 'project', 'vol-shop'], { server: server.url })).code, 0);
   assert.deepEqual((await contentsOf(testEngine(), 'cara_vol-shop')).volumes, [KEPT], 'the Ephemeral one goes with the Project');
-  await untilListed(server, /cara_vol-shop_data +vol-shop +Managed +- +\d+s +no$/mu);
+  await untilListed(server, /cara_vol-shop_data +vol-shop +Managed +\d+s +no$/mu);
 
   await apply(server, 'three');
   assert.equal(await marks(), 'marks 3', 'it passes on to the next Project of the name');
