@@ -16,29 +16,29 @@ import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { Wakeup } from '../../base/wakeup.ts';
-import type { EngineEvent, ImageDetail, PullProgress, RestartSpec } from '../docker/docker-types.ts';
+import type { EngineEvent, ImageDetail } from '../docker/docker-types.ts';
 import { hasEngineReason } from '../docker/engine-error.ts';
 import type { HealthChecker } from '../health/health-checker.ts';
 import type { ProjectReport } from './assignment.ts';
 import { canonicalJson } from './config-hash.ts';
-import { deriveDesired, type DesiredProject } from './desired.ts';
+import { deriveDesired } from './desired.ts';
 import { createEffects, type EffectsOptions } from './effects.ts';
 import type { FenceGate, FenceState } from './fence-gate.ts';
 import { observeProject, type ObservedProject } from './observe.ts';
 import { planProject, type Target } from './plan.ts';
-import { describePull, withPullProgress } from './pull-progress.ts';
+import { PullBoard } from './pull-board.ts';
+import { withPullProgress } from './pull-progress.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import { RolloutKeeper } from './rollout-keeper.ts';
 import { partsOf, type RolloutStore } from './rollout.ts';
 import { StepRunner } from './step-runner.ts';
 import type { PrivilegePolicy } from './service-options.ts';
-import { stepKey } from './steps.ts';
 import { TrackKeeper } from './track-keeper.ts';
+import { restartsOf, wantedImages } from './wanted.ts';
 
 const OBSERVE_BACKOFF = { baseMs: 500, capMs: 15_000 }; // the engine's return wakes the loop anyway
 const AWAY = ['EngineUnreachable', 'Timeout', 'EngineFault'] as const;
 const PROMPT_MS = 1000; // of an engine's answer to a ping, which takes it a millisecond
-const PROGRESS_INTERVAL_MS = 500; // of a pull, told at most so often
 
 /** What the server, or the file, says of a Project. */
 export type Order =
@@ -82,9 +82,7 @@ export class ProjectLoop {
   readonly #interrupted = new Set<string>();
   readonly #keeper = new TrackKeeper();
   #observed: ObservedProject | undefined;
-  /** Image reference -> how far its pull is. */
-  readonly #pulls = new Map<string, string>();
-  #progressToldMs = -Infinity;
+  readonly #pulls: PullBoard;
   #planned: StatusReport | undefined;
   #told: string | undefined;
 
@@ -102,8 +100,9 @@ export class ProjectLoop {
         this.#lookAgain();
       }
     };
-    const effects = createEffects({ ...options, admit, onRollBack }, (image, progress) => this.#recordProgress(image, progress));
     const { clock, engine } = options;
+    this.#pulls = new PullBoard(clock, () => this.#tell());
+    const effects = createEffects({ ...options, admit, onRollBack }, (image, progress) => this.#pulls.record(image, progress));
     this.#runner = new StepRunner({ effects, engine, backoff: this.#backoff, clock, log, onEnd: () => this.#wakeup.notify() });
   }
 
@@ -234,7 +233,7 @@ export class ProjectLoop {
     }
     this.#backoff.keepOnly(plan.wanted);
     this.#planned = plan.report;
-    this.#forgetPulls(plan.wanted);
+    this.#pulls.keepOnly(plan.wanted);
     this.#tell();
     this.#runner.abortUnwantedPulls(plan.wanted);
     for (const step of plan.steps) {
@@ -350,30 +349,12 @@ export class ProjectLoop {
     return services.some(({ containerId, startedAt, ready }) => ready && containerId === id && startedAt === state.startedAt);
   }
 
-  #recordProgress(image: string, progress: PullProgress): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    this.#pulls.set(image, describePull(progress));
-    if (nowMs - this.#progressToldMs >= PROGRESS_INTERVAL_MS) {
-      this.#progressToldMs = nowMs;
-      this.#tell();
-    }
-  }
-
-  #forgetPulls(wanted: ReadonlySet<string>): void {
-    for (const image of this.#pulls.keys()) {
-      const key = stepKey({ kind: 'pullImage', image });
-      if (![...wanted].some((other) => other === key || other.startsWith(`${key} `))) {
-        this.#pulls.delete(image);
-      }
-    }
-  }
-
   /** Hands on what is true, if it is not what was handed on last. */
   #tell(): void {
     if (this.#planned === undefined) {
       return;
     }
-    const report = withPullProgress(this.#planned, this.#pulls);
+    const report = withPullProgress(this.#planned, this.#pulls.lines);
     const text = canonicalJson(report);
     if (text === this.#told) {
       return;
@@ -386,20 +367,4 @@ export class ProjectLoop {
     this.#told = text;
     this.#options.report({ project: this.#options.name, uid: report.uid ?? '', report });
   }
-}
-
-function wantedImages({ services }: DesiredProject): ReadonlyMap<string, { readonly image: string; readonly configHash: string }> {
-  const kept = services.flatMap(({ containerName, keptImage, configHash }) =>
-    keptImage === undefined ? [] : [[`${containerName} kept`, { image: keptImage, configHash }] as const],
-  );
-  return new Map([
-    ...services.map(({ containerName, container, configHash }) => [containerName, { image: container.image, configHash }] as const),
-    ...kept,
-  ]);
-}
-
-/** How the engine restarts a container that is what the spec asks for. */
-function restartsOf({ services }: DesiredProject): (container: ObservedProject['containers'][number]) => RestartSpec['name'] | undefined {
-  const byHash = new Map(services.map(({ configHash, container }) => [configHash, container.restart?.name]));
-  return ({ owner }) => byHash.get(owner.configHash);
 }
