@@ -31,6 +31,7 @@ export function createMetrics() {
       buckets: SECONDS,
       registers,
     }),
+    requestsWaiting: new Gauge({ name: 'cara_requests_waiting', help: 'Requests that wait for their turn', registers }),
     heartbeats: new Counter({ name: 'cara_heartbeats_total', help: 'Heartbeats taken in', registers }),
     heartbeatFlushSeconds: new Histogram({
       name: 'cara_heartbeat_flush_seconds',

@@ -43,6 +43,7 @@ import { createEventService } from './events/event-service.ts';
 import { createEventSource } from './events/event-source.ts';
 import { createHeldService } from './held/held-service.ts';
 import { createApp } from './http/app.ts';
+import { Lanes } from './http/lanes.ts';
 import { closeApp, listen, toReachableUrl } from './listen.ts';
 import type { NodeRegistry } from './nodes/node-registry.ts';
 import { startNodes } from './nodes/start-nodes.ts';
@@ -258,7 +259,10 @@ async function startParts(ports: ServerPorts & { readonly tls: TlsKeeper | undef
   lead.spawn('project-controller', (signal) => controller.run(signal));
 
   const backups = await startBackups({ ...base, config, isOwn: ports.store === undefined, stopper: lead });
+  const lanes = new Lanes(base);
+  stopper.spawn('lanes', (signal) => lanes.run(signal));
   const measure = async (): Promise<void> => {
+    metrics.requestsWaiting.set(lanes.waiting);
     metrics.databaseBytes.set(await store.size());
     backups.measure();
     metrics.nodes.reset();
@@ -296,6 +300,7 @@ async function startParts(ports: ServerPorts & { readonly tls: TlsKeeper | undef
     listServers: seat.listServers ?? listSoleServer(ports),
     onRequest: seat.onRequest,
     takesBeats: seat.role === 'leads',
+    lanes,
   });
   const close = async (): Promise<void> => {
     await backups.close();

@@ -44,9 +44,11 @@ import type { Guard } from './guard.ts';
 import { authRoutes } from './routes/auth.ts';
 import { parseJsonBody } from './json-body.ts';
 import { describeApi } from './openapi.ts';
+import type { Lanes } from './lanes.ts';
 import { replyToBrokenRequest, replyWithNoRoute, replyWithProblem } from './problem-reply.ts';
 import { checkMediaType, toFastifyPath, type Route } from './route.ts';
 import { SharedLines } from './shared-lines.ts';
+import { takeLane } from './take-lane.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { createTakeHeartbeat, describeHeartbeat, registerHeartbeat } from './routes/heartbeats.ts';
@@ -107,6 +109,7 @@ export interface AppDeps {
   readonly onRequest?: Seat['onRequest'] | undefined;
   /** whether heartbeats are this server's own to take in */
   readonly takesBeats: boolean;
+  readonly lanes: Lanes;
   /** undefined: plain HTTP, as also where another socket stands before the app */
   readonly tls?: TlsKeeper | undefined;
   /** authorities that clients of this server may pin, in PEM */
@@ -177,6 +180,7 @@ export function createApp(parts: AppDeps): FastifyInstance {
   app.setNotFoundHandler((request, reply) => replyWithNoRoute(routes, request, reply));
   app.decorateRequest('caller');
   app.decorateRequest('audit');
+  app.decorateRequest('leaveLane');
   if (deps.onRequest !== undefined) {
     app.addHook('onRequest', deps.onRequest); // before the guard: what is handed on is the other server's to judge
   }
@@ -193,9 +197,7 @@ export function createApp(parts: AppDeps): FastifyInstance {
   }
   app.register((scope, _options, done) => {
     observeRequests(scope, { ...deps, log });
-    routes
-      .filter((route) => !isHeartbeat(route) && !throughput.includes(route))
-      .forEach((route) => registerRoute(scope, route, deps.store));
+    routes.filter((route) => !isHeartbeat(route) && !throughput.includes(route)).forEach((route) => registerRoute(scope, route, deps));
     registerThroughput(scope, throughput); // its bodies are streams
     done();
   });
@@ -206,7 +208,7 @@ function isHeartbeat(route: Route): boolean {
   return route.path === describeHeartbeat().path;
 }
 
-function registerRoute(app: FastifyInstance, route: Route, store: Store): void {
+function registerRoute(app: FastifyInstance, route: Route, { store, lanes }: Pick<AppDeps, 'store' | 'lanes'>): void {
   const accepted = Object.keys(route.bodies ?? {});
   app.route({
     method: route.method as HTTPMethods,
@@ -221,6 +223,9 @@ function registerRoute(app: FastifyInstance, route: Route, store: Store): void {
     handler:
       route.path.startsWith('/api/v1/') && route.tag !== 'server'
         ? async (request, reply) => {
+            if (!(await takeLane(lanes, route, { request, reply }))) {
+              return reply.hijack();
+            }
             await store.refresh(); // whatever server has answered whatever before: this answer comes after it
             return await route.run(request, reply);
           }

@@ -23,11 +23,17 @@ export interface ListRequest<Item extends StoredObject> {
   readonly continue?: string;
 }
 
+/** What was found, not yet as users see it. */
+export interface FoundList<Item extends StoredObject> extends Omit<ObjectList<StoredObject>, 'items'> {
+  readonly items: readonly Item[];
+  readonly present: (item: Item) => StoredObject;
+}
+
 /** @throws {ApiError} Invalid for a continue token that is none of ours */
-export async function listObjects<Item extends StoredObject>(store: Store, request: ListRequest<Item>): Promise<ObjectList<StoredObject>> {
+export async function listObjects<Item extends StoredObject>(store: Store, request: ListRequest<Item>): Promise<FoundList<Item>> {
   const { kind, isSelected, limit = Infinity } = request;
   const start = request.continue === undefined ? undefined : decodeToken(request.continue);
-  const found: Item[] = [];
+  let found: readonly Item[] = [];
   let version = start?.version;
   let after = start?.after;
   for (;;) {
@@ -37,7 +43,7 @@ export async function listObjects<Item extends StoredObject>(store: Store, reque
       ...(limit !== Infinity && { limit: READ_SIZE }),
     });
     version ??= listing.version;
-    found.push(...listing.items.filter(isSelected));
+    found = [...found, ...listing.items.filter(isSelected)];
     if (limit === Infinity || listing.items.length < READ_SIZE || found.length > limit) {
       break;
     }
@@ -47,7 +53,7 @@ export async function listObjects<Item extends StoredObject>(store: Store, reque
   const last = items.at(-1);
   const next = found.length > items.length && last !== undefined ? encodeToken({ after: last.metadata.name, version }) : undefined;
   const metadata = { resourceVersion: String(version), ...(next !== undefined && { continue: next }) };
-  return { apiVersion: API_VERSION, kind: `${kind}List`, metadata, items: items.map(request.present) };
+  return { apiVersion: API_VERSION, kind: `${kind}List`, metadata, items, present: request.present };
 }
 
 interface Token {

@@ -11,6 +11,7 @@ import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { ApiError, toProblem } from '../../api/errors.ts';
 import type { WatchEvent, WatchFailure } from '../../api/watch-event.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ServerMetrics } from '../../base/metrics.ts';
 import type { Change, Store, StoredObject, WatchItem } from '../../store/store.ts';
@@ -32,6 +33,7 @@ const REVOKED = new Error('Revoked'); // tells the end by revocation from the ot
 
 export interface WatchDeps {
   readonly store: Store;
+  readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: ServerMetrics;
   readonly lines: SharedLines;
@@ -71,7 +73,7 @@ export async function sendWatch<Item extends StoredObject>(
     deps.stopSignal.removeEventListener('abort', end);
     end(); // wakes a generator that waits for a change, so that it can return
   });
-  const lines = readLines(deps, watch, ended.signal);
+  const lines = readLines(deps, watch, { signal: ended.signal, onListed: () => request.leaveLane?.() });
   const first = await lines.next();
   const isStuck = noticeStuck(request, reply);
   reply.header('content-type', 'application/x-ndjson').header('x-accel-buffering', 'no');
@@ -135,16 +137,21 @@ async function* tell(
 }
 
 async function* readLines<Item extends StoredObject>(
-  { store, lines }: WatchDeps,
+  { store, lines, clock }: WatchDeps,
   watch: WatchRequest<Item>,
-  signal: AbortSignal,
+  { signal, onListed }: { readonly signal: AbortSignal; readonly onListed: () => void },
 ): AsyncGenerator<string> {
   let since = watch.since;
   if (since === undefined) {
     const listing = await store.list<Item>(watch.kind, { topic: watch.topic });
     since = listing.version;
-    yield* toChunks(listing.items.filter(watch.isSelected), (item) => toLine({ type: 'ADDED', object: watch.present(item) }));
+    const toAdded = (item: Item): string => toLine({ type: 'ADDED', object: watch.present(item) });
+    for (const chunk of toChunks(listing.items.filter(watch.isSelected), toAdded)) {
+      yield chunk;
+      await clock.sleep(0, signal).catch(() => undefined); // a large fleet is much to write down: others are let in between
+    }
   }
+  onListed();
   const toText = (item: WatchItem<Item>): string => {
     if (item.type === 'BOOKMARK') {
       return toBookmark(watch.kind, item.version);

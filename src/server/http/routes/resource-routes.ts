@@ -15,6 +15,7 @@ import type { Store, StoredObject } from '../../../store/store.ts';
 import type { Topic } from '../../../store/topic.ts';
 import { listObjects } from '../list.ts';
 import { defineRoute, type Route, type RouteInput } from '../route.ts';
+import { sendList } from '../send-list.ts';
 import { sendWatch, type WatchDeps } from '../watch-response.ts';
 
 export const MERGE_PATCH = 'application/merge-patch+json';
@@ -208,7 +209,7 @@ async function listOrWatch<Item extends StoredObject, Create extends Manifest, A
     const since = query.resourceVersion === undefined ? undefined : Number(query.resourceVersion);
     return sendWatch(deps, { kind, since, isSelected, topic, present, ...concealing(caller) }, { request, reply });
   }
-  return listObjects<Item>(deps.store, {
+  const found = await listObjects<Item>(deps.store, {
     kind,
     isSelected,
     topic,
@@ -216,6 +217,7 @@ async function listOrWatch<Item extends StoredObject, Create extends Manifest, A
     ...(query.limit !== undefined && { limit: query.limit }),
     ...(query.continue !== undefined && { continue: query.continue }),
   });
+  return sendList(found, { reply, clock: deps.clock });
 }
 
 /** @throws {ApiError} NotFound; Forbidden, NotAssigned where it is not for `caller` to see */

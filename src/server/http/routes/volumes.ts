@@ -10,6 +10,7 @@ import type { Store } from '../../../store/store.ts';
 import type { VolumeService } from '../../volumes/volume-service.ts';
 import { listObjects } from '../list.ts';
 import { defineRoute, type Route, type RouteInput } from '../route.ts';
+import { sendList } from '../send-list.ts';
 import { sendWatch, type WatchDeps } from '../watch-response.ts';
 import { LIST_QUERY } from './resource-routes.ts';
 
@@ -131,7 +132,7 @@ function agentRoutes({ volumes }: VolumeRoutesDeps): readonly Route[] {
   ];
 }
 
-function listOrWatch(deps: VolumeRoutesDeps, { query, caller, request, reply }: RouteInput<VolumesQuery>): Promise<unknown> {
+async function listOrWatch(deps: VolumeRoutesDeps, { query, caller, request, reply }: RouteInput<VolumesQuery>): Promise<unknown> {
   checkNodeRef(query.nodeRef, caller, 'volumes');
   const isTheirs = scopeFilter(caller);
   const isSelected = (volume: VolumeObject): boolean =>
@@ -145,7 +146,7 @@ function listOrWatch(deps: VolumeRoutesDeps, { query, caller, request, reply }: 
     const since = query.resourceVersion === undefined ? undefined : Number(query.resourceVersion);
     return sendWatch<VolumeObject>(deps, { kind: 'Volume', since, isSelected, topic, present, ...concealing(caller) }, { request, reply });
   }
-  return listObjects<VolumeObject>(deps.store, {
+  const found = await listObjects<VolumeObject>(deps.store, {
     kind: 'Volume',
     isSelected,
     topic,
@@ -153,6 +154,7 @@ function listOrWatch(deps: VolumeRoutesDeps, { query, caller, request, reply }: 
     ...(query.limit !== undefined && { limit: query.limit }),
     ...(query.continue !== undefined && { continue: query.continue }),
   });
+  return sendList(found, { reply, clock: deps.clock });
 }
 
 /** Whose it is: the Project that it was made for, on the node where it is; whoever may see that may see it. */
