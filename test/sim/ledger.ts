@@ -15,37 +15,67 @@ export class Ledger {
   readonly deleted = new Set<string>();
   /** machine -> when the deletion of its record was acknowledged, in virtual milliseconds */
   readonly deletedAtMs = new Map<string, number>();
+  /** what nobody waits for any more, and a server may still do: one that was stopped finds it in its socket */
+  readonly #loose = new Set<UserStep>();
+  /** what is being asked for -> what was loose at some time since */
+  readonly #rivals = new Map<UserStep, Set<UserStep>>();
+
+  /** To be called before the request is sent; `note` when it has ended. */
+  begin(step: UserStep): void {
+    this.#rivals.set(step, new Set(this.#loose));
+  }
+
+  /** To be called for a request without an answer that may still be done. @returns to be called when it is done, or never will be */
+  leave(step: UserStep): () => void {
+    this.#loose.add(step);
+    this.#rivals.forEach((rivals) => rivals.add(step));
+    return () => this.#loose.delete(step);
+  }
 
   /** @param status of the answer; 0: nothing was sent; undefined: no answer came */
   note(step: UserStep, status: number | undefined, nowMs: number): void {
     const isUnknown = status === undefined || status >= 500;
     const isDone = status !== undefined && status >= 200 && status < 300;
     switch (step.does) {
-      case 'apply': {
-        const wishes: readonly Wish[] = step.ttlMs === undefined ? [step.revision] : [step.revision, 'gone'];
-        this.#take(this.projects, step.project, { wishes, isDone, isUnknown }, 'gone');
+      case 'apply':
+      case 'delete project': {
+        const isGone = step.does === 'delete project' && status === 404;
+        this.#take(
+          this.projects,
+          step.project,
+          { wishes: this.#contenders(step).flatMap(wishesOf), isDone: isDone || isGone, isUnknown },
+          'gone',
+        );
         break;
       }
-      case 'delete project':
-        this.#take(this.projects, step.project, { wishes: ['gone'], isDone: isDone || status === 404, isUnknown }, 'gone');
-        break;
       case 'cordon':
       case 'uncordon':
-        this.#take(this.cordons, step.machine, { wishes: [step.does === 'cordon'], isDone, isUnknown }, false);
-        break;
       case 'drain':
-        this.#take(this.cordons, step.machine, { wishes: [true], isDone, isUnknown }, false);
+        this.#take(this.cordons, step.machine, { wishes: this.#contenders(step).map(cordonsOf), isDone, isUnknown }, false);
         break;
       case 'delete node':
         if (isDone || isUnknown) {
           this.deleted.add(step.machine);
-          this.cordons.delete(step.machine);
         }
         if (isDone) {
+          this.cordons.delete(step.machine);
           this.deletedAtMs.set(step.machine, nowMs);
+        } else if (isUnknown) {
+          this.cordons.set(step.machine, new Set([false, true]));
         }
         break;
     }
+    this.#rivals.delete(step);
+  }
+
+  /** Whether someone waits for the answer to this. */
+  #isUnderWay(name: string, isIt: (step: UserStep) => boolean): boolean {
+    return [...this.#rivals.keys()].some((step) => subjectOf(step) === name && isIt(step));
+  }
+
+  /** The step, and what may be done after it though it was asked for before. */
+  #contenders(step: UserStep): readonly UserStep[] {
+    return [step, ...(this.#rivals.get(step) ?? [])].filter((other) => subjectOf(other) === subjectOf(step));
   }
 
   #take<Value>(
@@ -67,15 +97,36 @@ export class Ledger {
     const lost = [...this.projects].flatMap(([name, wishes]) => {
       const project = byName.get(name);
       const found: Wish = project === undefined || isGoing(project) ? 'gone' : revisionOf(project);
-      return wishes.has(found) ? [] : [`Project ${name} is ${found}, acknowledged was ${[...wishes].join(' or ')}`];
+      return wishes.has(found) || this.#isUnderWay(name, (step) => wishesOf(step).includes(found))
+        ? []
+        : [`Project ${name} is ${found}, acknowledged was ${[...wishes].join(' or ')}`];
     });
     const cordons = nodes.flatMap(({ metadata: { name }, spec }) => {
       const wishes = this.cordons.get(name);
-      const isAsTold = wishes === undefined || wishes.has(spec.unschedulable);
+      const isUnderWay = this.#isUnderWay(name, (step) => cordonsOf(step) === spec.unschedulable);
+      const isAsTold = wishes === undefined || wishes.has(spec.unschedulable) || isUnderWay;
       return isAsTold ? [] : [`node ${name} has unschedulable ${String(spec.unschedulable)}, which nobody was told`];
     });
     return [...lost, ...cordons];
   }
+}
+
+/** Names of Projects and of machines differ. */
+function subjectOf(step: UserStep): string {
+  return 'project' in step ? step.project : step.machine;
+}
+
+/** What the step makes of a Project. */
+function wishesOf(step: UserStep): readonly Wish[] {
+  if (step.does !== 'apply') {
+    return ['gone'];
+  }
+  return step.ttlMs === undefined ? [step.revision] : [step.revision, 'gone'];
+}
+
+/** What it makes of `unschedulable`; a record that was deleted comes back without. */
+function cordonsOf({ does }: UserStep): boolean {
+  return does === 'cordon' || does === 'drain';
 }
 
 export function isGoing({ metadata, status }: ProjectObject): boolean {

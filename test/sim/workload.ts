@@ -73,9 +73,13 @@ const SHAPES: Readonly<Record<string, (image: string) => ProjectSpec['services']
 
 /** Does it as a person would: once, and with an answer or none within 10 s. */
 export async function doUserStep(world: World, ledger: Ledger, step: UserStep): Promise<void> {
-  const request = requestOf(step);
-  const status = await call(world, request);
+  ledger.begin(step);
+  const { status, end } = await call(world, requestOf(step));
   world.trace.add(`people ${step.does} ${'project' in step ? step.project : step.machine}: ${status ?? 'no answer'}`);
+  if (status === undefined) {
+    const close = ledger.leave(step);
+    void end.then(close, close);
+  }
   ledger.note(step, status, world.clock.monotonicMs());
 }
 
@@ -101,11 +105,17 @@ function requestOf(step: UserStep): InjectOptions {
   }
 }
 
-/** @returns the status; undefined when none came, so that nobody knows whether it was done */
-async function call(world: World, options: InjectOptions): Promise<number | undefined> {
+interface Called {
+  /** undefined: none came, so that nobody knows whether it was done, or yet will be */
+  readonly status: number | undefined;
+  /** settles when the server is through with it */
+  readonly end: Promise<unknown>;
+}
+
+async function call(world: World, options: InjectOptions): Promise<Called> {
   const target = world.server.listener();
   if (target === undefined) {
-    return 0; // connection refused: certainly not done
+    return { status: 0, end: Promise.resolve() }; // connection refused: certainly not done
   }
   const ended = new AbortController();
   const waited = world.clock.sleep(10_000, ended.signal).then(
@@ -116,7 +126,9 @@ async function call(world: World, options: InjectOptions): Promise<number | unde
     await target.life.running();
     return (await target.server.app.inject(options)).statusCode;
   })();
+  const { promise: killed, resolve: onKill } = Promise.withResolvers<void>();
+  target.life.onEnd(onKill);
   const status = await Promise.race([answered, waited]);
   ended.abort();
-  return status;
+  return { status, end: Promise.race([answered, killed]) };
 }
