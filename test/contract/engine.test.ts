@@ -234,7 +234,7 @@ function suite(start: () => Promise<Target>): void {
     const file = (path: string, mode = 0o444) => ({ path, mode, content: Buffer.from('x') });
     await engine.writeFiles(id, [file('/etc/cara/a'), file(`/var/${'deep/'.repeat(60)}é`, 0o400)], signal);
     await engine.writeFiles(id, [file('/etc/cara/a')], signal);
-    await rejects(engine.writeFiles(id, [file('/etc/cara')], signal), 'EngineFault');
+    await rejects(engine.writeFiles(id, [file('/etc/cara')], signal), 'Invalid');
     await rejects(engine.writeFiles(`${id}0`, [file('/etc/cara/a')], signal), 'NotFound');
     await engine.startContainer(id, signal);
   });

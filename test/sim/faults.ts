@@ -79,7 +79,6 @@ function strikeServer({ server }: World, fault: ServerFault, forMs: number): () 
 
 function strikeMachine(machine: SimMachine, fault: MachineFault): () => void {
   const { line, engineFaults, disk } = machine;
-  machine.wasEngineHurt ||= fault.startsWith('engine') || fault === 'disk full';
   switch (fault) {
     case 'cut':
       return setFor(line, { isCutUp: true, isCutDown: true }, GOOD_LINE);

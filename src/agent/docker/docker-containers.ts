@@ -113,7 +113,7 @@ function createEffects(transport: DockerTransport, inspect: Inspect): ContainerE
           body: toTar(files),
           headers: { 'content-type': 'application/x-tar' }, // with another one the engine says 200 and writes nothing
           action: `write files into container "${id}"`,
-          byWords: ['NoSpace'],
+          byWords: ['NoSpace', 'Invalid'],
         },
         signal,
       );
@@ -126,7 +126,7 @@ function createEffects(transport: DockerTransport, inspect: Inspect): ContainerE
           method: 'POST',
           path: `${pathOf(id)}/start`,
           action: `start container "${id}"`,
-          byWords: ['PortInUse', 'NoSpace', 'TaskLeftOver'],
+          byWords: ['PortInUse', 'NoSpace', 'TaskLeftOver', 'Invalid'],
         },
         signal,
       );
@@ -152,7 +152,7 @@ function createEffects(transport: DockerTransport, inspect: Inspect): ContainerE
           query: { t },
           action: `restart container "${id}"`,
           timeoutMs,
-          byWords: ['PortInUse', 'NoSpace', 'TaskLeftOver'],
+          byWords: ['PortInUse', 'NoSpace', 'TaskLeftOver', 'Invalid'],
         },
         signal,
       );

@@ -3,7 +3,7 @@ import test from 'node:test';
 import type { EngineReason } from './engine-error.ts';
 import { reasonOfWords, toConnectionFailure, toEngineFailure } from './engine-failure.ts';
 
-const ALL = ['PortInUse', 'NoSpace', 'SubnetTaken', 'TooManyRequests', 'PullDenied', 'ImageNotFound', 'TaskLeftOver'] as const;
+const ALL = ['PortInUse', 'NoSpace', 'SubnetTaken', 'TooManyRequests', 'PullDenied', 'ImageNotFound', 'TaskLeftOver', 'Invalid'] as const;
 
 // What engines have been seen to say; a new wording is added here first.
 const SAID: readonly (readonly [EngineReason | undefined, string])[] = [
@@ -40,6 +40,21 @@ const SAID: readonly (readonly [EngineReason | undefined, string])[] = [
   ['ImageNotFound', 'no matching manifest for linux/arm/v7 in the manifest list entries'],
   [undefined, 'Get "https://registry.example/v2/": dial tcp: lookup registry.example: no such host'],
   [undefined, 'network cara_shop not found'],
+  [
+    'Invalid',
+    'failed to create shim: OCI runtime create failed: container_linux.go:380: starting container process caused: exec: "/none": stat /none: no such file or directory: unknown',
+  ],
+  [
+    'Invalid',
+    'failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/none": stat /none: no such file or directory: unknown',
+  ],
+  ['Invalid', 'extraction point is not a directory'],
+  ['Invalid', 'container rootfs is marked read-only'],
+  [
+    undefined,
+    'connection error: desc = "transport: error while dialing: dial unix /run/containerd/containerd.sock: connect: connection refused"',
+  ],
+  [undefined, 'failed to create shim task: context deadline exceeded: unknown'],
 ];
 
 test('reasonOfWords() knows what engines say', () => {

@@ -42,6 +42,13 @@ const WORDS = [
     reason: 'ImageNotFound',
     pattern: /manifest unknown|manifest for .+ not found|no matching manifest|name unknown|repository .+ not found/iu,
   },
+  // what the runtime says of the program, the mounts or the options that it was given; of its own troubles it says other things
+  {
+    reason: 'Invalid',
+    pattern: /OCI runtime (?:create|start) failed|starting container process caused|unable to start container process/iu,
+  },
+  // an archive that does not fit into the container
+  { reason: 'Invalid', pattern: /cannot overwrite|not a directory|is a directory|read-only/iu },
 ] as const satisfies readonly { reason: EngineReason; pattern: RegExp }[];
 
 /** The first of `candidates` that the engine's sentence stands for. */

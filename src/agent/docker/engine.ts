@@ -111,7 +111,7 @@ export interface Engine {
   createContainer(name: string, spec: ContainerSpec, signal: AbortSignal): Promise<string>;
   /**
    * Writes files into a container that does not run; folders that are missing are made, what is there of the same name is replaced.
-   * @throws {EngineError} NotFound; NoSpace; EngineFault where a path leads through a file, or to a folder
+   * @throws {EngineError} NotFound; NoSpace; Invalid where a path leads through a file, or to a folder
    */
   writeFiles(id: string, files: readonly TarFile[], signal: AbortSignal): Promise<void>;
   /** @throws {EngineError} NotFound, PortInUse, NoSpace, Invalid (the program cannot be executed) */

@@ -87,10 +87,9 @@ export class Agenda {
     return entry?.failures === 0 ? entry.notBeforeMs : undefined;
   }
 
-  /** How often the step has failed in a row for a reason that concerns the Project. */
-  failuresOf(step: Step): number {
-    const entry = this.#options.backoff.get(stepKey(step));
-    return entry?.failure === undefined ? 0 : entry.failures;
+  /** How often the step has failed, since it last was done, for what was asked for; an engine in trouble does not count. */
+  refusalsOf(step: Step): number {
+    return this.#options.backoff.get(stepKey(step))?.refusals ?? 0;
   }
 
   /** Keeps the back-off of a step that is not needed now but would be too early if it were again. */

@@ -43,7 +43,7 @@ export interface Doing {
   readonly state: ServiceState;
   readonly message?: string | undefined;
   readonly failure?: Failure | undefined;
-  /** How often making or starting its container failed in a row. */
+  /** How often making or starting its container failed by its own fault; 0 where the engine's alone was seen. */
   readonly attempts?: number;
 }
 
@@ -58,5 +58,5 @@ export function act(site: Site, step: Step, state: ServiceState): Doing {
     return { state };
   }
   const isTrial = step.kind === 'createContainer' || step.kind === 'startContainer';
-  return { state: 'Failed', failure, ...(isTrial && { attempts: site.agenda.failuresOf(step) }) };
+  return { state: 'Failed', failure, ...(isTrial && { attempts: site.agenda.refusalsOf(step) }) };
 }

@@ -78,6 +78,14 @@ const BY_ENGINE: Partial<Record<EngineReason, FailureReason>> = {
 };
 
 /**
+ * Tells whether a step failed as the engine is in trouble, and would have for whatever was asked of it. What the runtime says of a
+ * container has a reason of its own (docker/engine-failure.ts).
+ */
+export function isEnginesFault(error: unknown): boolean {
+  return hasEngineReason(error, 'EngineFault', 'EngineUnreachable', 'Timeout', 'NoSpace');
+}
+
+/**
  * What a failed step means for the Project.
  * @returns undefined when it says nothing about the Project: the engine is away, or was busy with the same thing
  */

@@ -242,7 +242,7 @@ test('planProject() never asks for two steps on the same thing, nor for one that
     observed,
     tracks: new Map(),
     secrets: new Map(),
-    backoff: new Map([['pullImage three:1', { notBeforeMs: 500, failure, failures: 1, pauseMs: 0 }]]),
+    backoff: new Map([['pullImage three:1', { notBeforeMs: 500, failure, failures: 1, refusals: 1, pauseMs: 0 }]]),
     busy: new Set(['network cara_shop']),
     isAuthoritative: true,
     nowMs: 100,

@@ -192,8 +192,8 @@ function findDefeat(
   plans: readonly ServicePlan[],
   { site, quietMs }: { readonly site: Site; readonly quietMs: number },
 ): Defeat | undefined {
-  const isStuck = ({ status: { state, ready }, failure }: ServicePlan): boolean =>
-    !ready && (state === 'Waiting' || state === 'Pending' || (state === 'Starting' && failure !== undefined)); // a check that cannot be made
+  const isStuck = ({ status: { state, ready }, failure, tried }: ServicePlan): boolean =>
+    !ready && (state === 'Waiting' || state === 'Pending' || tried !== undefined || (state === 'Starting' && failure !== undefined)); // a check that cannot be made
   const late = site.isPrepared && quietMs >= PROGRESS_DEADLINE_MS ? plans.find(isStuck) : undefined;
   const plan = plans.find(({ defeat }) => defeat !== undefined) ?? late;
   if (plan === undefined) {

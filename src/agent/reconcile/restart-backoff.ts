@@ -8,7 +8,7 @@
 import { Backoff, type BackoffOptions } from '../../base/backoff.ts';
 import type { Random } from '../../base/random.ts';
 import { EngineError, type EngineReason } from '../docker/engine-error.ts';
-import type { Failure } from './failure.ts';
+import { isEnginesFault, type Failure } from './failure.ts';
 
 export interface BackoffEntry {
   /** Monotonic ms before which the step is not to be tried. */
@@ -19,6 +19,8 @@ export interface BackoffEntry {
   readonly failure: Failure | undefined;
   /** Failures in a row. */
   readonly failures: number;
+  /** How many of them were due to what was asked for, and not to an engine in trouble. */
+  readonly refusals: number;
 }
 
 const STEP: BackoffOptions = { baseMs: 1000, capMs: 60_000 };
@@ -55,7 +57,9 @@ export class RestartBackoff {
     const waitMs = backoff.nextMs();
     const askedMs = error instanceof EngineError ? error.retryAfterMs : undefined; // what the registry's gate says goes for all Projects alike
     const pauseMs = askedMs ?? waitMs;
-    const entry = { backoff, options, failure, failures: (previous?.failures ?? 0) + 1, notBeforeMs: nowMs + pauseMs, pauseMs };
+    const failures = (previous?.failures ?? 0) + 1;
+    const refusals = (previous?.refusals ?? 0) + (failure === undefined || isEnginesFault(error) ? 0 : 1);
+    const entry = { backoff, options, failure, failures, refusals, notBeforeMs: nowMs + pauseMs, pauseMs };
     this.#entries.set(key, entry);
     return entry;
   }
@@ -71,7 +75,7 @@ export class RestartBackoff {
     const hasSucceeded = previous !== undefined && previous.failure === undefined;
     const pauseMs = hasSucceeded ? backoff.nextMs() : 0;
     const options = previous?.options ?? STEP;
-    this.#entries.set(key, { backoff, options, failure: undefined, failures: 0, notBeforeMs: nowMs + pauseMs, pauseMs });
+    this.#entries.set(key, { backoff, options, failure: undefined, failures: 0, refusals: 0, notBeforeMs: nowMs + pauseMs, pauseMs });
     return previous?.failures ?? 0;
   }
 

@@ -159,6 +159,34 @@ test('a version whose container does not start is rolled back after a few tries'
   assert.match(world.latest()?.message ?? '', /service "db" failed: /u);
 });
 
+test('an engine in trouble gives no version up: it comes up when the engine is well, however often it failed before', async () => {
+  await using world = await worldWith(shop({ services: [DB] }));
+  const faults = ['EngineFault', 'Timeout', 'NoSpace', 'EngineFault', 'EngineFault'] as const;
+  faults.forEach((reason) => world.model.fail({ on: 'createContainer', reason }));
+  faults.forEach((reason) => world.model.fail({ on: 'startContainer', reason }));
+  world.reconciler.upsert({ project: shop({ generation: 2, services: [{ ...DB, image: 'db:2' }] }) });
+  await world.until(() => world.latest()?.phase === 'Running' && world.latest()?.observedGeneration === 2, 590_000);
+  assert.equal(world.model.byName('cara_shop_db')?.spec.image, 'db:2');
+  assert.equal(
+    world.reports.some(({ report }) => report.reason === 'RolledBack'),
+    false,
+  );
+});
+
+test('a version that the engine cannot start for ten minutes goes back all the same', async () => {
+  await using world = await worldWith(shop({ services: [DB] }));
+  const old = idOf(world, 'cara_shop_db');
+  world.model.onChange = (change, subject) => {
+    if (change === 'renameContainer' && subject === 'cara_shop_db_previous') {
+      Array.from({ length: 30 }, () => world.model.fail({ on: 'createContainer', reason: 'EngineFault' }));
+    }
+  };
+  world.reconciler.upsert({ project: shop({ generation: 2, services: [{ ...DB, image: 'db:2' }] }) });
+  await world.until(() => world.latest()?.reason === 'RolledBack' && world.service('db')?.ready === true, 700_000);
+  assert.match(world.latest()?.message ?? '', /nothing has happened for 10 min: Cannot go on with/u);
+  assert.equal(idOf(world, 'cara_shop_db'), old);
+});
+
 test('a change is held back as a whole while an image of it cannot be had, and goes on when it can', async () => {
   await using world = await worldWith(shop({ services: [WEB, DB] }));
   const ids = [idOf(world, 'cara_shop_web'), idOf(world, 'cara_shop_db')];

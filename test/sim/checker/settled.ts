@@ -31,12 +31,6 @@ function findWrong(world: World, project: ProjectObject): readonly string[] {
   if (isGoing(project)) {
     return [`Project ${metadata.name} is still ${status.phase}`];
   }
-  // A version that an engine refused three times is given up until someone asks again; the engine's word is all there is to go by.
-  const isGivenUp = status.conditions.some(({ type, reason }) => type === 'Progressing' && reason === 'RolledBack');
-  const isEngineToBlame = world.machines.get(status.nodeRef ?? '')?.wasEngineHurt === true;
-  if (status.phase === 'Failed' && isGivenUp && isEngineToBlame) {
-    return [];
-  }
   const isCurrent = status.phase === 'Running' && status.observedGeneration === metadata.generation && status.move === undefined;
   const untruth = findUntruth(world, project);
   return [

@@ -41,8 +41,6 @@ export class SimMachine {
   readonly #options: MachineOptions;
   readonly #config: AgentConfig;
   readonly #engine: Engine;
-  /** its engine has failed in some way: a version may have been given up for that */
-  wasEngineHurt = false;
   /** containers that someone stopped or removed by hand */
   readonly handTouched = new Set<string>();
   /** its wall clock ahead of the world's, in milliseconds */
