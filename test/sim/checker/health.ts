@@ -82,9 +82,21 @@ export class HealthChecker {
     this.#silent[isSilent ? 'add' : 'delete'](name);
     const stoodStillMs = this.#stoodStillMs - (this.#stoodByThen.get(name) ?? 0);
     const silentMs = nowMs - Math.max((this.#beats.get(name) ?? 0) + stoodStillMs, this.#upSinceMs);
-    if (isSilent && !wasSilent && silentMs < NODE_TIMEOUT_MS - COUNTING_SLACK_MS) {
+    const wasHeldBack = this.#heldBackFrom(name, nowMs) >= NODE_TIMEOUT_MS - COUNTING_SLACK_MS;
+    if (isSilent && !wasSilent && !wasHeldBack && silentMs < NODE_TIMEOUT_MS - COUNTING_SLACK_MS) {
       this.#violate(`promise 6: ${name} is called silent after ${Math.round(silentMs)} ms in which it could have been heard`);
     }
+  }
+
+  /** What is written now may have been found before the store stalled, or while it did: the longest silence by then, in milliseconds. */
+  #heldBackFrom(name: string, nowMs: number): number {
+    const { stalledFromMs, stalledUntilMs } = this.#world.server;
+    if (nowMs > stalledUntilMs + SLACK_MS) {
+      return 0;
+    }
+    const beats = this.#allBeats.get(name) ?? [];
+    const gaps = beats.map((atMs, index) => (atMs < stalledFromMs ? 0 : atMs - (beats[index - 1] ?? atMs)));
+    return Math.max(0, ...gaps.slice(-20));
   }
 
   #check({ metadata: { name }, status: { state, conditions } }: NodeObject, nowMs: number, steadySinceMs: number): void {

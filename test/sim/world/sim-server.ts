@@ -27,6 +27,9 @@ export class SimServer {
   #starts = 0;
   /** commits wait for it: a disk that does not answer */
   #storeStall: Promise<unknown> | undefined;
+  /** of the last stall, in virtual milliseconds */
+  stalledFromMs = -Infinity;
+  stalledUntilMs = -Infinity;
   aheadMs = 0;
 
   constructor(options: SimServerOptions) {
@@ -99,6 +102,8 @@ export class SimServer {
 
   /** Writes wait for `ms`. */
   stallStore(ms: number): void {
+    this.stalledFromMs = this.isStoreStalled ? this.stalledFromMs : this.#options.clock.monotonicMs();
+    this.stalledUntilMs = this.#options.clock.monotonicMs() + ms;
     this.#storeStall = this.#options.clock.sleep(ms, new AbortController().signal).then(() => (this.#storeStall = undefined));
   }
 
