@@ -8,13 +8,34 @@ import { ApiError } from '../api/errors.ts';
 import type { Documents } from './documents.ts';
 import type { Change, Draft, StoredObject, Write } from './store.ts';
 
-/** key -> the object as it would be, undefined where it would be gone */
-type Overlay = Map<string, StoredObject | undefined>;
+/** The objects as they would be. By kind and then by name: a joined key would be made anew, and hashed, at each look. */
+class Overlay {
+  /** kind -> name -> object, null where it would be gone */
+  #byKind: Map<string, Map<string, StoredObject | null>> | undefined;
+
+  /** undefined: as it was */
+  find(kind: string, name: string): StoredObject | null | undefined {
+    return this.#byKind?.get(kind)?.get(name);
+  }
+
+  add({ type, object }: Change): void {
+    const { kind, metadata } = object;
+    this.#byKind ??= new Map();
+    let byName = this.#byKind.get(kind);
+    if (byName === undefined) {
+      byName = new Map();
+      this.#byKind.set(kind, byName);
+    }
+    byName.set(metadata.name, type === 'DELETED' ? null : object);
+  }
+}
 
 export class WriteBatch {
   readonly #documents: Documents;
-  readonly #overlay: Overlay = new Map();
+  readonly #overlay = new Overlay();
   readonly #changes: Change[] = [];
+  /** how many of `changes` the overlay has */
+  #known = 0;
   #version: number;
 
   constructor(documents: Documents) {
@@ -34,23 +55,33 @@ export class WriteBatch {
    * @throws {ApiError} AlreadyExists, NotFound, Conflict
    */
   add(writes: readonly Write[]): readonly (StoredObject | undefined)[] {
-    const staged: Overlay = new Map();
+    this.#catchUp();
+    const staged = new Overlay();
     const changes: Change[] = [];
-    const results = writes.map((write) => {
+    const results = writes.map((write, index) => {
       const change = this.#judge(write, staged, this.#version + changes.length + 1);
       if (change === undefined) {
         return undefined;
       }
       changes.push(change);
-      staged.set(keyOf(write), change.type === 'DELETED' ? undefined : change.object);
+      if (index + 1 < writes.length) {
+        staged.add(change);
+      }
       return change.object;
     });
-    for (const [key, object] of staged) {
-      this.#overlay.set(key, object);
-    }
     this.#changes.push(...changes);
     this.#version += changes.length;
     return results;
+  }
+
+  /** Makes what the commits before have changed known to the next; the last of a batch, often its only one, has none. */
+  #catchUp(): void {
+    for (; this.#known < this.#changes.length; this.#known += 1) {
+      const change = this.#changes[this.#known];
+      if (change !== undefined) {
+        this.#overlay.add(change);
+      }
+    }
   }
 
   #judge(write: Write, staged: Overlay, version: number): Change | undefined {
@@ -78,15 +109,12 @@ export class WriteBatch {
   }
 
   #find(write: Write, staged: Overlay): StoredObject | undefined {
-    const key = keyOf(write);
-    if (staged.has(key)) {
-      return staged.get(key);
-    }
-    if (this.#overlay.has(key)) {
-      return this.#overlay.get(key);
-    }
-    const { kind, name } = targetOf(write);
-    return this.#documents.get(kind, name);
+    const isDraft = write.op === 'create' || write.op === 'update';
+    const kind = isDraft ? write.object.kind : write.kind;
+    const name = isDraft ? write.object.metadata.name : write.name;
+    const inCommit = staged.find(kind, name);
+    const changed = inCommit === undefined ? this.#overlay.find(kind, name) : inCommit;
+    return changed === undefined ? this.#documents.get(kind, name) : (changed ?? undefined);
   }
 }
 
@@ -116,16 +144,7 @@ function requireVersion(write: Extract<Write, { op: 'update' | 'delete' | 'check
   }
 }
 
-function targetOf(write: Write): { readonly kind: string; readonly name: string } {
-  return write.op === 'create' || write.op === 'update' ? { kind: write.object.kind, name: write.object.metadata.name } : write;
-}
-
-function keyOf(write: Write): string {
-  const { kind, name } = targetOf(write);
-  return `${kind}\0${name}`;
-}
-
 function describe(write: Write): string {
-  const { kind, name } = targetOf(write);
+  const { kind, name } = write.op === 'create' || write.op === 'update' ? { kind: write.object.kind, ...write.object.metadata } : write;
   return `${kind} "${name}"`;
 }

@@ -39,9 +39,12 @@ export function createBinder({ store, clock, log, assignmentBase = 0 }: BinderDe
   /** Projects whose last write failed: a failure is logged when it starts, not each time it is tried again */
   const failing = new Set<string>();
 
-  const write = async (project: ProjectObject, status: ProjectStatus, checks: readonly Write[]): Promise<WriteOutcome> => {
+  const write = async (
+    project: ProjectObject,
+    { status, now, checks }: { readonly status: ProjectStatus; readonly now: string; readonly checks: readonly Write[] },
+  ): Promise<WriteOutcome> => {
     const { name, resourceVersion } = project.metadata;
-    const object = { ...project, metadata: { ...project.metadata, updatedAt: nowRfc3339(clock) }, status };
+    const object = { ...project, metadata: { ...project.metadata, updatedAt: now }, status };
     try {
       const results = await store.commit([...checks, { op: 'update', object, expectedVersion: resourceVersion }]);
       failing.delete(name);
@@ -63,9 +66,12 @@ export function createBinder({ store, clock, log, assignmentBase = 0 }: BinderDe
       const { name, resourceVersion } = node.metadata;
       const assignment = Math.max(project.status.assignment, assignmentBase);
       const numbered = { ...project, status: { ...project.status, assignment } };
-      const outcome = await write(project, bind(numbered, name, nowRfc3339(clock)), [
-        { op: 'check', kind: 'Node', name, expectedVersion: resourceVersion },
-      ]);
+      const now = nowRfc3339(clock);
+      const outcome = await write(project, {
+        status: bind(numbered, name, now),
+        now,
+        checks: [{ op: 'check', kind: 'Node', name, expectedVersion: resourceVersion }],
+      });
       if (outcome.kind === 'written') {
         log.info({ project: project.metadata.name, node: name, assignment: outcome.project.status.assignment }, 'project bound');
       }
@@ -79,7 +85,8 @@ export function createBinder({ store, clock, log, assignmentBase = 0 }: BinderDe
       if (status.reason !== 'Unschedulable') {
         log.info({ project: project.metadata.name, reason: message }, 'project unschedulable');
       }
-      return write(project, markUnschedulable(project, message, nowRfc3339(clock)), []);
+      const now = nowRfc3339(clock);
+      return write(project, { status: markUnschedulable(project, message, now), now, checks: [] });
     },
   };
 }
