@@ -25,6 +25,7 @@ import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import type { Draft, Store } from '../src/store/store.ts';
 import { nodeOf } from '../test/support/resources.ts';
 import { printTable, tell, type Figure } from './figures.ts';
+import { reportOf } from './fleet-agents.ts';
 import { monotonicMs, type Watched } from './detection-report.ts';
 
 const FLEET = Number(process.env['NODES'] ?? 100_000);
@@ -47,32 +48,6 @@ const SCENARIOS: readonly Scenario[] = (['memory', 'sqlite'] as const).flatMap((
   { name: 'spread', backend, nodes: FLEET, spreadMs: SPREAD_MS },
   { name: 'at_once', backend, nodes: FLEET, spreadMs: 0 },
 ]);
-
-/** What agents send. */
-function reportOf(index: number): Heartbeat {
-  const amounts = { cpu: '4', memory: '8147320Ki', disk: '102687672Ki' };
-  return {
-    network: { ip: `100.64.${(index >> 8) & 255}.${index & 255}`, agentPort: 9090, mode: 'Direct' },
-    capacity: amounts,
-    allocatable: { cpu: '3800m', memory: '7885176Ki', disk: '101639096Ki' },
-    info: {
-      kernelVersion: '6.12.41-amd64',
-      osImage: 'Debian GNU/Linux 13 (trixie)',
-      architecture: 'amd64',
-      containerRuntimeVersion: 'docker://28.3.2',
-      agentVersion: '0.1.0',
-    },
-    conditions: [
-      { type: 'RuntimeUnavailable', status: 'False', reason: 'EngineAnswers', message: 'The container engine answers' },
-      { type: 'DiskPressure', status: 'False', reason: 'EnoughDisk', message: 'The disk of /var/lib/docker has space' },
-      { type: 'MemoryPressure', status: 'False', reason: 'EnoughMemory', message: 'Memory is available' },
-    ],
-    identity: {
-      id: `7d0d3c34-0d1e-4c1c-9c6f-${String(index).padStart(12, '0')}`,
-      bootId: `0f8f1e1a-8f3c-4f57-a5f9-${String(index).padStart(12, '0')}`,
-    },
-  };
-}
 
 /** A fleet that is Ready. */
 async function seed(store: Store, count: number, timeoutMs: number): Promise<void> {

@@ -1,0 +1,149 @@
+/**
+ * A fleet over real HTTP: what heartbeats cost a server on one core as the fleet grows, beside a bare node:http server that parses the same
+ * JSON; what an idle node takes of its memory; what a reader waits; what is written to disk. The server is the real program, pinned to a
+ * core, on SQLite; the agents are a process of their own on another core, and share keep-alive connections (64 of them), as a machine has
+ * no ports for a million.
+ *
+ * `node bench/run.ts fleet`; FLEET=1000,10000,100000,1000000 for other sizes, ONLY=beats (or life, reconnect) for a part.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ObjectList } from '../src/api/meta.ts';
+import type { NodeObject } from '../src/api/node.ts';
+import { makeScratch } from '../test/support/scratch.ts';
+import { printTable, tell, type Figure } from './figures.ts';
+import { CAN_PIN, startBare, startFleet, startPinned, type Fleet, type Server } from './fleet-parts.ts';
+import { benchReconnect } from './fleet-reconnect.ts';
+import { cpuMs, writtenBytes } from './process-usage.ts';
+
+const SIZES = (process.env['FLEET'] ?? '1000,10000,100000').split(',').map(Number);
+const CONNECTIONS = 64;
+const RUN_SECONDS = Number(process.env['SECONDS'] ?? 4);
+const TARGET_PER_SECOND = 33_000; // a million nodes at 30 s
+const TARGET_P99_MS = 25;
+const TARGET_NODE_KIB = 2;
+const QUIET_MS = 2500; // longer than a commit takes on a busy disk
+
+const EVERYDAY_NODES = 10_000;
+const EVERYDAY_BEATS = 333; // a second: 10,000 nodes at 30 s
+const BUSY_NODES = 1000; // each with a Project, and a watch for more
+const READS = 200; // a second
+const REPORTS = 20; // a second
+const TARGET_READ_MS = 10;
+
+/** Until nothing is written any more. */
+async function settle({ program }: Server): Promise<void> {
+  const read = async (): Promise<string> => {
+    const list = (await (await fetch(`${program.url}/api/v1/nodes?limit=1`)).json()) as ObjectList<NodeObject>;
+    return list.metadata.resourceVersion;
+  };
+  for (let [before, now] = ['', await read()]; now !== before;) {
+    await delay(QUIET_MS);
+    [before, now] = [now, await read()];
+  }
+}
+
+interface Cost {
+  readonly perSecond: number;
+  /** CPU time of the server */
+  readonly microseconds: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+/** As many beats as it takes, then at the pace that we want to be able to keep. */
+async function measureBeats(fleet: Fleet, { pid, port }: { readonly pid: number; readonly port: number }, nodes: number): Promise<Cost> {
+  const job = { port, saying: 'beat', from: 0, to: nodes, connections: CONNECTIONS } as const;
+  await fleet.act({ ...job, seconds: 1 });
+  const before = cpuMs(pid);
+  const { count, perSecond } = await fleet.act({ ...job, seconds: RUN_SECONDS });
+  const microseconds = ((cpuMs(pid) - before) * 1000) / count;
+  const paced = await fleet.act({ ...job, connections: 4 * CONNECTIONS, seconds: RUN_SECONDS, perSecond: TARGET_PER_SECOND });
+  return { perSecond, microseconds, p50Ms: paced.p50Ms, p99Ms: paced.p99Ms };
+}
+
+async function grow(fleet: Fleet, server: Server, from: number, to: number): Promise<number> {
+  const job = { port: server.port, from, to, connections: CONNECTIONS };
+  const { perSecond } = await fleet.act({ ...job, saying: 'register' });
+  await fleet.act({ ...job, saying: 'beat' });
+  await settle(server);
+  return perSecond;
+}
+
+async function benchBeats(): Promise<readonly Figure[]> {
+  using fleet = startFleet();
+  using bare = await startBare();
+  const floor = await measureBeats(fleet, bare, 1000);
+  using scratch = makeScratch();
+  await using server = await startPinned(scratch.path, { NODE_HEARTBEAT_TIMEOUT: '1h' });
+  const { pid } = server.program;
+  const empty = await server.measureMemory();
+  const figures: Figure[] = [];
+  const costs: number[] = [];
+  for (const [index, nodes] of SIZES.entries()) {
+    const registrations = await grow(fleet, server, SIZES[index - 1] ?? 0, nodes);
+    const { heapUsed, external, resident } = await server.measureMemory();
+    const written = writtenBytes(pid);
+    const cost = await measureBeats(fleet, { pid, port: server.port }, nodes);
+    costs.push(cost.microseconds);
+    const kib = (bytes: number): number => bytes / nodes / 1024;
+    const prefix = `fleet_${nodes}`;
+    figures.push(
+      tell(`${prefix}_registrations`, registrations, 'per s'),
+      tell(`${prefix}_beats`, cost.perSecond, 'per s', floor.perSecond),
+      tell(`${prefix}_beat_cpu`, cost.microseconds, 'us', floor.microseconds),
+      tell(`${prefix}_beat_p50`, cost.p50Ms, 'ms', floor.p50Ms), // at TARGET_PER_SECOND
+      tell(`${prefix}_beat_p99`, cost.p99Ms, 'ms', TARGET_P99_MS),
+      tell(`${prefix}_bytes_written_by_beats`, writtenBytes(pid) - written, 'bytes'),
+      tell(`${prefix}_memory_per_node`, kib(resident - empty.resident), 'KiB', TARGET_NODE_KIB),
+      tell(`${prefix}_heap_per_node`, kib(heapUsed + external - empty.heapUsed - empty.external), 'KiB'),
+    );
+  }
+  figures.push(tell('fleet_beat_cpu_largest_to_smallest', costs.at(-1) ?? Number.NaN, 'us', costs[0]));
+  return figures;
+}
+
+/** Ten thousand nodes in everyday life: beats, watches, reports, and somebody who reads. */
+async function benchLife(): Promise<readonly Figure[]> {
+  using fleet = startFleet();
+  using scratch = makeScratch();
+  await using server = await startPinned(scratch.path);
+  const { port } = server;
+  await grow(fleet, server, 0, EVERYDAY_NODES);
+  const busy = { port, from: 0, to: BUSY_NODES, connections: CONNECTIONS };
+  await fleet.act({ ...busy, saying: 'create' });
+  await settle(server);
+  await fleet.act({ ...busy, saying: 'watch' });
+  const seconds = 2 * RUN_SECONDS;
+  const everyone = { port, from: 0, to: EVERYDAY_NODES, connections: CONNECTIONS, seconds };
+  const before = cpuMs(server.program.pid);
+  const [beats, , reads] = await Promise.all([
+    fleet.act({ ...everyone, saying: 'beat', perSecond: EVERYDAY_BEATS }),
+    fleet.act({ ...everyone, saying: 'report', perSecond: REPORTS, to: BUSY_NODES }),
+    fleet.act({ ...everyone, saying: 'read', perSecond: READS }),
+  ]);
+  const prefix = `fleet_life_${EVERYDAY_NODES}`;
+  return [
+    tell(`${prefix}_read_p50`, reads.p50Ms, 'ms'),
+    tell(`${prefix}_read_p99`, reads.p99Ms, 'ms', TARGET_READ_MS),
+    tell(`${prefix}_beat_p99`, beats.p99Ms, 'ms', TARGET_P99_MS),
+    tell(`${prefix}_cpu`, (cpuMs(server.program.pid) - before) / seconds / 10, '% of a core'),
+  ];
+}
+
+const PARTS: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
+  beats: benchBeats,
+  life: benchLife,
+  reconnect: benchReconnect,
+};
+
+export async function run(): Promise<void> {
+  const only = process.env['ONLY'];
+  const figures: Figure[] = [];
+  if (!CAN_PIN) {
+    process.stderr.write('the server and its load share cores: no figure of this run is one of a core\n');
+  }
+  for (const [name, bench] of Object.entries(PARTS)) {
+    figures.push(...(only === undefined || only === name ? await bench() : []));
+  }
+  printTable(figures);
+}
