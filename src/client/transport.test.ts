@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ApiError } from '../api/errors.ts';
+import { VirtualClock } from '../../test/support/virtual-clock.ts';
 import { systemClock } from '../base/clock.ts';
 import { createTransport, type FetchFunction } from './transport.ts';
 
@@ -26,6 +27,25 @@ test('request() says in words that the other end does not speak TLS', async () =
   const cause = Object.assign(new Error('write EPROTO 40E3:error:0A00010B:SSL routines:wrong version number'), { code: 'EPROTO' });
   const { message } = await failureOf(async () => await Promise.reject(new TypeError('fetch failed', { cause })));
   assert.equal(message, 'Cannot reach the server at https://cara:8080 as it does not speak TLS: is http:// meant?');
+});
+
+test('request() waits as long as it is told to where it was one too many, and is sent again, for as long as it has patience', async () => {
+  const clock = new VirtualClock();
+  let asked = 0;
+  const fetch: FetchFunction = () => {
+    asked += 1;
+    const refusal = Response.json({ detail: 'Too many' }, { status: 429, headers: { 'retry-after': '4' } });
+    return Promise.resolve(clock.monotonicMs() < 8000 ? refusal : Response.json({}));
+  };
+  const send = (patienceMs?: number): Promise<unknown> =>
+    createTransport({ serverUrl: 'https://cara:8080', userAgent: 'test', clock, fetch, ...(patienceMs !== undefined && { patienceMs }) })
+      .request({ method: 'POST', path: '/x', body: {} }, new AbortController().signal)
+      .catch((error: unknown) => (error as ApiError).message);
+  assert.equal(await send(), 'Too many');
+  const [hasty, patient] = [send(5000), send(15_000)];
+  await clock.advance(10_000);
+  assert.equal(await hasty, 'Too many');
+  assert.deepEqual([((await patient) as { readonly status: number }).status, asked], [200, 1 + 2 + 3]);
 });
 
 test('request() gives the reason of its caller, whatever failed at the same moment', async () => {

@@ -61,6 +61,8 @@ export interface TransportOptions {
   readonly userAgent: string;
   readonly token?: string;
   readonly clock: Clock;
+  /** ms; for how long a request is tried again where the server says that it was one too many, and when to come again. Default 0 */
+  readonly patienceMs?: number;
   /** the network; replaced by the simulation, and by http-fetch.ts where a program must start fast */
   readonly fetch?: FetchFunction;
   /** for streams, which `fetch` does not open: whether what answers is the server; default: what Node believes */
@@ -184,13 +186,33 @@ export function createTransport(options: TransportOptions): Transport {
     }
   }
 
+  /** Waits where the server has said for how long: it has done nothing of what was asked. */
+  async function patiently<Result>(
+    request: Repeatability,
+    once: (serverUrl: string) => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const endMs = options.clock.monotonicMs() + (options.patienceMs ?? 0);
+    for (;;) {
+      try {
+        return await atSome(request, once);
+      } catch (error) {
+        const waitMs = hasReason(error, 'TooManyRequests') && request.chunks === undefined ? error.retryAfterMs : undefined;
+        if (waitMs === undefined || options.clock.monotonicMs() + waitMs > endMs) {
+          throw error;
+        }
+        await options.clock.sleep(waitMs, signal);
+      }
+    }
+  }
+
   return {
     get serverUrl() {
       return servers.current;
     },
-    request: (request, signal) => atSome(request, (serverUrl) => requestAt(serverUrl, request, signal)),
-    stream: (request, signal) => atSome(request, (serverUrl) => streamAt(serverUrl, request, signal)),
-    open: (request, signal) => atSome({ method: 'POST' }, (serverUrl) => openAt(serverUrl, request, signal)), // what begins may begin once alone
+    request: (request, signal) => patiently(request, (serverUrl) => requestAt(serverUrl, request, signal), signal),
+    stream: (request, signal) => patiently(request, (serverUrl) => streamAt(serverUrl, request, signal), signal),
+    open: (request, signal) => patiently({ method: 'POST' }, (serverUrl) => openAt(serverUrl, request, signal), signal), // what begins may begin once alone
   };
 }
 

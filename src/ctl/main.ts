@@ -28,6 +28,8 @@ export interface Ports {
   readonly signal: AbortSignal;
 }
 
+const PATIENCE_MS = 15_000; // with a server that is asked for too much at once; a person waits
+
 const INTERRUPTED = 130; // 128 + SIGINT, as shells have it
 
 /** Runs one command line. @returns the exit code; never throws */
@@ -74,7 +76,7 @@ function createContext({ io, clock, random, env, signal, fetch, networkFor }: Po
   const sources = { server, context, caFingerprint: fingerprint, configPath, env };
   const open = async (target: Target): Promise<Transport> => {
     const network = (await networkFor?.(target)) ?? (fetch === undefined ? {} : { fetch });
-    return createTransport({ ...target, userAgent: `caractrl/${VERSION}`, clock, ...network });
+    return createTransport({ ...target, userAgent: `caractrl/${VERSION}`, clock, patienceMs: PATIENCE_MS, ...network });
   };
   return {
     io,

@@ -135,6 +135,19 @@ describe('credentials', () => {
     assert.equal((await other.with(`cara_t${'f'.repeat(15)}_${'A'.repeat(43)}`, 'GET', '/nodes')).status, 401);
   });
 
+  test('a token that asks without end is told when to come again, and keeps no other out', async () => {
+    await using other = await startAccessWorld();
+    let last = await other.as('viewer', 'GET', '/auth/whoami');
+    for (let count = 1; count < 2500 && last.status === 200; count += 1) {
+      last = await other.as('viewer', 'GET', '/auth/whoami');
+    }
+    assert.deepEqual([last.status, last.headers['retry-after']], [429, '1']);
+    assert.match(last.body.detail, /too many requests by the same token, which may ask 200 times a second: try again in 1 s$/u);
+    assert.equal((await other.as('editor', 'GET', '/auth/whoami')).status, 200);
+    await other.api.clock.advance(1000);
+    assert.equal((await other.as('viewer', 'GET', '/auth/whoami')).status, 200);
+  });
+
   test('a body is not even read for who may not come in', async () => {
     for (const body of ['{', 'x'.repeat(100), '['.repeat(5000)]) {
       assert.equal((await world.api.call('POST', '/projects', { body, type: 'nonsense' })).status, 401);

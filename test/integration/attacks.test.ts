@@ -57,6 +57,8 @@ describe('header smuggling', () => {
       `POST /api/v1/nodes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`,
     ],
     ['a host before ours', `GET /api/healthz HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n\r\n`],
+    ['a host behind ours', `GET /api/healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n`],
+    ['our host twice', `GET /api/healthz HTTP/1.1\r\nHost: localhost\r\nhost: localhost\r\n\r\n`],
     ['no host', `GET /api/healthz HTTP/1.1\r\n\r\n`],
     ['a space in the path', `GET /api/healthz x HTTP/1.1\r\nHost: localhost\r\n\r\n`],
     ['another protocol', `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`],

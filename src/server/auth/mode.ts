@@ -24,17 +24,18 @@ export interface SiteHeaders {
 /**
  * What keeps other sites' pages in a browser on this machine from using a server that asks for nothing: their requests name their own
  * site as Origin (cross-site requests) or, where their name was made to point here, as Host (DNS rebinding).
- * @returns a check that throws {ApiError} Forbidden
+ * @returns a check that throws {ApiError} Forbidden, and Invalid for more than one Host
  * Source   Fetch standard (Origin, Sec-Fetch-Site); RFC 9110 section 7.2
  */
 export function createSiteCheck(settings: AuthSettings): (headers: SiteHeaders, method: string) => void {
   if (asksForCredentials(settings)) {
-    return () => undefined; // no browser adds a bearer token by itself
+    return checkOneHost; // and nothing more: no browser adds a bearer token by itself
   }
   const allowed = new Set(settings.ALLOWED_HOSTS);
   const checksHost = isLoopback(settings.HOST) || allowed.size > 0;
   const isOurs = (name: string | undefined): boolean => name !== undefined && (isThisMachine(name) || allowed.has(name));
   return (headers, method) => {
+    checkOneHost(headers);
     const { host, origin } = headers;
     if (checksHost && host !== undefined && !isOurs(nameOf(host))) {
       throw new ApiError(
@@ -54,6 +55,16 @@ export function createSiteCheck(settings: AuthSettings): (headers: SiteHeaders, 
       );
     }
   };
+}
+
+/** A proxy in front may have judged by another Host than we. Source: RFC 9112 section 3.2 */
+function checkOneHost({ host }: SiteHeaders): void {
+  if (host?.includes(',') === true) {
+    throw new ApiError(
+      'Invalid',
+      `Cannot read the request as it must have one Host: current value is ${JSON.stringify(host.slice(0, 100))}`,
+    );
+  }
 }
 
 function isSameOrigin(origin: string, host: string | undefined): boolean {

@@ -8,6 +8,7 @@ import type { Store } from '../../store/store.ts';
 import { createGuard, type Guard } from '../http/guard.ts';
 import { Credentials } from './credentials.ts';
 import { LoginLimit } from './login-limit.ts';
+import { RequestLimit } from './request-limit.ts';
 import type { AuthSettings } from './mode.ts';
 import { NODE_CREDENTIAL_KIND, TOKEN_KIND, type NodeCredential, type StoredToken } from './stored-credentials.ts';
 import { createTokenService, type TokenService } from './token-service.ts';
@@ -39,6 +40,6 @@ export async function startAuth(deps: StartAuthDeps): Promise<StartedAuth> {
   stopper.spawn('node-credential-mirror', (signal) => nodeCredentials.run(signal));
   await Promise.all([tokens.ready(), nodeCredentials.ready()]);
   const loginLimit = new LoginLimit(deps.clock);
-  const guard = createGuard({ settings, credentials, loginLimit });
+  const guard = createGuard({ settings, credentials, loginLimit, requestLimit: new RequestLimit(deps.clock) });
   return { guard, loginLimit, bearers: credentials, tokens: createTokenService(deps) };
 }

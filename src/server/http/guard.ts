@@ -12,6 +12,7 @@ import type { Credentials, Recognition } from '../auth/credentials.ts';
 import { isLocal, LOCAL_ADMIN } from '../auth/local-socket.ts';
 import type { LoginLimit } from '../auth/login-limit.ts';
 import { createSiteCheck, asksForCredentials, type AuthSettings } from '../auth/mode.ts';
+import type { RequestLimit } from '../auth/request-limit.ts';
 import { judge, type Access } from '../auth/rules.ts';
 import { addressOf } from './remote-address.ts';
 
@@ -28,6 +29,7 @@ export interface GuardDeps {
   readonly settings: AuthSettings;
   readonly credentials: Credentials;
   readonly loginLimit: LoginLimit;
+  readonly requestLimit: RequestLimit;
 }
 
 export interface Guard {
@@ -37,7 +39,7 @@ export interface Guard {
   readonly letsInAtOnce: (request: Pick<IncomingMessage, 'headers'>, access: Access, name: string) => boolean;
 }
 
-export function createGuard({ settings, credentials, loginLimit }: GuardDeps): Guard {
+export function createGuard({ settings, credentials, loginLimit, requestLimit }: GuardDeps): Guard {
   const asks = asksForCredentials(settings);
   const checkSite = createSiteCheck(settings);
   let goodHost: string | undefined;
@@ -71,6 +73,11 @@ export function createGuard({ settings, credentials, loginLimit }: GuardDeps): G
 
   function enter(request: FastifyRequest, access: Access, caller: Caller): void {
     request.caller = caller;
+    const retryAfterMs = 'shown' in caller ? requestLimit.note(caller.shown.id) : undefined;
+    if (retryAfterMs !== undefined) {
+      const tried = `Cannot ${describe(request)} as there were too many requests by the same token, which may ask 200 times a second: try again in ${retryAfterMs / 1000} s`;
+      throw new ApiError('TooManyRequests', tried, { retryAfterMs });
+    }
     const { node, name } = (request.params ?? {}) as { readonly node?: string; readonly name?: string };
     const refusal = judge(caller, access, node ?? name);
     if (refusal !== undefined) {

@@ -67,7 +67,11 @@ export function describeApi(routes: readonly Route[]): object {
           return [name, REPORTS.has(schema) ? opened(described) : described];
         }),
       ),
-      responses: { Problem: { description: 'What went wrong', content: describeContent({ [PROBLEM_TYPE]: ProblemSchema }) } },
+      responses: {
+        Problem: { description: 'What went wrong', content: describeContent({ [PROBLEM_TYPE]: ProblemSchema }) },
+        TooManyRequests: describeLater('Too many requests by one token, too many failed logins, or too many lists at once'),
+        Unavailable: describeLater('The server cannot answer now'),
+      },
     },
   };
 }
@@ -85,10 +89,18 @@ function describeRoute({ path, summary, tag, query, bodies, answers }: Route): o
     parameters: [...parameters, ...describeQuery(query)],
     ...(bodies && { requestBody: { required: true, content: describeContent(bodies) } }),
     responses: {
+      429: { $ref: '#/components/responses/TooManyRequests' },
+      503: { $ref: '#/components/responses/Unavailable' },
       ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, describeAnswer(answer)])),
       default: { $ref: '#/components/responses/Problem' },
     },
   };
+}
+
+/** What is to be tried again. */
+function describeLater(description: string): object {
+  const schema = { type: 'integer', description: 'Seconds to wait' };
+  return { description, headers: { 'Retry-After': { schema } }, content: describeContent({ [PROBLEM_TYPE]: ProblemSchema }) };
 }
 
 function describeQuery(query: TSchema | undefined): readonly object[] {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { it } from 'node:test';
 import { makeScratch } from '../../../test/support/scratch.ts';
@@ -44,4 +44,10 @@ it('readGiven() names the setting and the file of whatever cannot be used', asyn
   assert.deepEqual([alone.roots, alone.fingerprint, alone.names], [[], undefined, ['cara.example']], 'everybody must know its authority');
   const whole = await readGiven({ TLS_CERT: put('whole', own.certificate + authority.certificate), TLS_KEY: key }, nowMs);
   assert.match(whole.fingerprint ?? '', /^sha256:/u);
+
+  chmodSync(key, 0o644);
+  const open = await readGiven({ TLS_CERT: cert, TLS_KEY: key }, nowMs);
+  assert.match(open.warnings?.join() ?? '', /^Everyone on this machine can read TLS_KEY in .*key, .*: chmod 640 it: current mode is 644$/u);
+  chmodSync(key, 0o640);
+  assert.deepEqual((await readGiven({ TLS_CERT: cert, TLS_KEY: key }, nowMs)).warnings, []);
 });

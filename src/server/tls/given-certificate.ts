@@ -1,6 +1,6 @@
 /** A certificate that somebody else keeps, in the files that TLS_CERT and TLS_KEY name. Callers: tls-keeper.ts, at the start and whenever they change. */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { explainFileError } from '../../base/file-error.ts';
 import { splitPem } from '../../base/pem.ts';
@@ -49,7 +49,15 @@ export async function readGiven({ TLS_CERT, TLS_KEY }: GivenFiles, nowMs: number
     fingerprint: root === undefined ? undefined : fingerprintOf(root),
     expiresAtMs: own.validToDate.getTime(),
     names: readNames(own.subjectAltName),
+    warnings: await warnOfReaders(TLS_KEY),
   };
+}
+
+/** Of everyone, not of a group: that is how many systems hand keys to the programs that serve with them. */
+async function warnOfReaders(path: string): Promise<readonly string[]> {
+  const { mode } = await stat(path);
+  const warning = `Everyone on this machine can read TLS_KEY in ${path}, and so pose as this server: chmod 640 it: current mode is ${(mode & 0o777).toString(8)}`;
+  return (mode & 0o004) === 0 ? [] : [warning];
 }
 
 async function read(setting: string, path: string): Promise<string> {

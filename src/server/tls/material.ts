@@ -14,6 +14,8 @@ export interface TlsMaterial {
   /** wall ms */
   readonly expiresAtMs: number;
   readonly names: readonly string[];
+  /** what is wrong with it though it works, in sentences */
+  readonly warnings?: readonly string[];
 }
 
 export function fingerprintOf(certificate: X509Certificate): string {

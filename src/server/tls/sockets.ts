@@ -24,6 +24,8 @@ const LIMITS = {
   keepAliveTimeout: 72_000,
   /** bytes, with the URL */
   maxHeaderSize: 16 * 1024,
+  /** two of a header that there is one of, such as Host, are seen as such, and refused; Node would drop the second */
+  joinDuplicateHeaders: true,
 } as const;
 
 /** ms; from connecting until TLS is agreed on. */

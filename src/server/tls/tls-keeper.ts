@@ -46,7 +46,7 @@ export class TlsKeeper {
     const leftMs = this.#material.expiresAtMs - this.#options.clock.wallMs();
     const ends = new Date(this.#material.expiresAtMs).toISOString();
     const ending = leftMs < WARN_BEFORE_MS ? [`The server's certificate ${leftMs < 0 ? 'expired' : 'expires'} at ${ends}: renew it`] : [];
-    return [...(this.#problem === undefined ? [] : [this.#problem]), ...ending];
+    return [...(this.#problem === undefined ? [] : [this.#problem]), ...(this.#material.warnings ?? []), ...ending];
   }
 
   /** For `https.createServer`. */
@@ -73,10 +73,12 @@ export class TlsKeeper {
       this.#problem = undefined;
       this.#log.info('certificate can be used again');
     }
-    if (next.chain === this.#material.chain && next.key === this.#material.key) {
+    const last = this.#material;
+    this.#material = next;
+    if (next.chain === last.chain && next.key === last.key) {
+      this.#warn(last.warnings);
       return;
     }
-    this.#material = next;
     this.#servers.forEach((server) => server.setSecureContext(this.contextOptions())); // connections that are open stay
     this.#tell('certificate replaced');
   }
@@ -98,5 +100,15 @@ export class TlsKeeper {
   #tell(event: string): void {
     const { fingerprint, names, expiresAtMs } = this.#material;
     this.#log.info({ names, expiresAt: new Date(expiresAtMs).toISOString(), authority: fingerprint }, event);
+    this.#warn([]);
+  }
+
+  /** @param told those of which it was told before */
+  #warn(told: readonly string[] = []): void {
+    for (const detail of this.#material.warnings ?? []) {
+      if (!told.includes(detail)) {
+        this.#log.warn({ detail }, 'certificate should not be kept as it is');
+      }
+    }
   }
 }
