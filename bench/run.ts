@@ -1,5 +1,5 @@
 /** Runs the benchmarks: `npm run bench`, or `npm run bench -- session` for one. A benchmark is a file here that exports `run`. */
-const BENCHMARKS = ['session', 'detection', 'store', 'fleet', 'placement', 'tunnels'] as const;
+const BENCHMARKS = ['session', 'detection', 'store', 'fleet', 'placement', 'tunnels', 'port-forward'] as const;
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !BENCHMARKS.some((known) => known === name));

@@ -6,6 +6,10 @@
  */
 import type { Duplex } from 'node:stream';
 import { abortable } from './abortable.ts';
+import { freeBuffer } from './free-buffer.ts';
+import { WebSocketStream } from './web-socket.ts';
+
+const MAX_WAITING_BYTES = 256 * 1024; // in one direction; more than a chunk, so that the next is read while one is on its way
 
 export interface Joined {
   readonly left: Duplex;
@@ -21,8 +25,8 @@ export async function join({ left, right, explain }: Joined, signal: AbortSignal
   ended.catch(() => undefined); // the signal may have come first
   try {
     signal.throwIfAborted();
-    left.pipe(right);
-    right.pipe(left);
+    pump(left, right);
+    pump(right, left);
     await abortable(ended, signal);
     left.destroy();
     right.destroy();
@@ -34,6 +38,33 @@ export async function join({ left, right, explain }: Joined, signal: AbortSignal
     cut(left, explain?.(error));
     throw error;
   }
+}
+
+/** Hands on what comes, and its end. The chunks are the stream's alone, so that their memory is given back as soon as they are written. */
+function pump(from: Duplex, to: Duplex): void {
+  if (to instanceof WebSocketStream) {
+    to.ownWrites();
+  }
+  // an HTTP/2 stream may look at a chunk for longer than it says
+  const isBare = to instanceof WebSocketStream || 'setNoDelay' in to;
+  let isHeldUp = false;
+  from.on('data', (chunk: Buffer) => {
+    to.write(chunk, () => {
+      if (isBare) {
+        freeBuffer(chunk);
+      }
+      if (isHeldUp && to.writableLength < MAX_WAITING_BYTES) {
+        isHeldUp = false;
+        from.resume();
+      }
+    });
+    if (!isHeldUp && to.writableLength >= MAX_WAITING_BYTES) {
+      isHeldUp = true;
+      from.pause();
+    }
+  });
+  from.once('end', () => to.end());
+  from.resume();
 }
 
 /** Ends a stream so that the other end sees that it was not its end. */

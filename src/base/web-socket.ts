@@ -9,6 +9,7 @@
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { markSole } from './free-buffer.ts';
 import { applyMask, encodeHeader, FrameError, FrameReader, OPCODE, type FramePart, type Opcode } from './web-socket-frames.ts';
 
 const ACCEPT_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'; // RFC 6455 section 1.3
@@ -40,6 +41,7 @@ export class WebSocketStream extends Duplex {
   readonly #reader: FrameReader;
   readonly #onHeard: () => void;
   readonly #endsWhole: boolean;
+  #ownsWrites = false;
   #hasEnded = false;
   #hasFinished = false;
   #hasSentClose = false;
@@ -65,6 +67,11 @@ export class WebSocketStream extends Duplex {
   /** Nothing is read for now, as whoever reads this stream takes nothing: no sign of life can come. */
   get isHeldUp(): boolean {
     return this.#socket.isPaused();
+  }
+
+  /** What is written from now on is this stream's: it may change the bytes, and need not copy them. */
+  ownWrites(): void {
+    this.#ownsWrites = true;
   }
 
   /** Asks the other end for a sign of life. */
@@ -114,23 +121,37 @@ export class WebSocketStream extends Duplex {
 
   #take(chunk: Buffer): void {
     this.#onHeard();
+    let data: Buffer | undefined; // what of the chunk is to be handed on together
     try {
       for (const part of this.#reader.push(chunk)) {
-        this.#takePart(part);
+        if (part.kind === 'data') {
+          data = closeUp(data, part.bytes);
+        } else {
+          this.#give(data);
+          data = undefined;
+          this.#takePart(part);
+        }
       }
+      this.#give(data, chunk);
     } catch (error) {
       this.#close((error as FrameError).code);
       this.#fail(error as Error);
     }
   }
 
-  #takePart(part: FramePart): void {
+  /** @param whole the chunk that it is of, where nothing else is left of that */
+  #give(data: Buffer | undefined, whole?: Buffer): void {
+    if (data === undefined || this.#hasEnded) {
+      return;
+    }
+    const isAlone = whole !== undefined && data.buffer === whole.buffer && whole.buffer.byteLength === whole.length;
+    if (!this.push(isAlone ? markSole(data) : data)) {
+      this.#socket.pause();
+    }
+  }
+
+  #takePart(part: Exclude<FramePart, { readonly kind: 'data' }>): void {
     switch (part.kind) {
-      case 'data':
-        if (!this.#hasEnded && !this.push(part.bytes)) {
-          this.#socket.pause();
-        }
-        break;
       case 'empty':
         this.#endReading();
         break;
@@ -208,7 +229,7 @@ export class WebSocketStream extends Duplex {
       this.#socket.write(header, done);
       return;
     }
-    const body = mask === undefined ? payload : Buffer.from(payload); // the caller's bytes are not ours to mask
+    const body = mask === undefined || this.#ownsWrites ? payload : Buffer.from(payload); // the caller's bytes are not ours to mask
     if (mask !== undefined) {
       applyMask(body, mask);
     }
@@ -220,6 +241,18 @@ export class WebSocketStream extends Duplex {
 }
 
 const EMPTY = Buffer.alloc(0);
+
+/** Makes one of two views of the same buffer by closing the gap between them: moving a few bytes costs less than another write. */
+function closeUp(left: Buffer | undefined, right: Uint8Array): Buffer {
+  const start = left === undefined ? right.byteOffset : left.length < right.length ? right.byteOffset - left.length : left.byteOffset;
+  const both = Buffer.from(right.buffer, start, (left?.length ?? 0) + right.length);
+  if (left !== undefined && start === left.byteOffset) {
+    both.set(right, left.length);
+  } else if (left !== undefined) {
+    both.set(left);
+  }
+  return both;
+}
 
 /** The other end went away without a word. */
 export class ConnectionLost extends Error {
