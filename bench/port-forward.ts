@@ -24,6 +24,7 @@ import { median, printTable, tell, type Figure } from './figures.ts';
 const MEGABYTES = 256;
 const EXEC_MEGABYTES = 64;
 const ROUNDS = 3;
+const SOCAT = 'socat';
 const SIGNAL = AbortSignal.timeout(120_000);
 const CTL = path.join(import.meta.dirname, '../bin/caractrl');
 /** where the agent does not listen, so that everything goes through the tunnel */
@@ -150,7 +151,7 @@ async function startReference(
   ].map(([from, to]) => {
     const child =
       name === 'socat'
-        ? children.start('socat', ['-b', '65536', `TCP-LISTEN:${from},bind=127.0.0.1,reuseaddr,fork`, `TCP:${target}:${to}`])
+        ? children.start(SOCAT, ['-b', '65536', `TCP-LISTEN:${from},bind=127.0.0.1,reuseaddr,fork`, `TCP:${target}:${to}`])
         : children.start(process.execPath, ['-e', RELAY, target, String(to), String(from)]);
     return child.pid ?? 0;
   });
@@ -248,7 +249,7 @@ export async function run(): Promise<void> {
     await buildHelloImage({ engineHost: engine.host, cacheDir: path.join(import.meta.dirname, '../node_modules/.cache/caravanserai') });
     await using server = await startServer();
     const client = createCaraClient(createTransport({ serverUrl: server.url, userAgent: 'bench', clock: systemClock }));
-    const hasSocat = spawnSync('socat', ['-V']).status === 0;
+    const hasSocat = spawnSync(SOCAT, ['-V']).status === 0;
     if (!hasSocat) {
       process.stderr.write('socat is not installed: the reference is a bare relay of Node alone\n');
     }
