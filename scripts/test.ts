@@ -19,13 +19,13 @@ import { listenForInterrupt } from './lib/interrupt.ts';
 import { inNetns } from './lib/netns.ts';
 import { filterFiles, readTestArguments, TEST_KINDS, type TestArguments, type TestKind } from './lib/test-plan.ts';
 import { removeStaleRuns, startTestRun, type TestRun } from './lib/test-run.ts';
-import type { TestRunPlan } from './lib/test-runner.ts';
+import type { TestPhase, TestRunPlan } from './lib/test-runner.ts';
 import { runAttached } from './lib/run-attached.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 const CACHE = path.join(ROOT, 'node_modules/.cache/caravanserai');
 const FAST_CONCURRENCY = 2; // CI has two cores; more only makes time-outs likelier
-const MINUTE_MS = 60_000;
+const FILE_TIMEOUT_MS = 6 * 60_000; // a busy machine takes many times what a quiet one does
 
 async function main(argv: readonly string[], signal: AbortSignal): Promise<number> {
   const wanted = readTestArguments(argv);
@@ -36,24 +36,28 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
       `Cannot run the tests as no file matches: kinds ${wanted.kinds.join(', ')}, filters ${wanted.filters.join(', ') || 'none'}`,
     );
   }
-  const plan: TestRunPlan = {
-    namePatterns: wanted.namePatterns,
-    phases: [
-      { files: fast, concurrency: FAST_CONCURRENCY, timeoutMs: 6 * MINUTE_MS }, // of a file; a busy machine takes many times what a quiet one does
-      { files: e2e, concurrency: 1, timeoutMs: 10 * MINUTE_MS }, // they share the engine and the two cores
-    ].filter(({ files }) => files.length > 0),
-  };
   await removeStaleRuns();
   const testRun = startTestRun();
   try {
     const isRequired = e2e.length > 0 || wanted.kinds.includes('seed');
     const isNeeded = isRequired || wanted.kinds.includes('contract');
-    const prepared = isNeeded ? await prepareEngine(testRun, { isRequired, signal }) : { env: {} };
+    const prepared: PreparedEngine = isNeeded ? await prepareEngine(testRun, { isRequired, signal }) : { env: {} };
     signal.throwIfAborted();
-    return await runPlan(plan, { testRun, signal, ...prepared });
+    const phases = [
+      ...(fast.length > 0 ? [{ files: fast, concurrency: FAST_CONCURRENCY, timeoutMs: FILE_TIMEOUT_MS }] : []),
+      // One by one, as they share the engine and the two cores; after each the engine is as it was before.
+      ...e2e.map((file) => ({ files: [file], concurrency: 1, timeoutMs: FILE_TIMEOUT_MS, ...remainsOf(testRun, prepared) })),
+    ];
+    return await runPlan({ namePatterns: wanted.namePatterns, phases }, { testRun, signal, ...prepared });
   } finally {
     await testRun.remove();
   }
+}
+
+/** Nothing where the engine is the machine's own: what is on it may be another's. */
+function remainsOf({ env, netns }: TestRun, { engine }: PreparedEngine): Pick<TestPhase, 'remains'> {
+  const { TMPDIR: tmp = '', CARA_TEST_RUN: id = '' } = env;
+  return engine === undefined ? {} : { remains: { tmp, netns, marker: `CARA_TEST_RUN=${id}`, engineHost: engine.host } };
 }
 
 function listFiles(kind: TestKind, { filters }: TestArguments): readonly string[] {

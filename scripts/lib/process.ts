@@ -46,6 +46,11 @@ export function listProcesses(matches: (pid: number) => boolean): readonly Proce
   return pids.filter((pid) => pid !== process.pid && matches(pid)).flatMap((pid) => findProcess(pid) ?? []);
 }
 
+/** Every process but this one with `entry` (NAME=value) in the environment it was started with; children inherit it. */
+export function listProcessesWith(entry: string): readonly ProcessRecord[] {
+  return process.platform === 'linux' ? listProcesses((pid) => (readProc(pid, 'environ') ?? '').split('\0').includes(entry)) : [];
+}
+
 /** Processes in a control group, or below it, whose path has `segment`. */
 export function listProcessesInCgroup(segment: string): readonly ProcessRecord[] {
   return listProcesses((pid) => (readProc(pid, 'cgroup') ?? '').split('\n').some((line) => line.split('/').includes(segment)));

@@ -1,11 +1,12 @@
 /** What one run of the tests owns on this machine, and how it is removed; by the run itself, or by the next one after a crash. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { removeEngine } from './engine-remove.ts';
 import { unmountBelow } from './mounts.ts';
 import { removeNetns } from './netns.ts';
-import { argumentsOf, findProcess, isRunning, listProcesses, type ProcessRecord, stopProcesses } from './process.ts';
+import { argumentsOf, findProcess, isRunning, listProcessesWith, type ProcessRecord, stopProcesses } from './process.ts';
+import { removeHosts } from './test-remains.ts';
 import { until } from './wait.ts';
 
 const PREFIX = '/tmp/cara-test-'; // short whatever TMPDIR is: unix socket paths end at 107 characters
@@ -43,7 +44,7 @@ export function startTestRun(): TestRun {
     netns: record.netns,
     env: { TMPDIR: tmp, CARA_TEST_RUN: id },
     findLeftovers: async () => {
-      const list = (): readonly ProcessRecord[] => listMarked(record);
+      const list = (): readonly ProcessRecord[] => listProcessesWith(record.marker);
       await until(() => list().length === 0, { what: 'processes of the tests to end', timeoutMs: 2000 }).catch(() => undefined);
       return list().map(({ pid }) => `pid ${pid}: ${argumentsOf(pid).join(' ')}`);
     },
@@ -62,31 +63,14 @@ export async function removeStaleRuns(): Promise<void> {
 }
 
 async function removeRun(dir: string, record: RunRecord): Promise<void> {
-  await stopProcesses(listMarked(record), 0);
-  for (const engine of globSync([`${dir}/engine/engine.json`, `${dir}/t/*/engine.json`, `${dir}/t/*/*/engine.json`])) {
-    await removeEngine(path.dirname(engine));
-  }
-  const namespaces = existsSync('/run/netns') ? readdirSync('/run/netns') : [];
-  for (const netns of namespaces.filter((name) => name === record.netns || name.startsWith(`${record.netns}-`))) {
-    await removeNetns(netns);
-  }
+  await stopProcesses(listProcessesWith(record.marker), 0);
+  await removeEngine(path.join(dir, 'engine'));
+  await removeHosts({ tmp: path.join(dir, 't'), netns: record.netns });
+  await removeNetns(record.netns);
   if (process.platform === 'linux') {
     await unmountBelow(dir);
   }
   rmSync(dir, { recursive: true, force: true });
-}
-
-/** Processes with the run's marker in their environment, which children inherit. */
-function listMarked({ marker }: RunRecord): readonly ProcessRecord[] {
-  return process.platform === 'linux' ? listProcesses((pid) => environmentOf(pid).includes(marker)) : [];
-}
-
-function environmentOf(pid: number): readonly string[] {
-  try {
-    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-  } catch {
-    return []; // gone, or another user's
-  }
 }
 
 function readRecord(dir: string): RunRecord | undefined {

@@ -78,7 +78,7 @@ test('a hundred Projects run on one node, each on a network that no route of the
   await using agent = await startAgent({ serverUrl: server.url, engineHost: testEngine(), nodeName: NODE });
   await nodeInState(server.url, { name: NODE, state: 'Ready' });
   const route = '10.210.0.0/22'; // where the pool begins
-  await runOrThrow('ip', ['route', 'add', 'blackhole', route], { timeoutMs: 10_000 });
+  await runOrThrow('ip', ['route', 'add', 'blackhole', route], { timeoutMs: 60_000 });
   try {
     const ask =
       'for host in web shop-front; do /bin/busybox wget -q -O /dev/null http://$host:8080/ && echo $host answers; done; exec /bin/busybox sleep 86400';
@@ -103,7 +103,7 @@ test('a hundred Projects run on one node, each on a network that no route of the
     const { text } = await callEngine({ host: testEngine(), path: '/containers/cara_many-names_asker/logs?stdout=1' });
     assert.match(text, /web answers[\s\S]*shop-front answers/u);
   } finally {
-    await runOrThrow('ip', ['route', 'del', 'blackhole', route], { timeoutMs: 10_000 });
+    await runOrThrow('ip', ['route', 'del', 'blackhole', route], { timeoutMs: 60_000 });
   }
   await removeAll(server, 120_000);
   assert.equal(await agent.stop(), 0);
@@ -188,11 +188,11 @@ test('kill -9 of the agent at any moment among applies and deletions: in the end
       };
       assert.ok(Config.Env.includes(`WORD=${word}`), `${name} runs ${Config.Env.join(' ')} and not ${word}`);
     }
-    await removeAll(server, 60_000);
-    assert.equal(await agent.stop(), 0);
     for (const network of orphans) {
       await callEngine({ host: testEngine(), method: 'DELETE', path: `/networks/${network}` });
     }
+    await removeAll(server, 60_000);
+    assert.equal(await agent.stop(), 0);
   } finally {
     await agent[Symbol.asyncDispose]();
   }

@@ -66,7 +66,7 @@ after(async () => {
 });
 
 async function ip(...args: readonly string[]): Promise<void> {
-  await runOrThrow('ip', args, { timeoutMs: 10_000 });
+  await runOrThrow('ip', args, { timeoutMs: 60_000 });
 }
 
 /** The server, on an address that both namespaces reach; its data outlives it. */

@@ -86,7 +86,7 @@ for (const hasLiveRestore of [false, true]) {
     assert.equal(made.length, 4);
     assert.equal((await caractrl(['delete', 'projects', 'plain', 'fenced'], { server: server.url })).code, 0);
     const hasGuard = (): boolean => listProcesses((pid) => pid !== agent.pid && argumentsOf(pid).includes(folder.path)).length > 0;
-    await until(() => !hasGuard(), { what: 'the guard of the fence to end', timeoutMs: 10_000 });
+    await until(() => !hasGuard(), { what: 'the guard of the fence to end', timeoutMs: 60_000 });
     assert.equal(await agent.stop(), 0);
   });
 }

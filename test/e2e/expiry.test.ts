@@ -30,7 +30,7 @@ test('a Project is warned of at 80 % of its time, runs on when it is extended, a
     return stdout;
   };
   const untilTold = async (pattern: RegExp): Promise<boolean> =>
-    await until(async () => pattern.test(await run('events')), { what: `an Event of ${pattern}`, timeoutMs: 10_000 });
+    await until(async () => pattern.test(await run('events')), { what: `an Event of ${pattern}`, timeoutMs: 60_000 });
   const isExpiring = async (): Promise<boolean> => {
     const conditions = (await findObject(server.url, 'projects/preview'))?.status['conditions'] as readonly Record<string, string>[];
     return conditions.some(({ type, status }) => type === 'Expiring' && status === 'True');
@@ -38,16 +38,16 @@ test('a Project is warned of at 80 % of its time, runs on when it is extended, a
   assert.equal((await caractrl(['apply', '-f', '-'], { server: server.url, input: PREVIEW })).code, 0);
   await projectInPhase(server.url, { name: 'preview', phase: 'Running' });
   const { containers: before } = await contentsOf(testEngine());
-  await until(isExpiring, { what: 'the warning', timeoutMs: 20_000 });
+  await until(isExpiring, { what: 'the warning', timeoutMs: 60_000 });
   await untilTold(/Warning +Expiring/u);
 
   await run('extend', 'preview', '10m');
-  await until(async () => !(await isExpiring()), { what: 'the warning to go', timeoutMs: 10_000 });
+  await until(async () => !(await isExpiring()), { what: 'the warning to go', timeoutMs: 60_000 });
   await projectInPhase(server.url, { name: 'preview', phase: 'Running' });
   assert.deepEqual((await contentsOf(testEngine())).containers, before, 'more time is no reason to touch a container');
 
   await run('extend', 'preview', '--until', new Date(Date.now() + 3000).toISOString());
-  await until(async () => (await findObject(server.url, 'projects/preview')) === undefined, { what: 'the end', timeoutMs: 30_000 });
+  await until(async () => (await findObject(server.url, 'projects/preview')) === undefined, { what: 'the end', timeoutMs: 60_000 });
   const { containers, networks } = await contentsOf(testEngine());
   assert.deepEqual([Object.keys(containers), networks], [[], []]);
   await untilTold(/Warning +Expired/u);

@@ -70,7 +70,7 @@ after(async () => {
 });
 
 async function ip(...args: readonly string[]): Promise<void> {
-  await runOrThrow('ip', args, { timeoutMs: 10_000 });
+  await runOrThrow('ip', args, { timeoutMs: 60_000 });
 }
 
 const url = (): string => `http://127.0.0.1:${serverPort}`;
@@ -143,7 +143,7 @@ async function gapMs(project: string): Promise<number> {
 
 async function farIsEmpty(): Promise<void> {
   const look = async (): Promise<boolean> => isDeepStrictEqual(await contentsOf(far.host), NOTHING);
-  await until(look, { what: 'old copies to go', timeoutMs: 30_000 });
+  await until(look, { what: 'old copies to go', timeoutMs: 60_000 });
 }
 
 async function remove(...names: readonly string[]): Promise<void> {

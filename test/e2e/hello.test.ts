@@ -29,7 +29,7 @@ test('hello: apply shows a page, a new image changes it, delete leaves nothing',
   const changed = await caractrl(['apply', '-f', '-'], { server: server.url, input: v2 });
   assert.equal(changed.stdout, 'project/hello configured\n', changed.stderr);
   const isNew = async (): Promise<boolean> => (await fetchPage(pageUrl)).includes(IMAGES.v2.greeting);
-  await until(isNew, { what: 'the new greeting', timeoutMs: 30_000 });
+  await until(isNew, { what: 'the new greeting', timeoutMs: 60_000 });
 
   const deleted = await caractrl(['delete', 'project', 'hello'], { server: server.url });
   assert.equal(deleted.code, 0, deleted.stderr);

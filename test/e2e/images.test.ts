@@ -86,9 +86,9 @@ async function world() {
     failed: async (name: string) => (await projectInPhase(server.url, { name, phase: 'Failed' })).status,
     containerOf: async (name: string) => (await contentsOf(HOST)).containers[`cara_${name}_web`],
     [Symbol.asyncDispose]: async () => {
+      await using _programs = stack;
       await caractrl(['delete', 'project', ...NAMES, '--ignore-not-found'], { server: server.url });
-      await until(async () => Object.keys((await contentsOf(HOST)).containers).length === 0, { what: 'a clean engine', timeoutMs: 30_000 });
-      await stack.disposeAsync();
+      await until(async () => Object.keys((await contentsOf(HOST)).containers).length === 0, { what: 'a clean engine', timeoutMs: 60_000 });
     },
   };
 }
@@ -102,7 +102,7 @@ test('an image is pulled by its policy, and never again for what runs', async ()
   const applying = w.ctl(['apply', '-f', '-', '--wait'], manifestOf({ name: 'pinned', image: `${host}/team/app:1` }));
   const isPulling = async (): Promise<boolean> =>
     /layers/u.test(JSON.stringify((await findObject(w.server.url, 'projects/pinned'))?.status['services'] ?? ''));
-  await until(isPulling, { what: 'progress per layer in the status', timeoutMs: 30_000 });
+  await until(isPulling, { what: 'progress per layer in the status', timeoutMs: 60_000 });
   release();
   assert.match((await applying).stderr, /Pulling.*layers/u, 'progress per layer reaches the waiting apply');
   assert.equal(w.registry.pulls('team/app') > 0, true);
@@ -110,7 +110,7 @@ test('an image is pulled by its policy, and never again for what runs', async ()
   await w.apply({ name: 'pinned', image: `${host}/team/app:1`, env: '2' });
   await until(async () => (await findObject(w.server.url, 'projects/pinned'))?.status['observedGeneration'] === 2, {
     what: 'the change',
-    timeoutMs: 30_000,
+    timeoutMs: 60_000,
   });
   await w.running('pinned');
   assert.equal(w.registry.pulls('team/app'), asked, 'IfNotPresent asks no registry for what is there');
@@ -124,7 +124,7 @@ test('an image is pulled by its policy, and never again for what runs', async ()
   await w.running('moving');
   assert.equal(w.registry.pulls('team/app'), quiet, 'a restart makes no container');
   await callEngineJson({ host: HOST, method: 'DELETE', path: `/containers/${id}?force=1` });
-  await until(async () => (await w.containerOf('moving')) !== undefined, { what: 'a new container', timeoutMs: 30_000 });
+  await until(async () => (await w.containerOf('moving')) !== undefined, { what: 'a new container', timeoutMs: 60_000 });
   const { status: after } = await w.running('moving');
   const digests = [before, after].map((status) => (status['services'] as { imageDigest: string }[])[0]?.imageDigest);
   assert.notEqual(digests[0], digests[1]);

@@ -40,7 +40,7 @@ before(async () => {
   await ip('-n', netns, 'addr', 'add', `${FAR}/30`, 'dev', 'up0');
   await ip('-n', netns, 'link', 'set', 'up0', 'up');
   const rule = ['-I', 'INPUT', '-i', 'up0', '-m', 'conntrack', '--ctstate', 'NEW', '-j', 'DROP'];
-  await runOrThrow('ip', ['netns', 'exec', netns, 'iptables', ...rule], { timeoutMs: 10_000 });
+  await runOrThrow('ip', ['netns', 'exec', netns, 'iptables', ...rule], { timeoutMs: 60_000 });
   serverPort = await findFreePort(9400, '0.0.0.0');
   await begin();
   nearAgent = await join('worker-01');
@@ -70,7 +70,7 @@ beforeEach(async () => {
 });
 
 async function ip(...args: readonly string[]): Promise<void> {
-  await runOrThrow('ip', args, { timeoutMs: 10_000 });
+  await runOrThrow('ip', args, { timeoutMs: 60_000 });
 }
 
 async function begin(): Promise<void> {

@@ -42,7 +42,7 @@ before(async () => {
 after(async () => await far.stop());
 
 async function ip(...args: readonly string[]): Promise<void> {
-  await runOrThrow('ip', args, { timeoutMs: 10_000 });
+  await runOrThrow('ip', args, { timeoutMs: 60_000 });
 }
 
 interface WorldOptions {
@@ -163,7 +163,7 @@ async function untilCondition(
 async function standingOf(agent: Program, netns?: string): Promise<string> {
   const words = ['curl', '-s', '--max-time', '5', `${agent.url}/healthz`];
   const [program = '', ...args] = netns === undefined ? words : ['nsenter', `--net=/run/netns/${netns}`, ...words];
-  return (JSON.parse(await runOrThrow(program, args, { timeoutMs: 10_000 })) as { standing: string }).standing;
+  return (JSON.parse(await runOrThrow(program, args, { timeoutMs: 60_000 })) as { standing: string }).standing;
 }
 
 const reasonOf = (project: Awaited<ReturnType<typeof findObject>>): string | undefined =>
@@ -217,12 +217,12 @@ test('a node deleted with a Terminating Project on it: a live agent still finish
   assert.equal((await ctl('delete project stubborn --wait=false')).code, 0);
   await projectInPhase(url, { name: 'stubborn', phase: 'Terminating' });
   assert.equal((await ctl(`delete node ${NODE}`)).code, 0);
-  await until(async () => (await findObject(url, 'projects/stubborn')) === undefined, { what: 'stubborn to be gone', timeoutMs: 20_000 });
+  await until(async () => (await findObject(url, 'projects/stubborn')) === undefined, { what: 'stubborn to be gone', timeoutMs: 60_000 });
   assert.deepEqual((await contentsOf(far.host, 'cara_stubborn')).containers, {});
 
   await agent.kill();
   assert.equal((await ctl('delete project leaving --wait=false')).code, 0);
-  await until(async () => (await findObject(url, 'projects/leaving')) === undefined, { what: 'leaving to be let go', timeoutMs: 20_000 });
+  await until(async () => (await findObject(url, 'projects/leaving')) === undefined, { what: 'leaving to be let go', timeoutMs: 60_000 });
   await using _again = await world.start();
   await nodeInState(url, { name: NODE, state: 'Ready' });
 });
@@ -237,7 +237,7 @@ test('a copied machine is refused, both are told, and the node, which stays Read
   assert.ok(message.includes(NEAR) && message.includes(FAR), message);
   const told = await until(() => copy.log().find(({ msg }) => msg === 'registration failing'), {
     what: 'the copy to tell',
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
   });
   assert.match(JSON.stringify(told), /identity\.json/u);
   await world.agent.logged('another machine claims the name of this node');
@@ -248,7 +248,7 @@ test('a copied machine is refused, both are told, and the node, which stays Read
       assert.equal(now?.status.state, 'Ready');
       return performance.now() > rounds;
     },
-    { what: 'a timeout to pass', timeoutMs: 20_000 },
+    { what: 'a timeout to pass', timeoutMs: 60_000 },
   );
   assert.equal(await standingOf(copy), 'refused');
   assert.equal(await standingOf(world.agent, far.netns), 'registered');
@@ -271,7 +271,7 @@ test('a copied machine runs nothing of what its original runs, fenced or not, at
       refusedAtMs = Math.min(refusedAtMs, (await standingOf(copy)) === 'refused' ? performance.now() : Infinity);
       return performance.now() > refusedAtMs + TIMEOUT_MS + NOTICE_MS;
     },
-    { what: 'the copy to be refused, and a timeout to pass', timeoutMs: 30_000, intervalMs: 50 },
+    { what: 'the copy to be refused, and a timeout to pass', timeoutMs: 60_000, intervalMs: 50 },
   );
   assert.deepEqual({ ...(await startsOf(far.host, 'twin')), ...(await startsOf(far.host, 'fenced-twin')) }, containers);
   await clearAway([far.host], 'fenced-twin');
@@ -282,12 +282,12 @@ test('a copied machine that nobody could be asked about takes back what it start
   await world.server.kill();
   world.copyDisk('far', 'copy');
   await using copy = await world.start('copy');
-  await until(async () => (await containersOf(testEngine(), ['alone'])).length === 1, { what: 'it to act alone', timeoutMs: 30_000 });
+  await until(async () => (await containersOf(testEngine(), ['alone'])).length === 1, { what: 'it to act alone', timeoutMs: 60_000 });
   await using _server = await world.serve();
-  await until(async () => (await standingOf(copy)) === 'refused', { what: 'the copy to be refused', timeoutMs: 30_000 });
+  await until(async () => (await standingOf(copy)) === 'refused', { what: 'the copy to be refused', timeoutMs: 60_000 });
   await until(async () => (await containersOf(testEngine(), ['alone'])).length === 0, {
     what: 'its container to be gone',
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
   });
   assert.equal(await standingOf(world.agent, far.netns), 'registered');
   assert.deepEqual(await startsOf(far.host, 'alone'), world.containers);
@@ -297,7 +297,7 @@ test('a reinstalled machine is refused with the one command that lets it in', as
   await using world = await setUp({ project: 'moved-in' });
   await world.agent.kill();
   await using fresh = await world.start('reinstalled');
-  const record = await until(() => fresh.log().find(({ msg }) => msg === 'registration failing'), { what: 'a refusal', timeoutMs: 10_000 });
+  const record = await until(() => fresh.log().find(({ msg }) => msg === 'registration failing'), { what: 'a refusal', timeoutMs: 60_000 });
   const command = /caractrl (node reset-identity \S+)/u.exec(String(record['detail']))?.[1] ?? assert.fail(JSON.stringify(record));
   assert.equal((await world.ctl(command)).code, 0);
   await until(async () => (await standingOf(fresh)) === 'registered', { what: 'it to get in', timeoutMs: 40_000 });
@@ -327,7 +327,7 @@ test('a link cut and mended: NotReady a timeout later and no sooner, and all ado
   await until(
     async () =>
       findCondition((await findObject(url, 'projects/cut-off'))?.status['conditions'] as Condition[], 'NodeReachable')?.status !== 'False',
-    { what: 'cut-off to be reachable', timeoutMs: 20_000 },
+    { what: 'cut-off to be reachable', timeoutMs: 60_000 },
   );
   assert.equal((await findObject(url, 'projects/cut-off'))?.status.phase, 'Running');
   assert.deepEqual(await startsOf(far.host, 'cut-off'), containers);
@@ -341,7 +341,7 @@ test('a disk that fills: DiskPressure, critical below 2 %, cleared with hysteres
     rmSync(path.join(data, 'ballast'), { force: true });
     const { bsize, blocks, bavail } = statfsSync(data);
     const length = Math.floor(bavail - (blocks * percent) / 100) * bsize;
-    await runOrThrow('fallocate', ['--length', String(length), path.join(data, 'ballast')], { timeoutMs: 10_000 });
+    await runOrThrow('fallocate', ['--length', String(length), path.join(data, 'ballast')], { timeoutMs: 60_000 });
   };
   const reason = (wanted: string) => (condition: Condition | undefined) => condition?.reason === wanted;
   try {
@@ -381,7 +381,7 @@ test('an engine that is stopped: RuntimeUnavailable and NotReady; started again:
   await projectInPhase(url, { name: 'engineless', phase: 'Running' });
   const ids = (starts: Readonly<Record<string, string>>): readonly string[] =>
     Object.values(starts).map((text) => text.split(' ')[0] ?? '');
-  await until(async () => (await running('engineless')).length === 1, { what: 'the container to run', timeoutMs: 30_000 });
+  await until(async () => (await running('engineless')).length === 1, { what: 'the container to run', timeoutMs: 60_000 });
   assert.deepEqual(ids(await startsOf(far.host, 'engineless')), ids(containers));
 });
 

@@ -120,13 +120,13 @@ test('what someone stops or removes by hand is put right', async () => {
   await post('/containers/cara_rc-hand_a/stop?t=1');
   await until(async () => (await live.inspect('rc-hand', 'a'))?.state.isRunning, {
     what: 'the stopped container to run',
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
   });
   assert.equal((await live.inspect('rc-hand', 'a'))?.id, id);
   await post('/containers/cara_rc-hand_a?force=1', 'DELETE');
   await until(async () => (await live.inspect('rc-hand', 'a'))?.state.isRunning, {
     what: 'the removed container to run',
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
   });
   assert.notEqual((await live.inspect('rc-hand', 'a'))?.id, id);
   await live.untilPhase('Running', project);

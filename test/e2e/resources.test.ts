@@ -77,7 +77,7 @@ test('a Project that no longer fits, as its node has less to give, stays and say
   await using _smaller = await join(server, String(capacity - 300 * MEBIBYTE));
   const misfit = await until(async () => await conditionOf(server, 'younger', 'FitsNode'), {
     what: 'younger to say that it does not fit',
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
   });
   assert.match(
     misfit.message,
@@ -94,7 +94,7 @@ test('a Project that no longer fits, as its node has less to give, stays and say
       const scheduled = await conditionOf(server, 'next', 'Scheduled');
       return scheduled?.status === 'False' && scheduled;
     },
-    { what: 'next to be refused', timeoutMs: 10_000 },
+    { what: 'next to be refused', timeoutMs: 60_000 },
   );
   assert.match(refused.message, /0\/1 nodes are available: 1 lacks? memory/u);
   assert.equal((await caractrl(['delete', 'projects', 'older', 'younger', 'next'], { server: server.url })).code, 0);

@@ -2,12 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import path from 'node:path';
-import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { findFreePort } from '../../scripts/lib/ports.ts';
 import { run } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import type { ProjectObject } from '../../src/api/project.ts';
-import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
+import { contentsOf, IMAGES, startsOf, testEngine } from '../support/engine.ts';
 import { caractrl, startAgent, startServer } from '../support/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
 import { findObject, nodeInState, projectInPhase } from '../support/seen.ts';
@@ -20,26 +19,16 @@ function manifest(name: string, image: string): string {
   return JSON.stringify({ apiVersion: 'caravanserai/v1', kind: 'Project', metadata: { name }, spec: { services: [service] } });
 }
 
-/** container name -> id and start time: what a restart would change */
-async function startsOf(engineHost: string): Promise<Readonly<Record<string, string>>> {
-  const { containers } = await contentsOf(engineHost);
-  const starts = Object.entries(containers).map(async ([name, id]) => {
-    const { State } = (await callEngineJson({ host: engineHost, path: `/containers/${id}/json` })) as { State: { StartedAt: string } };
-    return [name, `${id} ${State.StartedAt}`] as const;
-  });
-  return Object.fromEntries(await Promise.all(starts));
-}
-
 test('what was made or changed after the backup runs on, is listed, and is adopted without a restart', async () => {
   const engineHost = testEngine();
   using folder = makeScratch();
   const dataDir = `${folder.path}/server`;
   const file = `${folder.path}/fleet.backup`;
   const env = { PORT: String(await findFreePort(18_090, '127.0.0.1')) };
-  const cara = async (...args: string[]) => await run(CARA_SERVER, args, { env: { ...process.env, DATA_DIR: dataDir }, timeoutMs: 30_000 });
-  const first = await startServer({ dataDir, env });
+  const cara = async (...args: string[]) => await run(CARA_SERVER, args, { env: { ...process.env, DATA_DIR: dataDir }, timeoutMs: 60_000 });
+  await using first = await startServer({ dataDir, env });
   const agentOptions = { serverUrl: first.url, engineHost, nodeName: NODE, dataDir: `${folder.path}/agent` };
-  const agent = await startAgent(agentOptions);
+  await using agent = await startAgent(agentOptions);
   await nodeInState(first.url, { name: NODE, state: 'Ready' });
   const apply = async (name: string, image: string): Promise<void> => {
     const { code, stderr } = await caractrl(['apply', '-f', '-', '--wait'], { server: first.url, input: manifest(name, image) });
@@ -66,11 +55,11 @@ test('what was made or changed after the backup runs on, is listed, and is adopt
   const wanted = ['changed worker-01 Newer', 'late worker-01 Unknown'];
   await until(async () => JSON.stringify(await list()) === JSON.stringify(wanted), {
     what: 'what is held to be listed',
-    timeoutMs: 40_000,
+    timeoutMs: 120_000,
   });
   await until(async () => /ProjectsHeld/u.test((await caractrl(['get', 'nodes'], { server: second.url })).stdout), {
     what: 'the condition',
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
   });
   assert.equal(
     ((await findObject(second.url, 'projects/changed')) as ProjectObject | undefined)?.spec.services[0]?.image,

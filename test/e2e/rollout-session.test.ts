@@ -72,7 +72,7 @@ test('a change that fails ends with its cause, the old version runs, and history
       /error: Cannot change project "ros-shop": Generation 2 was rolled back to 1 as service "web" failed: Its health check fails/u,
     );
     assert.match(failed.stderr, /\nThe last lines of its log:\n {2}no till in sight\nhint: caractrl rollout history ros-shop\n$/u);
-    await until(async () => (await ids())[1] === first[1], { what: 'the database to be the old one again', timeoutMs: 20_000 });
+    await until(async () => (await ids())[1] === first[1], { what: 'the database to be the old one again', timeoutMs: 60_000 });
     assert.deepEqual(await ids(), first);
     assert.match((await run('describe project ros-shop')).stdout, /Progressing +False +RolledBack/u);
     assert.equal((await run('rollout status ros-shop')).code, 1);
@@ -80,7 +80,7 @@ test('a change that fails ends with its cause, the old version runs, and history
     const crashing = await run('apply -f - --wait', shop({}, { command: ['echo cannot read /data; exit 3'] }));
     assert.equal(crashing.code, 1);
     assert.match(crashing.stderr, /service "db" failed: The container ended with code 3;[^]*\n {2}cannot read \/data\n/u);
-    await until(async () => (await ids())[1] === first[1], { what: 'the database to be the old one again', timeoutMs: 20_000 });
+    await until(async () => (await ids())[1] === first[1], { what: 'the database to be the old one again', timeoutMs: 60_000 });
 
     const missing = await run('apply -f - --wait', shop({ image: 'localhost:1/none:1' }));
     assert.equal(missing.code, 1);
@@ -124,14 +124,14 @@ test('a change that fails ends with its cause, the old version runs, and history
         (await callEngineJson({ host: HOST, path: '/containers/cara_ros-shop_web_next/json' }).catch(() => undefined)) !== undefined,
       {
         what: 'the new version to stand beside the old one',
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       },
     );
     await agent.kill();
     agent = await startAgent(settings);
     const end = await run('rollout status ros-shop --timeout 50s');
     assert.match(end.stderr, /Generation 7 was rolled back to 6/u);
-    await until(async () => (await ids())[1] === first[1], { what: 'the database to be the old one again', timeoutMs: 20_000 });
+    await until(async () => (await ids())[1] === first[1], { what: 'the database to be the old one again', timeoutMs: 60_000 });
     assert.equal((await run('rollout undo ros-shop --wait')).code, 0);
     const { containers } = await contentsOf(HOST, 'cara_ros-shop');
     assert.deepEqual(Object.keys(containers).toSorted(), ['cara_ros-shop_db', 'cara_ros-shop_web']);

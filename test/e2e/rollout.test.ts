@@ -59,7 +59,7 @@ test('a service answers by its name all through a change, a change that is rolle
   await using live = new LiveReconciler({ host: HOST, clusterId: CLUSTER, rollouts });
   live.assign(shop(1));
   await live.untilPhase('Running', shop(1));
-  await until(() => live.latest('ro-shop')?.goodGeneration === 1, { what: 'the first version to be good', timeoutMs: 30_000 });
+  await until(() => live.latest('ro-shop')?.goodGeneration === 1, { what: 'the first version to be good', timeoutMs: 60_000 });
 
   live.reconciler.upsert({ project: shop(2, { image: IMAGES.v2.tag }) });
   await live.untilPhase('Running', shop(2));
@@ -85,11 +85,11 @@ test('a service answers by its name all through a change, a change that is rolle
     const names = ['cara_ro-shop_web_next', 'cara_ro-shop_web'];
     await until(
       async () => (await callEngineJson({ host: HOST, path: `/containers/${names[0]}/json` }).catch(() => undefined)) !== undefined,
-      { what: 'the next version to stand there', timeoutMs: 30_000 },
+      { what: 'the next version to stand there', timeoutMs: 60_000 },
     );
     await until(() => crashing.latest('ro-shop')?.services?.some(({ message }) => message === undefined) === true, {
       what: 'the change to be under way',
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
     });
   }
   await using last = new LiveReconciler({ host: HOST, clusterId: CLUSTER, rollouts });

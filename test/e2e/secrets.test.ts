@@ -85,7 +85,7 @@ test('a container gets values and files of a Secret, a change rolls it, a rotati
 
     const first = await idOf();
     await ctl(['apply', '-f', '-'], JSON.stringify(secretOf({ password: 'new', user: 'app' })));
-    await until(async () => (await page('password').catch(() => '')) === 'new', { what: 'the new password', timeoutMs: 30_000 });
+    await until(async () => (await page('password').catch(() => '')) === 'new', { what: 'the new password', timeoutMs: 60_000 });
     const second = await idOf();
     assert.notEqual(second, first);
     await projectInPhase(server.url, { name: 'vault', phase: 'Running' });
@@ -108,7 +108,7 @@ test('a container gets values and files of a Secret, a change rolls it, a rotati
     await callEngineJson({ host: HOST, method: 'POST', path: `/containers/${second}/restart?t=0` });
     await until(async () => (await page('password').catch(() => '')) === 'new', {
       what: 'it to be back after a restart',
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
     });
     assert.equal(await idOf(), second);
     await callEngineJson({ host: HOST, method: 'DELETE', path: `/containers/${second}?force=1` });

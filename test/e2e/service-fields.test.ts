@@ -92,7 +92,7 @@ test('a container with every option of a service sees each of them, and privileg
 
       assert.equal((await apply([web, other])).code, 0);
       await projectInPhase(server.url, { name: 'options', phase: 'Running' });
-      await until(async () => (await page('tty').catch(() => '')) !== '', { what: 'the container to serve', timeoutMs: 30_000 });
+      await until(async () => (await page('tty').catch(() => '')) !== '', { what: 'the container to serve', timeoutMs: 60_000 });
       assert.match(await page('init'), /^\/sbin\/docker-init -- \/bin\/sh/u);
       assert.equal(await page('here'), '/srv\n');
       assert.equal(await page('user'), '1000\n1000\n');
@@ -124,7 +124,7 @@ test('a container with every option of a service sees each of them, and privileg
       assert.equal((await apply([{ ...web, labels: { team: 'a' } }, other])).code, 0);
       await until(async () => (await inspect(await idOf('web'))).Config.Labels['team'] === 'a', {
         what: 'the new label',
-        timeoutMs: 30_000,
+        timeoutMs: 60_000,
       });
       await projectInPhase(server.url, { name: 'options', phase: 'Running' });
       assert.equal(await idOf('other'), before);

@@ -155,12 +155,12 @@ for (const end of ['halt', 'kill'] as const) {
       const eventsOf = async (): Promise<string> => (await caractrl(['events', 'project/shop'], { server: server.url })).stdout;
       await until(async () => /Normal +ServiceRestarted .*Service web stopped together with the container engine/u.test(await eventsOf()), {
         what: 'the restart to be told',
-        timeoutMs: 10_000,
+        timeoutMs: 60_000,
       });
       assert.doesNotMatch(await eventsOf(), /Warning +Service/u);
       await caractrl(['delete', 'project', 'safe'], { server: server.url });
       const lock = path.join(folder.path, GUARD_LOCK);
-      await until(() => findPidLockHolder(lock) === undefined, { what: 'the guard of the fence to end', timeoutMs: 30_000 });
+      await until(() => findPidLockHolder(lock) === undefined, { what: 'the guard of the fence to end', timeoutMs: 60_000 });
     },
   );
 }

@@ -59,7 +59,7 @@ async function marks(): Promise<string> {
       const { text } = await callEngine({ host, path: '/containers/cara_vol-shop_web/logs?stdout=1' });
       return /marks \d+/u.exec(text)?.[0];
     },
-    { what: 'the container to count', timeoutMs: 10_000 },
+    { what: 'the container to count', timeoutMs: 60_000 },
   );
 }
 
@@ -68,7 +68,7 @@ async function listed(server: Program): Promise<string> {
 }
 
 async function untilListed(server: Program, pattern: RegExp): Promise<void> {
-  await until(async () => pattern.test(await listed(server)), { what: `${String(pattern)} in get volumes`, timeoutMs: 15_000 });
+  await until(async () => pattern.test(await listed(server)), { what: `${String(pattern)} in get volumes`, timeoutMs: 60_000 });
 }
 
 test('a Managed volume stays through update and deletion of its Project, and only the command that names it deletes it', async () => {
@@ -122,7 +122,7 @@ test('a Managed volume stays through update and deletion of its Project, and onl
   await using _again = await join(server);
   await until(async () => (await findObject(server.url, `nodes/${NODE}/volumes/${KEPT}`)) === undefined, {
     what: 'the agent that comes back to carry it out',
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
   });
   assert.deepEqual((await contentsOf(testEngine(), 'cara_vol-')).volumes, ['cara_vol-foreign_data']);
   await callEngineJson({ host: testEngine(), method: 'DELETE', path: '/volumes/cara_vol-foreign_data' });

@@ -54,12 +54,12 @@ describe('identity of agents', () => {
     await first.logged('node registered');
     world.copyDisk('first', 'copy');
     const copy = await world.start('copy');
-    await until(async () => (await world.standing(copy)) === 'refused', { what: 'the copy to be refused', timeoutMs: 10_000 });
+    await until(async () => (await world.standing(copy)) === 'refused', { what: 'the copy to be refused', timeoutMs: 60_000 });
     assert.match(await world.condition(), /^Ready True .*identity\.json.*NODE_NAME/u);
     assert.equal(await world.standing(first), 'registered');
     const shown = await caractrl(['get', 'nodes'], { server: world.server.url });
     assert.match(shown.stdout, /worker-01 +Ready +DuplicateIdentity/u);
-    await until(() => failures(copy).length > 0, { what: 'the copy to log', timeoutMs: 10_000 });
+    await until(() => failures(copy).length > 0, { what: 'the copy to log', timeoutMs: 60_000 });
     await until(async () => (await world.condition()).startsWith('Ready True'), { what: 'still two', timeoutMs: 1000 });
     assert.match(
       String(failures(copy)[0]?.['detail']),
@@ -68,7 +68,7 @@ describe('identity of agents', () => {
     const told = await first.logged('another machine claims the name of this node');
     assert.match(String(told['detail']), /is refused: .*identity\.json.*caractrl node reset-identity worker-01/u);
     await copy.kill();
-    await until(async () => (await world.condition()).startsWith('Ready False'), { what: 'the dispute to end', timeoutMs: 10_000 });
+    await until(async () => (await world.condition()).startsWith('Ready False'), { what: 'the dispute to end', timeoutMs: 60_000 });
     await first.logged('no other machine claims the name of this node any more');
     assert.deepEqual([failures(copy).length, failures(first).length], [1, 0]);
     assert.equal(first.log().filter(({ msg }) => msg === told['msg']).length, 1);
@@ -82,7 +82,7 @@ describe('identity of agents', () => {
       await agent.kill();
       agent = await world.start('first');
       await agent.logged('node registered');
-      await until(async () => (await world.standing(agent)) === 'registered', { what: 'a heartbeat', timeoutMs: 10_000 });
+      await until(async () => (await world.standing(agent)) === 'registered', { what: 'a heartbeat', timeoutMs: 60_000 });
       assert.deepEqual([failures(agent).length, (await world.condition()).trim()], [0, 'Ready absent']);
     }
   });

@@ -13,7 +13,7 @@ const NOWHERE = { serverUrl: 'http://127.0.0.1:1', engineHost: 'unix:///nonexist
 const start = async (dataDir: string): Promise<Program> => await startAgent({ ...NOWHERE, dataDir });
 
 async function runAgent(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<RunResult> {
-  return await run(BIN, args, { env: { ...process.env, AGENT_PORT: '0', ...env }, timeoutMs: 20_000 });
+  return await run(BIN, args, { env: { ...process.env, AGENT_PORT: '0', ...env }, timeoutMs: 60_000 });
 }
 
 describe('cara-agent', () => {

@@ -14,7 +14,7 @@ const CARA_SERVER = path.join(import.meta.dirname, '../../bin/cara-server');
 async function runServer(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<RunResult> {
   using scratch = makeScratch();
   const defaults = { DATA_DIR: path.join(scratch.path, 'data'), PORT: '0', LOG_FORMAT: 'json' };
-  return run(CARA_SERVER, args, { env: { ...process.env, ...defaults, ...env }, timeoutMs: 20_000 });
+  return run(CARA_SERVER, args, { env: { ...process.env, ...defaults, ...env }, timeoutMs: 60_000 });
 }
 
 describe('cara-server', () => {

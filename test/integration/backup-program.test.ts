@@ -16,7 +16,7 @@ test('a backup taken while the server runs brings everything back, and nothing i
   const dataDir = path.join(scratch.path, 'data');
   const file = path.join(scratch.path, 'fleet.backup.gz');
   const cara = async (...args: string[]): Promise<RunResult> =>
-    await run(CARA_SERVER, args, { env: { ...process.env, DATA_DIR: dataDir }, timeoutMs: 30_000 });
+    await run(CARA_SERVER, args, { env: { ...process.env, DATA_DIR: dataDir }, timeoutMs: 60_000 });
   const post = async (url: string, plural: string, rest: object): Promise<number> => {
     const headers = { 'content-type': 'application/json' };
     return (

@@ -20,7 +20,7 @@ async function startWorld() {
   await post('worker-01/register', { identity: GOOD.identity });
   await post('worker-01/heartbeat', GOOD);
   const node = async (): Promise<NodeObject> => (await (await fetch(`${url}/api/v1/nodes/worker-01`)).json()) as NodeObject;
-  await until(async () => (await node()).status.state === 'Ready', { what: 'the node to be Ready', timeoutMs: 10_000 });
+  await until(async () => (await node()).status.state === 'Ready', { what: 'the node to be Ready', timeoutMs: 60_000 });
   const before = (await node()).metadata.resourceVersion;
   return {
     url,
@@ -66,7 +66,7 @@ describe('bad input', () => {
         const found = await world.node();
         return found.status.network === undefined ? undefined : found;
       },
-      { what: 'the report', timeoutMs: 10_000 },
+      { what: 'the report', timeoutMs: 60_000 },
     );
     assert.equal(node.status.network?.throughput?.lastTestTime, zero);
     assert.equal(node.status.state, 'Ready');
@@ -100,7 +100,7 @@ describe('bad input', () => {
     assert.equal((await world.heartbeat({ ...GOOD, name: 'worker-02' })).status, 204);
     await until(async () => (await world.node()).status.conditions.some(({ type }) => type === 'DuplicateIdentity'), {
       what: 'the node to say so',
-      timeoutMs: 10_000,
+      timeoutMs: 60_000,
     });
     assert.deepEqual((await world.node()).status.capacity, GOOD.capacity);
     assert.equal((await world.heartbeat(GOOD)).status, 204);

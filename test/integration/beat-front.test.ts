@@ -70,7 +70,7 @@ async function send(api: ApiServer, { path = '/api/v1/nodes/worker-01/heartbeat'
   socket.write(`POST ${path} HTTP/1.1\r\nconnection: close\r\n${head.join('')}\r\n${body}`);
   let text = '';
   socket.on('data', (bytes) => (text += bytes.toString()));
-  await until(() => socket.closed, { what: 'the answer', timeoutMs: 20_000, intervalMs: 1 });
+  await until(() => socket.closed, { what: 'the answer', timeoutMs: 60_000, intervalMs: 1 });
   const [start = '', rest = ''] = text.split(/\r\n\r\n(.*)/su);
   const lines = start.split('\r\n');
   const answered = Object.fromEntries(lines.slice(1).map((line) => line.split(/: (.*)/u).slice(0, 2) as [string, string]));
@@ -147,9 +147,9 @@ describe('the beat front', () => {
     const head = `POST /api/v1/nodes/worker-01/heartbeat HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\n`;
     const broken = connect(Number(port), '127.0.0.1');
     broken.write(`${head}content-length: 1000\r\n\r\n{"capacity":`);
-    await until(async () => (await connectionsOf(api)) === 1, { what: 'the connection', timeoutMs: 10_000, intervalMs: 1 });
+    await until(async () => (await connectionsOf(api)) === 1, { what: 'the connection', timeoutMs: 60_000, intervalMs: 1 });
     broken.destroy();
-    await until(async () => (await connectionsOf(api)) === 0, { what: 'its end', timeoutMs: 10_000, intervalMs: 1 });
+    await until(async () => (await connectionsOf(api)) === 0, { what: 'its end', timeoutMs: 60_000, intervalMs: 1 });
     const slow = connect(Number(port), '127.0.0.1');
     slow.setNoDelay(true);
     let text = '';
@@ -157,7 +157,7 @@ describe('the beat front', () => {
     for (const piece of [head, `content-length: ${REPORT.length}\r\n\r\n`, REPORT.slice(0, 20), REPORT.slice(20)]) {
       await new Promise((resolve) => void slow.write(piece, resolve));
     }
-    await until(() => text.startsWith('HTTP/1.1 204 '), { what: 'the answer', timeoutMs: 10_000, intervalMs: 1 });
+    await until(() => text.startsWith('HTTP/1.1 204 '), { what: 'the answer', timeoutMs: 60_000, intervalMs: 1 });
     slow.destroy();
     await api.clock.advance(1000);
     assert.equal((await api.node('worker-01')).status.capacity?.cpu, '4');

@@ -56,7 +56,7 @@ test('an agent in a control group of half a CPU and 300 MiB measures these', asy
     '/bin/sh',
     ['-c', `${enter} && exec "$0" --input-type=module-typescript -e "$1"`, process.execPath, SCRIPT],
     {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     },
   );
   assert.equal(code, 0, stderr);

@@ -52,7 +52,7 @@ async function insist<Result>(call: () => Promise<Result>): Promise<Result> {
         return { error };
       }
     },
-    { what: 'an answer', timeoutMs: 20_000, intervalMs: 50 },
+    { what: 'an answer', timeoutMs: 60_000, intervalMs: 50 },
   );
   if ('error' in outcome) {
     throw outcome.error;
@@ -101,7 +101,7 @@ describe('three servers on one PostgreSQL', { skip: NO_POSTGRES, timeout: 120_00
     const beating = names.map((name) => beat(cluster.client(), name, stop.signal));
     const allReady = async (): Promise<boolean> =>
       (await client.nodes.list({}, FOREVER)).items.filter(({ status }) => status.state === 'Ready').length === NODES;
-    await until(allReady, { what: 'all nodes to be Ready', timeoutMs: 10_000 });
+    await until(allReady, { what: 'all nodes to be Ready', timeoutMs: 60_000 });
 
     const blamed: string[] = [];
     const watching = (async () => {
@@ -188,9 +188,9 @@ describe('three servers on one PostgreSQL', { skip: NO_POSTGRES, timeout: 120_00
           const project = await client.projects.get(name, FOREVER);
           return project.status.phase === 'Running' && project;
         },
-        { what: `${name} to run`, timeoutMs: 20_000 },
+        { what: `${name} to run`, timeoutMs: 60_000 },
       );
-    await until(async () => (await client.nodes.find('real', FOREVER)) !== undefined, { what: 'the agent to register', timeoutMs: 15_000 });
+    await until(async () => (await client.nodes.find('real', FOREVER)) !== undefined, { what: 'the agent to register', timeoutMs: 60_000 });
     await insist(() => client.nodes.patch('real', { metadata: { labels: { real: 'yes' } } }, FOREVER));
     await insist(() => client.projects.apply('before', bound('before'), FOREVER));
     const first = await running('before');
@@ -222,7 +222,7 @@ describe('three servers on one PostgreSQL', { skip: NO_POSTGRES, timeout: 120_00
           const { items } = await others.servers.list(FOREVER);
           return items.find(({ status }) => status.role === 'Leader' && status.url !== leader.url);
         },
-        { what: 'another leader', timeoutMs: 10_000 },
+        { what: 'another leader', timeoutMs: 60_000 },
       );
       assert.notEqual(next.metadata.name, leader.name);
       // what it is sent while it sleeps it reads when it wakes, believing for a moment that it leads
@@ -241,7 +241,7 @@ describe('three servers on one PostgreSQL', { skip: NO_POSTGRES, timeout: 120_00
           const { items } = await cluster.client(leader.url).servers.list(FOREVER);
           return items.find(({ status }) => status.role === 'Leader')?.status.url === next.status.url;
         },
-        { what: 'the ex-leader to follow', timeoutMs: 10_000 },
+        { what: 'the ex-leader to follow', timeoutMs: 60_000 },
       );
       const after = await others.nodes.get('sleeper', FOREVER);
       assert.equal(after.metadata.labels['by'], 'next');

@@ -28,7 +28,7 @@ async function specOf(api: Api): Promise<ProjectObject['spec']> {
 async function seen(api: Api, what: string, isReached: (status: ProjectObject['status']) => boolean): Promise<void> {
   await until(async () => isReached((await api.call('GET', '/projects/shop')).body.status), {
     what: `shop to be ${what}`,
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
   });
 }
 

@@ -212,7 +212,7 @@ describe('caractrl with Projects', () => {
     await ctl(['apply', '-f', '-'], { server: api.server.url, stdin: SHOP });
     await until(async () => (await api.call('GET', '/projects/shop')).body.status.nodeRef !== undefined, {
       what: 'a node',
-      timeoutMs: 5000,
+      timeoutMs: 60_000,
     });
     const { code, stdout, stderr } = await ctl(['delete', 'project', 'shop'], { server: api.server.url });
     assert.deepEqual([code, stdout], [0, 'project/shop deleted\n']);

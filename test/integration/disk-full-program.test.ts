@@ -44,7 +44,7 @@ test(
     using scratch = makeScratch();
     const disk = path.join(scratch.path, 'disk');
     mkdirSync(disk);
-    await runOrThrow('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk], { timeoutMs: 10_000 });
+    await runOrThrow('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk], { timeoutMs: 60_000 });
     try {
       const dataDir = path.join(disk, 'data');
       const filler = path.join(disk, 'filler');
@@ -81,15 +81,15 @@ test(
       assert.deepEqual(await names(second.url), acknowledged.toSorted(), 'what was acknowledged, and nothing else');
 
       fillDisk(disk, filler);
-      await until(async () => (await create(second.url, `m-${Math.random()}`)).status === 503, { what: 'a refusal', timeoutMs: 20_000 });
+      await until(async () => (await create(second.url, `m-${Math.random()}`)).status === 503, { what: 'a refusal', timeoutMs: 60_000 });
       rmSync(filler);
       await until(async () => (await call(second.url, 'GET', 'readyz')).status === 200, {
         what: 'readyz to follow by itself',
-        timeoutMs: 10_000,
+        timeoutMs: 60_000,
       });
       assert.equal((await create(second.url, 'after')).status, 201);
     } finally {
-      await runOrThrow('umount', ['-l', disk], { timeoutMs: 10_000 });
+      await runOrThrow('umount', ['-l', disk], { timeoutMs: 60_000 });
     }
   },
 );

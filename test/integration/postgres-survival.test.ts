@@ -78,7 +78,7 @@ async function runUnderLoad(url: string, faults: () => Promise<void>): Promise<W
   async function observe(): Promise<Written> {
     await faults();
     const before = written.acknowledged.size;
-    await until(() => written.acknowledged.size > before, { what: 'writing to go on', timeoutMs: 20_000 });
+    await until(() => written.acknowledged.size > before, { what: 'writing to go on', timeoutMs: 60_000 });
     stop.abort();
     await Promise.all(writing);
     for (const store of stores) {

@@ -40,7 +40,7 @@ function countOf(fake: FakeDocker, request: RegExp): number {
   return fake.requests.filter((line) => request.test(line)).length;
 }
 
-const soon = { timeoutMs: 10_000, intervalMs: 5 };
+const soon = { timeoutMs: 60_000, intervalMs: 5 };
 
 test('a Project comes up, is adopted by a second reconciler, changes in place and goes', async () => {
   await using fake = await newFake();

@@ -204,7 +204,7 @@ test('status.secrets of a Project follows its Secrets, and keeps what a deleted 
   await using api = await startApi();
   const secretsOf = async (): Promise<ProjectObject['status']['secrets']> => (await projectOf(api, 'web')).status.secrets;
   const after = async (isReached: (secrets: NonNullable<ProjectObject['status']['secrets']>) => boolean): Promise<void> =>
-    void (await until(async () => isReached((await secretsOf()) ?? []), { what: 'status.secrets to follow', timeoutMs: 5000 }));
+    void (await until(async () => isReached((await secretsOf()) ?? []), { what: 'status.secrets to follow', timeoutMs: 60_000 }));
   await api.apply('Project', 'web', userOf('shop'));
   assert.deepEqual(await secretsOf(), [{ name: 'shop', missing: true, keys: [{ name: 'password', missing: true }] }]);
   const { fingerprint } = (await apply(api, 'shop')).body.status.keys[0];
@@ -238,7 +238,7 @@ test('status.secrets that was written from what has changed meanwhile is put rig
   const object: ProjectObject = { ...project, status: { ...project.status, secrets: stale } };
   await api.store.commit([{ op: 'update', object }]);
   const isRight = async (): Promise<boolean> => isDeepStrictEqual((await projectOf(api, 'web')).status.secrets, project.status.secrets);
-  await until(isRight, { what: 'status.secrets to be put right', timeoutMs: 5000 });
+  await until(isRight, { what: 'status.secrets to be put right', timeoutMs: 60_000 });
 });
 
 test('a new Project has the fingerprints of its Secrets from its first version on', async () => {

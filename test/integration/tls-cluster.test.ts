@@ -47,7 +47,7 @@ test('servers on one PostgreSQL share an authority, and a follower hands on to t
           return false; // nobody leads yet
         }
       },
-      { what: 'a registration and a heartbeat', timeoutMs: 20_000 },
+      { what: 'a registration and a heartbeat', timeoutMs: 60_000 },
     );
   }
   for (const client of clients) {

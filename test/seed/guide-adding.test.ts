@@ -96,7 +96,7 @@ test(
       world.server.log().filter(({ msg, node }) => msg === 'node registered' && node === 'worker-01').length;
     const earlier = registrations();
     await world.startAgent('worker-01');
-    await until(() => registrations() === earlier + 1, { what: 'the agent to register', timeoutMs: 10_000 });
+    await until(() => registrations() === earlier + 1, { what: 'the agent to register', timeoutMs: 60_000 });
     const { status } = await world.untilState('worker-01', 'Ready');
     await world.untilNode('worker-01', 'to beat on', (node) => node.status.lastHeartbeat !== status.lastHeartbeat);
     await world.type('caractrl label node worker-01 polls=yes');

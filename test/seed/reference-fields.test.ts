@@ -130,7 +130,7 @@ test(sentence('Used for informational purposes and audit trails.'), async () => 
     const { items } = JSON.parse(text) as { items: EventObject[] };
     return items.some(({ reason, message }) => reason === 'Registered' && message.includes(name));
   };
-  await until(isOnRecord, { what: 'an event that names the host', timeoutMs: 5000 });
+  await until(isOnRecord, { what: 'an event that names the host', timeoutMs: 60_000 });
 });
 
 test(sentence('When true, prevents the scheduler from assigning new Projects to this Node.'), async () => {

@@ -108,7 +108,7 @@ async function fill(as: AccessWorld['as'], api: ApiServer<VirtualClock>): Promis
     const { body } = await as('admin', 'GET', '/projects');
     return (body.items as { readonly status: { readonly nodeRef?: string } }[]).every(({ status }) => status.nodeRef !== undefined);
   };
-  await until(isBound, { what: 'both projects to be bound', timeoutMs: 10_000, intervalMs: 0 });
+  await until(isBound, { what: 'both projects to be bound', timeoutMs: 60_000, intervalMs: 0 });
   await api.clock.advance(2000); // so that what happened is written down as Events
 }
 

@@ -118,7 +118,7 @@ export async function startAgentWorld(options: AgentWorldOptions = {}): Promise<
       await server?.stop();
       server = undefined;
     },
-    until: async (what, probe) => await until(probe, { what, timeoutMs: 15_000, intervalMs: 20 }),
+    until: async (what, probe) => await until(probe, { what, timeoutMs: 60_000, intervalMs: 20 }),
     [Symbol.asyncDispose]: async () => {
       await world.stopAgent();
       await world.stopServer();

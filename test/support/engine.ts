@@ -64,9 +64,9 @@ export async function startExtraEngine(options: ExtraEngineOptions = {}): Promis
 async function mountDisk(folder: string, megabytes: number): Promise<void> {
   const image = `${folder}.img`;
   mkdirSync(folder, { recursive: true });
-  await runOrThrow('truncate', ['--size', `${megabytes}M`, image], { timeoutMs: 10_000 });
+  await runOrThrow('truncate', ['--size', `${megabytes}M`, image], { timeoutMs: 60_000 });
   await runOrThrow('mkfs.ext4', ['-q', '-m', '0', image], { timeoutMs: 60_000 }); // none reserved for root: what is free is free for all
-  await runOrThrow('mount', ['-o', 'loop', image, folder], { timeoutMs: 10_000 });
+  await runOrThrow('mount', ['-o', 'loop', image, folder], { timeoutMs: 60_000 });
 }
 
 export interface EngineContents {
@@ -89,4 +89,14 @@ export async function contentsOf(engineHost: string, prefix = 'cara_'): Promise<
     networks: networks.map(({ Name }) => Name).filter((name) => name.startsWith(prefix)),
     volumes: (volumes ?? []).map(({ Name }) => Name).filter((name) => name.startsWith(prefix)),
   };
+}
+
+/** Container name -> id and start time, for all of ours on an engine: what a restart would change. */
+export async function startsOf(engineHost: string): Promise<Readonly<Record<string, string>>> {
+  const { containers } = await contentsOf(engineHost);
+  const starts = Object.entries(containers).map(async ([name, id]) => {
+    const { State } = (await callEngineJson({ host: engineHost, path: `/containers/${id}/json` })) as { State: { StartedAt: string } };
+    return [name, `${id} ${State.StartedAt}`] as const;
+  });
+  return Object.fromEntries(await Promise.all(starts));
 }

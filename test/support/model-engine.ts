@@ -450,7 +450,10 @@ export class ModelEngine {
     if (container.state.isRunning) {
       return;
     }
-    const network = [...this.networks.values()].find(({ name }) => name === container.spec.network?.name);
+    const [network, ...doubles] = [...this.networks.values()].filter(({ name }) => name === container.spec.network?.name);
+    if (doubles.length > 0) {
+      throw refusal('Conflict', `network ${network?.name} is ambiguous`);
+    }
     // As Docker 20.10: a container looks for its network by the id it had at its last start.
     const isNetworkLost = Boolean(container.networkId) && !this.networks.has(container.networkId ?? '');
     if (container.spec.network !== undefined && (network === undefined || isNetworkLost)) {

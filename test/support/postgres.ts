@@ -13,7 +13,7 @@ import { until } from '../../scripts/lib/wait.ts';
 import { makeScratch } from './scratch.ts';
 
 const LIBRARY = '/usr/lib/postgresql';
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 60_000;
 
 export interface PostgresOptions {
   /** where its data lie, empty; default: a folder that goes with it */

@@ -12,9 +12,9 @@ import { until } from '../../scripts/lib/wait.ts';
 import { makeScratch } from './scratch.ts';
 
 const BIN = path.join(import.meta.dirname, '../../bin');
-const START_TIMEOUT_MS = 20_000;
-const STOP_TIMEOUT_MS = 20_000;
-const CTL_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 60_000;
+const CTL_TIMEOUT_MS = 120_000;
 
 /** What a process of ours is given; everything is optional. */
 export interface ProgramOptions {

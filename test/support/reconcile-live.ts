@@ -51,7 +51,7 @@ export class LiveReconciler implements AsyncDisposable {
   }
 
   /** Waits for a phase reported for the project's generation. */
-  async untilPhase(phase: StatusReport['phase'], { metadata }: ProjectObject, timeoutMs = 30_000): Promise<StatusReport> {
+  async untilPhase(phase: StatusReport['phase'], { metadata }: ProjectObject, timeoutMs = 60_000): Promise<StatusReport> {
     const what = `project ${metadata.name} to be ${phase}`;
     try {
       return await until(

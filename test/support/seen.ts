@@ -24,7 +24,7 @@ export async function findObject(serverUrl: string, path: string): Promise<SeenO
 /** Waits until a Project is in a phase; what it was last goes into the failure. */
 export async function projectInPhase(
   serverUrl: string,
-  { name, phase, timeoutMs = 30_000 }: { name: string; phase: string; timeoutMs?: number },
+  { name, phase, timeoutMs = 60_000 }: { name: string; phase: string; timeoutMs?: number },
 ): Promise<SeenObject> {
   let last: SeenObject | undefined;
   return await until(
@@ -43,7 +43,7 @@ export async function projectInPhase(
 /** Waits until a Node is in a state. */
 export async function nodeInState(
   serverUrl: string,
-  { name, state, timeoutMs = 30_000 }: { name: string; state: string; timeoutMs?: number },
+  { name, state, timeoutMs = 60_000 }: { name: string; state: string; timeoutMs?: number },
 ): Promise<SeenObject> {
   const look = async (): Promise<SeenObject | false> => {
     const node = await findObject(serverUrl, `nodes/${name}`);
@@ -53,7 +53,7 @@ export async function nodeInState(
 }
 
 /** Fetches a page, trying again until it answers 200. @returns its text */
-export async function fetchPage(url: string, timeoutMs = 10_000): Promise<string> {
+export async function fetchPage(url: string, timeoutMs = 60_000): Promise<string> {
   const look = async (): Promise<string | false> => {
     const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
     const text = await response.text();

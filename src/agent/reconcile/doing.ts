@@ -18,6 +18,8 @@ export interface Site {
   readonly views: Views;
   /** The Project's network; undefined while it has none. */
   readonly network: NetworkSummary | undefined;
+  /** Another has the same name, and goes: until then the engine starts nothing on either, as it looks for them by name. */
+  readonly isNetworkDoubled: boolean;
   /** All of the Project's containers. */
   readonly containers: readonly OurContainer[];
   /** Container id -> track. */

@@ -102,6 +102,9 @@ function start(view: ServiceView, container: OurContainer, site: Site): Doing {
   if (obstacle !== undefined) {
     return obstacle;
   }
+  if (site.isNetworkDoubled) {
+    return { state: 'Pending', message: 'Waiting until a second network of the same name is removed' };
+  }
   const unready = stopOthers(view, site) ?? freeAddress(container, view.service, site);
   if (unready !== undefined) {
     return unready;

@@ -133,7 +133,7 @@ const anySpec = fc
   );
 
 const anyHarm = fc.record({
-  kind: fc.constantFrom('stop', 'destroy', 'network'),
+  kind: fc.constantFrom('stop', 'destroy', 'network', 'double'),
   name: fc.constantFrom(...NAMES),
 });
 
@@ -149,6 +149,10 @@ function harm(model: ModelEngine, { kind, name }: { kind: string; name: string }
     model.destroy(container.name);
   } else if (kind === 'network' && ![...model.containers.values()].some(({ state }) => state.isRunning)) {
     [...model.networks.values()].filter(({ labels }) => labels[LABEL.cluster] === CLUSTER).forEach(({ id }) => model.networks.delete(id));
+  } else if (kind === 'double') {
+    // As an engine does that ends late what an agent asked of it before it was killed.
+    const { name: networkName, labels } = deriveDesired(toProject([], 1), CONTEXT).network;
+    model.plantNetwork(networkName, '10.210.250.0/26', labels);
   }
 }
 
@@ -179,6 +183,7 @@ test('planProject() converges from any half-done, harmed state to any spec, then
           wanted.map(({ mountPath, content }) => [mountPath, `444 ${content ?? 'sesame'}`]),
         );
       }
+      assert.equal(model.networks.size, 1);
       const changes = model.changes.length;
       assert.deepEqual((await driver.drive(target)).steps, []);
       assert.equal(model.changes.length, changes);

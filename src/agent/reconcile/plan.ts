@@ -16,6 +16,7 @@ import { planRecall } from './plan-recall.ts';
 import type { Site } from './doing.ts';
 import { heldPorts } from './obstacles.ts';
 import { prepare } from './plan-create.ts';
+import { planInfrastructure } from './plan-infrastructure.ts';
 import { planService, type ServicePlan } from './plan-service.ts';
 import { isRemovable, leavingStatus, planTeardown } from './plan-teardown.ts';
 import { goodHash, isChanged, isUpdating, type Rollout } from './rollout.ts';
@@ -255,47 +256,6 @@ function planSupersession(
     : 'Waiting for the server, as an earlier Project of this name is still here';
   const services = desired.services.map(({ name }) => ({ name, state: 'Pending' as const, ready: false, message }));
   return toPlan(agenda, toReport(desired, 'Scheduled', { services, failures: agenda.failures }));
-}
-
-/** Asks for network and volumes, and drops those that are no longer used. */
-function planInfrastructure(
-  desired: DesiredProject,
-  own: ObservedProject,
-  agenda: Agenda,
-): Pick<Site, 'network' | 'volumes' | 'volumeFailures'> {
-  const network = own.networks.find(({ name }) => name === desired.network.name);
-  if (network === undefined) {
-    agenda.add({ kind: 'createNetwork', ...desired.network });
-  }
-  for (const { name, id } of own.networks.filter((network) => network.name !== desired.network.name)) {
-    agenda.add({ kind: 'removeNetwork', name, networkId: id });
-  }
-  const present = new Map(own.volumes.map((volume) => [volume.name, volume]));
-  const volumeFailures = new Map<string, Failure>();
-  for (const { name, volumeName, type, labels } of desired.volumes) {
-    const volume = present.get(volumeName);
-    if (volume === undefined) {
-      agenda.add({ kind: 'createVolume', name: volumeName, labels });
-    } else if (type === 'Managed' && volume.owner.volumeType !== 'Managed') {
-      const message = `Cannot use volume "${name}" as Managed as it was made Ephemeral on this node and would go with the Project: give the Managed one another name and copy the data`;
-      volumeFailures.set(volumeName, { reason: 'VolumeTypeChanged', message });
-    }
-  }
-  planUnusedVolumes(desired, own, agenda);
-  return { network, volumes: new Set(present.keys()), volumeFailures };
-}
-
-function planUnusedVolumes(desired: DesiredProject, own: ObservedProject, agenda: Agenda): void {
-  const asked = new Set([
-    ...desired.volumes.map(({ volumeName }) => volumeName),
-    ...desired.services.flatMap(({ volumeNames }) => volumeNames),
-  ]);
-  const mounted = new Set(own.containers.flatMap(({ mounts }) => mounts.map(({ source }) => source)));
-  for (const volume of own.volumes) {
-    if (!asked.has(volume.name) && !mounted.has(volume.name) && isRemovable(volume, desired)) {
-      agenda.add({ kind: 'removeVolume', name: volume.name });
-    }
-  }
 }
 
 /** Containers of services that the spec no longer has go at once, in the order of a teardown. */
