@@ -25,8 +25,19 @@ test('mergeRuns() passes events on in order and ends with the sums of the counts
     ]),
   );
   assert.deepEqual(events[0], pass);
-  const messages = events.slice(1).map(({ data }) => (data as { message: string }).message);
+  const messages = events.slice(1, -1).map(({ data }) => (data as { message: string }).message);
   assert.deepEqual(messages, ['tests 5', 'suites 0', 'pass 0', 'fail 1', 'cancelled 0', 'skipped 0', 'todo 0', 'duration_ms 1.5']);
+});
+
+test('mergeRuns() ends with one summary, a failed one when any run failed', async () => {
+  const ofFile: TestEvent = { type: 'test:summary', data: { success: false, file: 'a.test.ts' } };
+  const whole = (success: boolean): TestEvent => ({ type: 'test:summary', data: { success } });
+  const events = await collect(mergeRuns([() => runOf(ofFile, whole(false)), () => runOf(whole(true))]));
+  assert.deepEqual(
+    events.filter(({ type }) => type === 'test:summary'),
+    [ofFile, whole(false)],
+  );
+  assert.deepEqual((await collect(mergeRuns([() => runOf(whole(true))]))).at(-1), whole(true));
 });
 
 test("mergeRuns() leaves a test's own diagnostics alone", async () => {

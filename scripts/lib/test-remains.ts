@@ -1,7 +1,7 @@
 /** What a test file has left on the machine when it ended, and its removal: so that one that fails takes no other with it. */
 import { existsSync, globSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { callEngineJson } from './engine-http.ts';
+import { callEngine, callEngineJson } from './engine-http.ts';
 import { removeEngine } from './engine-remove.ts';
 import { removeNetns } from './netns.ts';
 import { argumentsOf, listProcessesWith, stopProcesses } from './process.ts';
@@ -48,8 +48,9 @@ export async function removeHosts({ tmp, netns }: TestHosts): Promise<readonly s
 async function clearEngine(host: string): Promise<readonly string[]> {
   const get = async (target: string): Promise<unknown> => await callEngineJson({ host, path: target });
   const remove = async (kind: string, name: string, target: string): Promise<string> => {
-    await callEngineJson({ host, method: 'DELETE', path: target });
-    return `${kind} ${name}`;
+    const { status, text } = await callEngine({ host, method: 'DELETE', path: target });
+    const isGone = status < 400 || status === 404; // what was on its way out when it was listed
+    return isGone ? `${kind} ${name}` : `${kind} ${name}, which cannot be removed: ${text.trim()}`;
   };
   const lines: string[] = [];
   for (const { Id, Names } of (await get('/containers/json?all=1')) as { Id: string; Names: string[] }[]) {

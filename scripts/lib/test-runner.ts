@@ -51,7 +51,14 @@ async function* runPhase(
   namePatterns: readonly string[],
 ): AsyncGenerator<TestEvent> {
   const patterns = namePatterns.length === 0 ? {} : { testNamePatterns: [...namePatterns] };
-  yield* run({ files: [...files], concurrency, timeout: timeoutMs, isolation: 'process', ...patterns }) as AsyncIterable<TestEvent>;
+  yield* run({
+    files: [...files],
+    concurrency,
+    timeout: timeoutMs,
+    isolation: 'process',
+    execArgv: ['--test-force-exit'], // a test that failed may have left a child, for which its file would wait until its time-out
+    ...patterns,
+  }) as AsyncIterable<TestEvent>;
   for (const line of remains === undefined ? [] : await removeRemains(remains)) {
     process.stderr.write(`Left behind by ${files.map((file) => path.basename(file)).join(', ')}: ${line}\n`);
     process.exitCode = 1;

@@ -111,10 +111,10 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
       crashed,
     ]);
     const url = ports.listen === false ? 'http://cara-server.invalid' : await listen(app, config);
-    warnOfExposure(config, { log, tls });
-    log.info({ url, dataDir: config.DATA_DIR, version: VERSION }, 'server listening');
     const isOwn = ports.store === undefined && ports.listen !== false;
     const closeLocal = isOwn ? await listenLocally(app, { dataDir: config.DATA_DIR, log }) : undefined;
+    warnOfExposure(config, { log, tls });
+    log.info({ url, dataDir: config.DATA_DIR, version: VERSION }, 'server listening');
     await greetPerson(ports, { store, tokens, url, tls });
     let stopping: Promise<void> | undefined;
     const stop = async (): Promise<void> => {

@@ -1,7 +1,7 @@
 /** The reconciler on a real engine: what only an engine can show. Run with: npm run test:e2e -- reconcile */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import { LABEL } from '../../src/agent/docker/names.ts';
@@ -59,16 +59,6 @@ async function tearDown(live: LiveReconciler, project: ProjectObject): Promise<v
 async function page(): Promise<string> {
   return await fetchPage(`http://127.0.0.1:${HOST_PORT}/cgi-bin/index.cgi`);
 }
-
-/** Whatever a failed test left, so that the next run finds a clean engine. */
-after(async () => {
-  const left = await contentsOf(HOST, 'cara_rc-');
-  for (const name of Object.keys(left.containers)) {
-    await post(`/containers/${name}?force=1`, 'DELETE');
-  }
-  await Promise.all(left.networks.map(async (name) => await post(`/networks/${name}`, 'DELETE')));
-  await Promise.all(left.volumes.map(async (name) => await post(`/volumes/${name}`, 'DELETE')));
-});
 
 test('a Project of two services serves, is adopted after a crash of the agent, changes in place and goes', async () => {
   const first = new LiveReconciler({ host: HOST, clusterId: CLUSTER });
@@ -129,6 +119,29 @@ test('what someone stops or removes by hand is put right', async () => {
     timeoutMs: 60_000,
   });
   assert.notEqual((await live.inspect('rc-hand', 'a'))?.id, id);
+  await live.untilPhase('Running', project);
+  await tearDown(live, project);
+});
+
+test('of two networks of one name the one that containers know stays, and they can be made again', async () => {
+  await using live = new LiveReconciler({ host: HOST, clusterId: CLUSTER });
+  const project = makeProject({ name: 'rc-double', uid: randomUUID(), services: [shell('a', 'exec /bin/busybox sleep 3600')] });
+  live.assign(project);
+  await live.untilPhase('Running', project);
+  const networks = async () => {
+    const all = (await callEngineJson({ host: HOST, path: '/networks' })) as { Id: string; Name: string; Labels: object }[];
+    return all.filter(({ Name }) => Name === 'cara_rc-double');
+  };
+  const [own] = await networks();
+  // Without CheckDuplicate, as an engine that ends a creation late which it began before the other.
+  await post('/networks/create', 'POST', { Name: own?.Name, Labels: own?.Labels });
+  assert.equal((await networks()).length, 2);
+  await post('/containers/cara_rc-double_a?force=1', 'DELETE');
+  await until(async () => (await live.inspect('rc-double', 'a'))?.state.isRunning, {
+    what: 'the removed container to run',
+    timeoutMs: 60_000,
+  });
+  assert.equal((await networks()).length, 1);
   await live.untilPhase('Running', project);
   await tearDown(live, project);
 });

@@ -51,13 +51,13 @@ test('servers on one PostgreSQL share an authority, and a follower hands on to t
     );
   }
   for (const client of clients) {
-    const { items } = await client.nodes.list({}, FOREVER);
-    assert.deepEqual(
-      items.map(({ metadata, status }) => [metadata.name, status.state]),
-      [
-        ['n0', 'Ready'],
-        ['n1', 'Ready'],
-      ],
+    // The leader calls a node Ready a moment after its heartbeat, and a follower hears of it after that.
+    await until(
+      async () => {
+        const { items } = await client.nodes.list({}, FOREVER);
+        return items.map(({ metadata, status }) => `${metadata.name} ${status.state}`).join() === 'n0 Ready,n1 Ready';
+      },
+      { what: 'both nodes to be Ready', timeoutMs: 60_000 },
     );
   }
   const { items: servers } = await (clients[0] as CaraClient).servers.list(FOREVER);
