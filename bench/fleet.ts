@@ -76,16 +76,15 @@ async function benchBeats(): Promise<readonly Figure[]> {
   using scratch = makeScratch();
   await using server = await startPinned(scratch.path, { NODE_HEARTBEAT_TIMEOUT: '1h' });
   const { pid } = server.program;
-  const empty = await server.measureMemory();
   const figures: Figure[] = [];
   const costs: number[] = [];
-  for (const [index, nodes] of SIZES.entries()) {
-    const registrations = await grow(fleet, server, SIZES[index - 1] ?? 0, nodes);
+  let before = { nodes: 0, heap: 0, resident: 0 };
+  for (const nodes of SIZES) {
+    const registrations = await grow(fleet, server, before.nodes, nodes);
     const { heapUsed, external, resident } = await server.measureMemory();
+    const now = { nodes, heap: heapUsed + external, resident };
     const written = writtenBytes(pid);
     const cost = await measureBeats(fleet, { pid, port: server.port }, nodes);
-    costs.push(cost.microseconds);
-    const kib = (bytes: number): number => bytes / nodes / 1024;
     const prefix = `fleet_${nodes}`;
     figures.push(
       tell(`${prefix}_registrations`, registrations, 'per s'),
@@ -94,12 +93,29 @@ async function benchBeats(): Promise<readonly Figure[]> {
       tell(`${prefix}_beat_p50`, cost.p50Ms, 'ms', floor.p50Ms), // at TARGET_PER_SECOND
       tell(`${prefix}_beat_p99`, cost.p99Ms, 'ms', TARGET_P99_MS),
       tell(`${prefix}_bytes_written_by_beats`, writtenBytes(pid) - written, 'bytes'),
-      tell(`${prefix}_memory_per_node`, kib(resident - empty.resident), 'KiB', TARGET_NODE_KIB),
-      tell(`${prefix}_heap_per_node`, kib(heapUsed + external - empty.heapUsed - empty.external), 'KiB'),
+      ...(before.nodes === 0 ? [] : tellMemory(before, now)),
     );
+    costs.push(cost.microseconds);
+    before = now;
   }
   figures.push(tell('fleet_beat_cpu_largest_to_smallest', costs.at(-1) ?? Number.NaN, 'us', costs[0]));
   return figures;
+}
+
+interface Footprint {
+  readonly nodes: number;
+  /** bytes */
+  readonly heap: number;
+  readonly resident: number;
+}
+
+/** What each node of those that came in between takes: logs, caches and the program itself are there before the first. */
+function tellMemory(before: Footprint, now: Footprint): readonly Figure[] {
+  const kibEach = (bytes: number): number => bytes / (now.nodes - before.nodes) / 1024;
+  return [
+    tell(`fleet_${now.nodes}_memory_per_node`, kibEach(now.resident - before.resident), 'KiB', TARGET_NODE_KIB),
+    tell(`fleet_${now.nodes}_heap_per_node`, kibEach(now.heap - before.heap), 'KiB'),
+  ];
 }
 
 /** Ten thousand nodes in everyday life: beats, watches, reports, and somebody who reads. */

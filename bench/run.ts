@@ -1,14 +1,63 @@
-/** Runs the benchmarks: `npm run bench`, or `npm run bench -- session` for one. A benchmark is a file here that exports `run`. */
-const BENCHMARKS = ['session', 'detection', 'store', 'fleet', 'placement', 'tunnels', 'port-forward'] as const;
+/**
+ * Runs the benchmarks, each in a process of its own: `npm run bench` for all, with one table of every figure in the end, or
+ * `npm run bench -- session fleet` for some. With --write the figures go into the table of docs/benchmarks.md, in place of those of the
+ * same names. A benchmark is a file here that exports `run`; one alone (`node bench/run.ts fleet`) runs in this process.
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { printTable, type Figure } from './figures.ts';
+import { replaceFigures, type DatedFigure } from './figures-page.ts';
 
-const asked = process.argv.slice(2);
+const BENCHMARKS = ['session', 'detection', 'store', 'fleet', 'placement', 'tunnels', 'port-forward'] as const;
+const PAGE = path.join(import.meta.dirname, '../docs/benchmarks.md');
+const WRITE = '--write';
+
+/** @returns its figures, also those that came before it failed */
+async function runAlone(name: string): Promise<{ readonly figures: readonly DatedFigure[]; readonly isWhole: boolean }> {
+  const on = `${new Date().toISOString().slice(0, 10)}, load ${loadavg()[0]?.toFixed(1)}`;
+  const child = spawn(process.execPath, [import.meta.filename, name], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = Promise.withResolvers<boolean>();
+  child.on('close', (code) => ended.resolve(code === 0));
+  const figures: DatedFigure[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    process.stdout.write(`${line}\n`);
+    if (line.startsWith('{')) {
+      figures.push({ ...(JSON.parse(line) as Figure), on });
+    }
+  }
+  return { figures, isWhole: await ended.promise };
+}
+
+async function runMany(names: readonly string[], writes: boolean): Promise<void> {
+  const figures: DatedFigure[] = [];
+  for (const name of names) {
+    const result = await runAlone(name);
+    figures.push(...result.figures);
+    if (writes) {
+      writeFileSync(PAGE, replaceFigures(readFileSync(PAGE, 'utf8'), result.figures)); // one by one: a later one may be broken off
+    }
+    if (!result.isWhole) {
+      process.stderr.write(`error: ${name} failed\n`);
+      process.exitCode = 1;
+    }
+  }
+  printTable(figures);
+}
+
+const words = process.argv.slice(2);
+const asked = words.filter((word) => word !== WRITE);
 const unknown = asked.filter((name) => !BENCHMARKS.some((known) => known === name));
+const [only, ...more] = asked;
 if (unknown.length > 0) {
   process.stderr.write(`error: Cannot run ${unknown.join(', ')} as there is no such benchmark: known are ${BENCHMARKS.join(', ')}\n`);
   process.exitCode = 2;
+} else if (only !== undefined && more.length === 0 && !words.includes(WRITE)) {
+  const benchmark = (await import(`./${only}.ts`)) as { readonly run: () => Promise<void> };
+  await benchmark.run();
 } else {
-  for (const name of BENCHMARKS.filter((known) => asked.length === 0 || asked.includes(known))) {
-    const benchmark = (await import(`./${name}.ts`)) as { readonly run: () => Promise<void> };
-    await benchmark.run();
-  }
+  const names = BENCHMARKS.filter((known) => asked.length === 0 || asked.includes(known));
+  await runMany(names, words.includes(WRITE));
 }
