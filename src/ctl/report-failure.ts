@@ -57,6 +57,9 @@ function hintOf(error: ApiError): string | undefined {
   if (error.reason === 'Unavailable' && error.cause !== undefined && !isSchemeMistake(error) && !isDistrust(error)) {
     return 'start cara-server there, or name another with --server URL or CARA_SERVER=URL';
   }
+  if (error.reason === 'Forbidden') {
+    return 'an admin makes tokens that may do more with: caractrl token create --role ROLE --user NAME --allow RIGHT';
+  }
   return error.reason === 'Unauthorized'
     ? 'log in with: caractrl login SERVER (or give the token in CARA_TOKEN); caractrl auth whoami shows who you are'
     : undefined;
