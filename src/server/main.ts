@@ -30,7 +30,7 @@ import { asksForCredentials } from './auth/mode.ts';
 import { runTokenCommand, TOKEN_COMMAND } from './auth/token-command.ts';
 import { startAuth } from './auth/start-auth.ts';
 import type { TokenService } from './auth/token-service.ts';
-import { leadersSpawner, SOLE_SEAT, type Seat } from './cluster/seat.ts';
+import { delaySpawns, leadersSpawner, SOLE_SEAT, type Seat } from './cluster/seat.ts';
 import { soleServer } from './cluster/server-objects.ts';
 import { databaseUrlOf, isLoopback, isPostgresUrl, serverSettings, type ServerConfig } from './config.ts';
 import { createCrowdEvents } from './events/crowd-events.ts';
@@ -106,7 +106,7 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
       throw cause;
     });
     const tls = ports.listen === false ? undefined : await startTls({ ...ports, stopper });
-    const { app, registry, links, tunnels, tokens, close, save } = await Promise.race([
+    const { app, registry, links, tunnels, tokens, begin, close, save } = await Promise.race([
       startParts({ ...ports, tls }, SOLE_SEAT, store, stopper),
       crashed,
     ]);
@@ -115,6 +115,7 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
     const closeLocal = isOwn ? await listenLocally(app, { dataDir: config.DATA_DIR, log }) : undefined;
     warnOfExposure(config, { log, tls });
     log.info({ url, dataDir: config.DATA_DIR, version: VERSION }, 'server listening');
+    begin();
     await greetPerson(ports, { store, tokens, url, tls });
     let stopping: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
@@ -210,6 +211,8 @@ function listSoleServer({ config, clock, random }: ServerPorts): () => Promise<r
 async function startParts(ports: ServerPorts & { readonly tls: TlsKeeper | undefined }, seat: Seat, store: Store, stopper: Stopper) {
   const { config, clock, random, log, tls } = ports;
   const lead = leadersSpawner(seat, stopper);
+  // for what looks at the whole fleet when it begins, a second's work with a large one: once the server serves
+  const { spawner: later, begin } = delaySpawns(lead);
   const metrics = createMetrics();
   const base = { store, clock, random, log, metrics };
   const cluster = await loadCluster(base);
@@ -238,7 +241,15 @@ async function startParts(ports: ServerPorts & { readonly tls: TlsKeeper | undef
     writesOfDeletion: (name, forgotten) => nodeKeys.writesOfDeletion(name, forgotten),
   });
   const isVolatile = ports.store !== undefined || /^(?:memory:|sqlite::memory:)/iu.test(databaseUrlOf(config));
-  const secretParts = await startSecrets({ ...base, projects, settings: config, isVolatile, isShared: seat !== SOLE_SEAT, stopper, lead });
+  const secretParts = await startSecrets({
+    ...base,
+    projects,
+    settings: config,
+    isVolatile,
+    isShared: seat !== SOLE_SEAT,
+    stopper,
+    lead: later,
+  });
   stopper.spawn('project-mirror', (signal) => projects.run(signal));
   await projects.ready();
 
@@ -255,8 +266,8 @@ async function startParts(ports: ServerPorts & { readonly tls: TlsKeeper | undef
     nodeHeartbeatTimeoutMs: heartbeatTimeoutMs,
     terminationTimeoutMs: config.PROJECT_TERMINATION_TIMEOUT,
   });
-  lead.spawn('scheduler', (signal) => scheduler.run(signal));
-  lead.spawn('project-controller', (signal) => controller.run(signal));
+  later.spawn('scheduler', (signal) => scheduler.run(signal));
+  later.spawn('project-controller', (signal) => controller.run(signal));
 
   const backups = await startBackups({ ...base, config, isOwn: ports.store === undefined, stopper: lead });
   const lanes = new Lanes(base);
@@ -310,7 +321,7 @@ async function startParts(ports: ServerPorts & { readonly tls: TlsKeeper | undef
     auth.bearers[Symbol.dispose]();
     metrics.close();
   };
-  return { app, registry, tokens: auth.tokens, ...reach, close, save };
+  return { app, registry, tokens: auth.tokens, ...reach, begin, close, save };
 }
 
 function warnOfExposure(config: ServerConfig, { log, tls }: { readonly log: Logger; readonly tls: TlsKeeper | undefined }): void {

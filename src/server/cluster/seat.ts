@@ -26,3 +26,12 @@ export const SOLE_SEAT: Seat = { role: 'leads', mayGrant: () => true, grantSlack
 export function leadersSpawner(seat: Seat, stopper: Stopper): Spawner {
   return seat.role === 'leads' ? stopper : { spawn: () => undefined, signal: stopper.signal };
 }
+
+/** What spawns its loops, all of them in order, when `begin` is called. */
+export function delaySpawns(spawner: Spawner): { readonly spawner: Spawner; readonly begin: () => void } {
+  const waiting: (() => void)[] = [];
+  return {
+    spawner: { spawn: (name, loop) => void waiting.push(() => spawner.spawn(name, loop)), signal: spawner.signal },
+    begin: () => waiting.forEach((spawn) => spawn()),
+  };
+}

@@ -31,6 +31,8 @@ import { toServerObject } from './server-objects.ts';
 /** What a role is made of; main.ts knows what else there is. */
 export interface RoleParts {
   readonly app: FastifyInstance;
+  /** starts what need not run before the app has the socket; called once it has */
+  readonly begin: () => void;
   readonly close: () => Promise<void>;
   readonly save: () => Promise<void>;
 }
@@ -187,6 +189,7 @@ class Cluster<Parts extends RoleParts> {
       };
       await this.#play(seat, fenced);
       await this.#front.use(this.parts.app);
+      this.parts.begin();
       await aborted(office.signal);
       clusterLog.info({ server: this.#identity.name, epoch: record.epoch }, 'this server leads no longer');
     } catch (error) {

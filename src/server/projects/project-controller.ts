@@ -12,6 +12,7 @@ import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { abortable } from '../../base/abortable.ts';
 import type { Clock } from '../../base/clock.ts';
+import { inTurns } from '../../base/in-turns.ts';
 import type { Logger } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Mirror } from '../../store/mirror.ts';
@@ -54,8 +55,10 @@ async function runController(deps: ProjectControllerDeps, signal: AbortSignal): 
   await abortable(Promise.all([nodes.ready(), projects.ready()]), signal);
   const wakeup = new Wakeup();
   const watch = new ProjectWatch();
-  const unsubscribe = follow(deps, watch, wakeup);
+  const { noteNode, noteProject, unsubscribe } = follow(deps, watch, wakeup);
   try {
+    await inTurns(nodes.items().keys(), noteNode, clock, signal);
+    await inTurns(projects.items().keys(), noteProject, clock, signal);
     for (;;) {
       signal.throwIfAborted();
       const due = watch.takeDue(clock.monotonicMs());
@@ -72,7 +75,14 @@ async function runController(deps: ProjectControllerDeps, signal: AbortSignal): 
   }
 }
 
-function follow({ nodes, projects, clock }: ProjectControllerDeps, watch: ProjectWatch, wakeup: Wakeup): () => void {
+interface Following {
+  readonly noteNode: (name: string) => void;
+  readonly noteProject: (name: string) => void;
+  readonly unsubscribe: () => void;
+}
+
+/** Notes what changes in the mirrors from now on. @returns also what notes one that is there already */
+function follow({ nodes, projects, clock }: ProjectControllerDeps, watch: ProjectWatch, wakeup: Wakeup): Following {
   const noteNode = (name: string): void => watch.noteNode(name, nodes.get(name), clock.monotonicMs());
   const noteProject = (name: string): void => {
     const project = projects.get(name);
@@ -91,16 +101,11 @@ function follow({ nodes, projects, clock }: ProjectControllerDeps, watch: Projec
     noteProject(object.metadata.name);
     wakeup.notify();
   });
-  for (const name of nodes.items().keys()) {
-    noteNode(name);
-  }
-  for (const name of projects.items().keys()) {
-    noteProject(name);
-  }
-  return () => {
+  const unsubscribe = (): void => {
     stopNodes();
     stopProjects();
   };
+  return { noteNode, noteProject, unsubscribe };
 }
 
 /** One look at one Project: observe, judge, write. Its failure is its own: it is looked at again later. */

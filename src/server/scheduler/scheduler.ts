@@ -11,6 +11,7 @@ import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { abortable } from '../../base/abortable.ts';
 import type { Clock } from '../../base/clock.ts';
+import { inTurns } from '../../base/in-turns.ts';
 import type { Logger } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Mirror } from '../../store/mirror.ts';
@@ -54,6 +55,8 @@ async function runScheduler(deps: SchedulerDeps, signal: AbortSignal): Promise<v
   const binder = createBinder(deps);
   const unsubscribe = follow(deps, view, wakeup);
   try {
+    await inTurns(nodes.items().keys(), (name) => view.noteNode(name), clock, signal);
+    await inTurns(projects.items().keys(), (name) => view.noteProject(name), clock, signal);
     for (;;) {
       const outcome = await new SchedulingRound({ view, binder, clock, log }).run(signal);
       await wakeup.wait(clock, WAIT_MS[outcome], signal);
@@ -63,7 +66,7 @@ async function runScheduler(deps: SchedulerDeps, signal: AbortSignal): Promise<v
   }
 }
 
-/** Fills the view from the mirrors and keeps it in step. @returns what ends that */
+/** Keeps the view in step with the mirrors. @returns what ends that */
 function follow({ nodes, projects }: SchedulerDeps, view: FleetView, wakeup: Wakeup): () => void {
   const stopNodes = nodes.onChange(({ object }) => {
     view.noteNode(object.metadata.name);
@@ -73,12 +76,6 @@ function follow({ nodes, projects }: SchedulerDeps, view: FleetView, wakeup: Wak
     view.noteProject(object.metadata.name);
     wakeup.notify();
   });
-  for (const name of nodes.items().keys()) {
-    view.noteNode(name);
-  }
-  for (const name of projects.items().keys()) {
-    view.noteProject(name);
-  }
   return () => {
     stopNodes();
     stopProjects();

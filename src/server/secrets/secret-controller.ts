@@ -36,6 +36,8 @@ export interface SecretController {
 
 /** Commits under way at a time. */
 const CONCURRENCY = 64;
+/** Projects looked at without a turn of the event loop: some 5 ms; a multiple of CONCURRENCY. */
+const BREATH = 1_024;
 const RETRY_MS = 1000; // the store does not answer, or somebody else wrote and the mirror has yet to tell
 
 export function createSecretController(deps: SecretControllerDeps): SecretController {
@@ -55,6 +57,9 @@ async function runController(deps: SecretControllerDeps, signal: AbortSignal): P
       const due = [...dirty];
       dirty.clear();
       for (let begin = 0; begin < due.length; begin += CONCURRENCY) {
+        if (begin > 0 && begin % BREATH === 0) {
+          await clock.sleep(0, signal); // after a start all are due: requests are let in between
+        }
         const looked = await Promise.all(
           due.slice(begin, begin + CONCURRENCY).map(async (name) => ({ name, isDone: await reconcileProject(deps, name) })),
         );

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemClock } from './clock.ts';
+import { inTurns } from './in-turns.ts';
+
+test('inTurns() takes every item once, and lets others in between', async () => {
+  const items = Array.from({ length: 3000 }, (_, index) => index);
+  const taken: number[] = [];
+  let between: number | undefined;
+  setImmediate(() => {
+    between = taken.length;
+  });
+  await inTurns(items, (item) => taken.push(item), systemClock, new AbortController().signal);
+  assert.deepEqual(taken, items);
+  assert.ok(between !== undefined && between < items.length, `let in after ${between}`);
+});
+
+test('inTurns() ends between two turns when it is aborted', async () => {
+  const stop = new AbortController();
+  const taken: number[] = [];
+  const work = inTurns(
+    Array.from({ length: 3000 }, (_, index) => index),
+    (item) => {
+      taken.push(item);
+      stop.abort(new Error('stopped'));
+    },
+    systemClock,
+    stop.signal,
+  );
+  await assert.rejects(work);
+  assert.ok(taken.length < 3000);
+});
