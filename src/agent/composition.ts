@@ -46,7 +46,7 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
         engine: () => host.engine.state(),
         access,
       }),
-      ...serviceRoutes({ ...sources, stopper }),
+      ...serviceRoutes({ ...sources, stopper, kept: ports.keptLogs }),
       statsRoute(createStatsReader({ ...sources, measure: host.measure, readCounters: host.readCounters, start: ports.random.uuid() })),
     ],
     access,

@@ -6,6 +6,7 @@
  * Callers  bin/cara-agent; tests and the simulation call `startAgent`.
  */
 import os from 'node:os';
+import { join } from 'node:path';
 import { readBootClock } from '../base/boot-clock.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { redactConfig } from '../base/config.ts';
@@ -23,7 +24,10 @@ import { createDockerEngine } from './docker/docker-client.ts';
 import type { Engine } from './docker/engine.ts';
 import { AGENT_LOCK } from './fence/guard-process.ts';
 import { loadIdentity, unusable } from './identity.ts';
+import { createKeptLogs } from './logs/kept-logs.ts';
 import type { Standing } from './session/session.ts';
+
+const FORMER_LOGS = 'former-logs';
 
 export interface RunningAgent extends RunningProgram {
   /** of the agent's own HTTP server */
@@ -53,7 +57,11 @@ export async function startAgent(ports: AgentPorts): Promise<RunningAgent> {
       random: ports.random,
       osBootId: (ports.bootClock ?? readBootClock()).bootId,
     });
-    const { server, standing } = await startParts({ ...ports, disk, engine, identity, stopper });
+    const keptLogs =
+      ports.disk === undefined
+        ? createKeptLogs({ folder: join(config.DATA_DIR, FORMER_LOGS), engine, clock: ports.clock, log })
+        : undefined;
+    const { server, standing } = await startParts({ ...ports, disk, engine, identity, stopper, keptLogs });
     log.info({ url: server.url }, 'agent listening');
     log.info({ node: config.NODE_NAME, serverUrl: config.SERVER_URL, version: VERSION }, 'agent started');
     return {

@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { advanceCursor, createSeen, formatCursor, parseCursor, toLogTime, type LogCursor, type LogLine } from './log-record.ts';
+import {
+  advanceCursor,
+  createSeen,
+  formatCursor,
+  parseCursor,
+  splitBatch,
+  toLogTime,
+  toPlain,
+  type LogBatch,
+  type LogCursor,
+  type LogLine,
+} from './log-record.ts';
 
 const CONTAINER = '0123456789abcdef';
 
@@ -34,6 +45,34 @@ describe('advanceCursor() and createSeen()', () => {
         );
       }),
     );
+  });
+
+  it('advanceCursor() comes to the same place by batches as by lines, and splitBatch() gives back the lines', () => {
+    fc.assert(
+      fc.property(log, (lines) => {
+        const batches = lines.reduce(
+          (done: readonly LogBatch[], { stream, time, text }): readonly LogBatch[] => {
+            const last = done.at(-1);
+            const line = `${time} ${text}\n`;
+            return last?.stream === stream
+              ? [...done.slice(0, -1), { ...last, text: last.text + line }]
+              : [...done, { type: 'lines', stream, text: line }];
+          },
+          [] as readonly LogBatch[],
+        );
+        assert.deepEqual(batches.flatMap(splitBatch), lines);
+        const cursor = batches.reduce((before: LogCursor | undefined, batch) => advanceCursor(before, batch), { container: CONTAINER });
+        assert.deepEqual(cursor, read(lines, { container: CONTAINER }));
+      }),
+    );
+  });
+
+  it('toPlain() takes the times off, and leaves the first line to one that was begun', () => {
+    const time = '2027-01-01T00:00:00.000000001Z';
+    const batch: LogBatch = { type: 'lines', stream: 'stdout', text: `${time} one\n${time} \n${time} two three\n` };
+    assert.equal(toPlain(batch, { hasTimes: false, isWithinLine: false }), 'one\n\ntwo three\n');
+    assert.equal(toPlain(batch, { hasTimes: true, isWithinLine: false }), batch.text);
+    assert.equal(toPlain(batch, { hasTimes: true, isWithinLine: true }), `one\n${time} \n${time} two three\n`);
   });
 
   it('createSeen() takes what was written before a reading that began with the last lines for seen', () => {

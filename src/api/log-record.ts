@@ -6,6 +6,9 @@ import type { Problem } from './errors.ts';
 
 export const LOG_RECORDS = 'application/x-ndjson';
 
+/** What a reader accepts that takes lines together, too. */
+export const BATCHED_LOG_RECORDS = `${LOG_RECORDS}; lines=batched`;
+
 export const LOG_STREAMS = ['stdout', 'stderr'] as const;
 export type LogStream = (typeof LOG_STREAMS)[number];
 
@@ -22,8 +25,21 @@ export interface LogLine {
   readonly isPartial?: true;
 }
 
+/** Whole lines of one stream that came together, as text alone: a log has millions, and a record for each is slow to write and to read. */
+export interface LogBatch {
+  readonly type: 'lines';
+  readonly stream: LogStream;
+  /** of each line its time, a space, the line and a line feed; never empty, 64 KiB or so at most */
+  readonly text: string;
+}
+
+/** What a service wrote. */
+export type LogText = LogLine | LogBatch;
+
 export type LogRecord =
   | LogLine
+  /** only for readers that ask for it, see `BATCHED_LOG_RECORDS` */
+  | LogBatch
   /** first of all, from the server: where the service is */
   | { readonly type: 'node'; readonly name: string }
   /** what follows was written by this container */
@@ -62,16 +78,97 @@ export function advanceCursor(cursor: LogCursor | undefined, record: LogRecord):
   if (record.type === 'container') {
     return cursor?.container === record.id ? cursor : { container: record.id };
   }
-  if (cursor === undefined || (record.type !== 'line' && record.type !== 'live')) {
+  if (cursor === undefined) {
     return cursor;
   }
-  const known = cursor.stdout === undefined ? from(cursor.container, record.time) : cursor;
-  if (record.type === 'live') {
-    return known;
+  switch (record.type) {
+    case 'live':
+      return begun(cursor, record.time);
+    case 'line':
+      return passed(begun(cursor, record.time), record.stream, { time: record.time, count: 1 });
+    case 'lines':
+      return passed(begun(cursor, record.text.slice(0, TIME_LENGTH)), record.stream, endOf(record.text));
+    case 'node':
+    case 'ended':
+    case 'ping':
+    case 'error':
+    case 'end':
+      return cursor;
+    default:
+      return record satisfies never;
   }
-  const position = known[record.stream];
-  const count = position?.time === record.time ? position.count + 1 : 1;
-  return { ...known, [record.stream]: { time: record.time, count } };
+}
+
+function begun(cursor: LogCursor, time: string): LogCursor {
+  return cursor.stdout === undefined ? from(cursor.container, time) : cursor;
+}
+
+function passed(cursor: LogCursor, stream: LogStream, end: Position & { readonly isOfOneTime?: boolean }): LogCursor {
+  const { time, count, isOfOneTime = true } = end;
+  const position = cursor[stream];
+  return { ...cursor, [stream]: { time, count: isOfOneTime && position?.time === time ? position.count + count : count } };
+}
+
+/** The time of a batch's last line, and how many of its lines at the end have it. */
+function endOf(text: string): Position & { readonly isOfOneTime: boolean } {
+  let start = text.lastIndexOf('\n', text.length - 2) + 1;
+  const time = text.slice(start, start + TIME_LENGTH);
+  let count = 1;
+  while (start > 0) {
+    const before = text.lastIndexOf('\n', start - 2) + 1; // -1 + 1 where start is 1, which no line is short enough for
+    if (!text.startsWith(time, before)) {
+      break;
+    }
+    start = before;
+    count += 1;
+  }
+  return { time, count, isOfOneTime: start === 0 };
+}
+
+/** The lines of a batch, each for itself. */
+export function splitBatch({ stream, text }: LogBatch): readonly LogLine[] {
+  const lines: LogLine[] = [];
+  for (let start = 0; start < text.length;) {
+    const end = text.indexOf('\n', start);
+    lines.push({ type: 'line', stream, time: text.slice(start, start + TIME_LENGTH), text: text.slice(start + TIME_LENGTH + 1, end) });
+    start = end + 1;
+  }
+  return lines;
+}
+
+/** The lines that are to stay; a batch of which all do stays whole. */
+export function filterText(text: LogText, isKept: (line: LogLine) => boolean): readonly LogText[] {
+  if (text.type === 'line') {
+    return isKept(text) ? [text] : [];
+  }
+  const lines = splitBatch(text);
+  const kept = lines.filter(isKept);
+  return kept.length === lines.length ? [text] : kept;
+}
+
+/** The time of the first line. */
+export function timeOf(text: LogText): string {
+  return text.type === 'line' ? text.time : text.text.slice(0, TIME_LENGTH);
+}
+
+export interface PlainOptions {
+  readonly hasTimes: boolean;
+  /** its first line goes on with one that was begun: the last piece of a long one has a line feed too */
+  readonly isWithinLine: boolean;
+}
+
+/** The lines of a batch as they were written, with or without their times. */
+export function toPlain({ text }: LogBatch, { hasTimes, isWithinLine }: PlainOptions): string {
+  if (hasTimes) {
+    return isWithinLine ? text.slice(TIME_LENGTH + 1) : text;
+  }
+  let plain = '';
+  for (let start = 0; start < text.length;) {
+    const end = text.indexOf('\n', start) + 1;
+    plain += text.slice(start + TIME_LENGTH + 1, end);
+    start = end;
+  }
+  return plain;
 }
 
 /** A cursor before everything that was written at or after `time`: what came before it was not asked for. */
@@ -104,6 +201,7 @@ export function earliestUnseen({ stdout, stderr }: LogCursor): string | undefine
   return stdout.time < stderr.time ? stdout.time : stderr.time;
 }
 
+export const TIME_LENGTH = 30;
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{9}Z$/u;
 export const CURSOR_EXPECTS = 'a cursor, as its reader has made it';
 

@@ -1,5 +1,5 @@
 /** The logs of services as records. */
-import { formatCursor, LOG_RECORDS, type LogCursor, type LogRecord } from '../api/log-record.ts';
+import { BATCHED_LOG_RECORDS, formatCursor, type LogCursor, type LogRecord } from '../api/log-record.ts';
 import { ApiError } from '../api/errors.ts';
 import { readLineBatches } from '../base/json-lines.ts';
 import { toFailure } from './network-failure.ts';
@@ -25,12 +25,12 @@ export interface LogClient {
   read(query: LogQuery, signal: AbortSignal): AsyncIterable<readonly LogRecord[]>;
 }
 
-const MAX_LINE_BYTES = 1024 * 1024; // a record is 16 KiB before it is escaped
+const MAX_LINE_BYTES = 1024 * 1024; // a record is some 64 KiB before it is escaped
 
 export function createLogClient(transport: Transport): LogClient {
   return {
     read: async function* (query, signal) {
-      const stream = await transport.stream({ method: 'GET', path: toPath(query), accept: LOG_RECORDS }, signal);
+      const stream = await transport.stream({ method: 'GET', path: toPath(query), accept: BATCHED_LOG_RECORDS }, signal);
       try {
         for await (const lines of readLineBatches(stream, MAX_LINE_BYTES)) {
           yield lines.map(toRecord);

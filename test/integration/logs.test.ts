@@ -1,8 +1,11 @@
 /** The logs of services, from a fake engine through a real agent and a real server to caractrl in this process. */
 import assert from 'node:assert/strict';
+import { existsSync, statSync } from 'node:fs';
 import http, { type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
+import path from 'node:path';
 import { describe, it } from 'node:test';
+import { advanceCursor, formatCursor, LOG_RECORDS, type LogCursor, type LogRecord } from '../../src/api/log-record.ts';
 import { FOREVER, startAgentWorld, type AgentWorld } from '../support/agent-world.ts';
 import { ctl, startCtl, type CtlRun } from '../support/ctl.ts';
 
@@ -43,6 +46,10 @@ function say(world: AgentWorld, text: string, service = 'web'): void {
 
 function start(world: AgentWorld, ...args: readonly string[]): CtlRun {
   return startCtl(['logs', ...args], { server: world.server().url });
+}
+
+function followable<Result extends { readonly code: number }>(result: Result): Result | undefined {
+  return result.code === 0 ? result : undefined;
 }
 
 async function shown(run: CtlRun): Promise<string> {
@@ -156,7 +163,7 @@ describe('caractrl logs', () => {
     const id = containerOf(world);
     const early = await ctl(['logs', 'shop/web', '--previous'], { server: world.server().url });
     assert.equal(early.code, 1);
-    assert.match(early.stderr, /its container has not been restarted, and the one before is gone with its log/u);
+    assert.match(early.stderr, /neither been restarted nor replaced on this node: leave out --previous/u);
     const now = Date.now();
     await world.until('the next millisecond', () => Date.now() > now);
     world.engine.state.exitContainer(id, 1);
@@ -167,6 +174,31 @@ describe('caractrl logs', () => {
     const server = world.server().url;
     assert.equal((await ctl(['logs', 'shop/web', '--previous'], { server })).stdout, 'before 1\nbefore 2\n');
     assert.equal((await ctl(['logs', 'shop/web', '-p', '--tail', '1'], { server })).stdout, 'before 2\n');
+  });
+
+  it('caractrl logs --previous shows the end of what a replaced container wrote, until the Project goes', async () => {
+    await using world = await setUp();
+    const server = world.server().url;
+    const folder = path.join(world.dataDir, 'former-logs/shop');
+    const id = containerOf(world);
+    for (let n = 1; n <= 6000; n += 1) {
+      say(world, `${n} of the first`);
+    }
+    world.engine.state.writeLog(id, 'stderr', 'its last words\n');
+    await apply(world, ['web'], 'web:2');
+    await world.until('another container', () => !world.engine.state.containers.has(id));
+    await running(world);
+    say(world, 'of the second');
+    const { stdout, stderr } = await ctl(['logs', 'shop/web', '--previous'], { server });
+    const lines = stdout.trimEnd().split('\n');
+    assert.deepEqual([lines.length, lines[0], lines.at(-1), stderr], [4999, '1002 of the first', '6000 of the first', 'its last words\n']);
+    assert.equal((await ctl(['logs', 'shop/web', '-p', '--tail', '2'], { server })).stdout, '6000 of the first\n');
+    assert.equal(statSync(path.join(folder, 'web.log')).mode & 0o777, 0o600);
+    await world.stopAgent();
+    await world.startAgent(NODE);
+    assert.equal((await world.until('contact', async () => followable(await ctl(['logs', 'shop/web', '-p'], { server })))).stdout, stdout);
+    await world.client.projects.delete('shop', {}, FOREVER);
+    await world.until('the folder to go', () => !existsSync(folder));
   });
 
   it('caractrl logs passes bytes on that are no text, and lines of any length', async () => {
@@ -227,6 +259,28 @@ describe('GET …/logs', () => {
     assert.equal((await fetch(`${world.server().url}${path}?cursor=x`)).status, 400);
     assert.equal((await fetch(`${world.server().url}${path}?since=x`)).status, 400);
     assert.equal((await fetch(`${world.server().url}${path}`, { method: 'HEAD' })).status, 200);
+  });
+
+  it('GET …/logs?cursor goes on in a container that has been replaced meanwhile, where it was, and then in the other', async () => {
+    await using world = await setUp();
+    const id = containerOf(world);
+    const url = `${world.server().url}/api/v1/projects/shop/services/web/logs`;
+    const read = async (query: string): Promise<readonly LogRecord[]> => {
+      const text = await (await fetch(`${url}?${query}`, { headers: { accept: LOG_RECORDS } })).text();
+      return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as LogRecord]));
+    };
+    say(world, 'a1');
+    const begun = (await read('')).reduce((cursor: LogCursor | undefined, record) => advanceCursor(cursor, record), undefined);
+    say(world, 'a2');
+    await apply(world, ['web'], 'web:2');
+    await world.until('another container', () => !world.engine.state.containers.has(id));
+    await running(world);
+    say(world, 'b1');
+    const rest = await read(`cursor=${formatCursor(begun ?? assert.fail())}`);
+    assert.deepEqual(
+      rest.flatMap((record) => (record.type === 'line' ? [record.text] : record.type === 'lines' ? assert.fail('not asked for') : [])),
+      ['a2', 'b1'],
+    );
   });
 
   it('GET …/logs?follow takes nothing from the engine for a reader that reads nothing', async () => {

@@ -18,6 +18,7 @@ import type { FindAddress } from '../host/network-monitor.ts';
 import type { FetchTailscaleStatus } from '../host/overlay-network.ts';
 import type { startAgentServer } from '../http/agent-server.ts';
 import type { Identity } from '../identity.ts';
+import type { KeptLogs } from '../logs/kept-logs.ts';
 import { createTunnelDialer } from '../session/dial-tunnel.ts';
 import type { DialTunnel } from '../session/tunnel.ts';
 
@@ -53,6 +54,8 @@ export interface Parts extends AgentPorts {
   readonly disk: Disk;
   readonly identity: Identity;
   readonly stopper: Stopper;
+  /** what removed containers wrote last; undefined: on a disk that is none, nothing is kept */
+  readonly keptLogs: KeptLogs | undefined;
 }
 
 /** The API, as this agent calls it. */

@@ -143,6 +143,7 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, { cl
         onVolumes: (volumes) => volumeReporter.note(volumes),
         fence: trial,
         rollouts: file.rollouts,
+        keptLogs: parts.keptLogs,
         allowedHostPaths: config.ALLOWED_HOST_PATHS ?? [],
         privileges: { isAllowed: config.ALLOW_PRIVILEGED, node: config.NODE_NAME },
         ...(parts.readRoutes !== undefined && { readRoutes: parts.readRoutes }),

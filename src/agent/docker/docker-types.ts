@@ -283,10 +283,12 @@ export interface EngineEvent {
   readonly attributes: Labels;
 }
 
-/** A piece of a container's output as the engine hands it out: mostly one line with its end, long lines in pieces of 16 KiB. */
+/** What a container wrote to one of its streams, as the engine hands it out: records that came together, one behind the other. */
 export interface LogFrame {
   readonly stream: 'stdout' | 'stderr';
   readonly bytes: Uint8Array;
+  /** where each record ends in `bytes`: mostly one line with its end, long lines in pieces of 16 KiB; of a terminal nobody knows */
+  readonly ends?: readonly number[];
 }
 
 export interface RegistryAuth {

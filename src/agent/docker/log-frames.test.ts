@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { hasEngineReason } from './engine-error.ts';
+import type { LogFrame } from './docker-types.ts';
 import { decodeLogFrames, LogFrameDecoder } from './log-frames.ts';
 
 function encode(stream: number, payload: Uint8Array | string): Buffer {
@@ -17,13 +18,18 @@ function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
   return [...ends, bytes.length].map((end, n) => bytes.subarray(n === 0 ? 0 : ends[n - 1], end));
 }
 
+/** The records of a frame, each for itself. */
+function split({ stream, bytes, ends = [bytes.length] }: LogFrame): { readonly stream: string; readonly payload: readonly number[] }[] {
+  return ends.map((end, n) => ({ stream, payload: [...bytes.subarray(n === 0 ? 0 : ends[n - 1], end)] }));
+}
+
 async function decode(chunks: readonly Uint8Array[], { hasTty = false } = {}): Promise<string[]> {
   const frames: string[] = [];
   const source = (async function* () {
     yield* chunks;
   })();
   for await (const batch of decodeLogFrames(source, hasTty)) {
-    frames.push(...batch.map(({ stream, bytes }) => `${stream} ${Buffer.from(bytes).toString('hex')}`));
+    frames.push(...batch.flatMap(split).map(({ stream, payload }) => `${stream} ${Buffer.from(payload).toString('hex')}`));
   }
   return frames;
 }
@@ -36,7 +42,7 @@ test('LogFrameDecoder gives the same frames however the stream is cut', () => {
       const decoder = new LogFrameDecoder();
       const seen = cut(bytes, places).flatMap((chunk) => decoder.push(chunk));
       assert.deepEqual(
-        seen.map(({ stream, bytes: payload }) => ({ stream, payload: [...payload] })),
+        seen.flatMap(split),
         frames.map(({ stream, payload }) => ({ stream, payload: [...payload] })),
       );
       assert.equal(decoder.hasRest, false);
@@ -60,4 +66,19 @@ test("decodeLogFrames() fails with the engine's words of a frame of stream 3", a
 test('decodeLogFrames() refuses what has no frames, and frames that no engine sends', async () => {
   await assert.rejects(decode([Buffer.from('plain text here')]), /not one of Docker's: current value is 706c61696e207465$/u);
   await assert.rejects(decode([Buffer.from([1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff])]), (error) => hasEngineReason(error, 'EngineFault'));
+});
+
+test('LogFrameDecoder gives records that follow each other on one stream as one frame, of some 32 KiB at most', () => {
+  const piece = 'x'.repeat(10_000);
+  const streams = [1, 1, 2, 1, 1, 1, 1, 1, 1];
+  const seen = new LogFrameDecoder().push(Buffer.concat(streams.map((stream) => encode(stream, piece))));
+  assert.deepEqual(
+    seen.map(({ stream, ends }) => [stream, ends?.length]),
+    [
+      ['stdout', 2],
+      ['stderr', 1],
+      ['stdout', 4],
+      ['stdout', 2],
+    ],
+  );
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { splitBatch } from '../../api/log-record.ts';
 import { createLineDecoder } from './log-lines.ts';
 
 const TIME = '2027-01-01T00:00:00.000000001Z';
@@ -8,7 +9,9 @@ const TIME = '2027-01-01T00:00:00.000000001Z';
 function decode(chunks: readonly (string | Uint8Array)[], { hasTty = false } = {}) {
   const decoder = createLineDecoder(hasTty);
   const frames = chunks.map((bytes) => ({ stream: 'stdout' as const, bytes: Buffer.from(bytes) }));
-  return [...frames.flatMap((frame) => decoder.push([frame])), ...decoder.end()].map(({ time, text, base64, isPartial }) =>
+  const texts = [...frames.flatMap((frame) => decoder.push([frame])), ...decoder.end()];
+  const lines = texts.flatMap((one) => (one.type === 'lines' ? splitBatch(one) : [one]));
+  return lines.map(({ time, text, base64, isPartial }) =>
     [time, text ?? `base64 ${base64}`, ...(isPartial === true ? ['partial'] : [])].join('|'),
   );
 }
@@ -16,6 +19,29 @@ function decode(chunks: readonly (string | Uint8Array)[], { hasTty = false } = {
 describe('createLineDecoder()', () => {
   it('createLineDecoder() takes the time off each record, and the line feed', () => {
     assert.deepEqual(decode([`${TIME} one\n`, `${TIME} \n`, `${TIME} a b\r\n`]), [`${TIME}|one`, `${TIME}|`, `${TIME}|a b`]);
+  });
+
+  it('createLineDecoder() makes one batch of whole lines that came together, and only of those', () => {
+    const records = [`${TIME} one\n`, `${TIME} zwei ü\n`, `${TIME} \n`];
+    const push = (more: readonly string[]) => {
+      const all = [...records, ...more].map((text) => Buffer.from(text));
+      const ends = all.map((_, n) => Buffer.concat(all.slice(0, n + 1)).length);
+      return createLineDecoder(false).push([{ stream: 'stderr', bytes: Buffer.concat(all), ends }]);
+    };
+    assert.deepEqual(push([]), [{ type: 'lines', stream: 'stderr', text: records.join('') }]);
+    for (const odd of [
+      'no time\n',
+      `${TIME} a piece`,
+      `${TIME} two\nlines\n`,
+      `${TIME} of a terminal\r\n`,
+      '2027-01-01T00:00:00.5Z short\n',
+    ]) {
+      assert.deepEqual(
+        push([odd]).map(({ type }) => type),
+        ['line', 'line', 'line', 'line'],
+        odd,
+      );
+    }
   });
 
   it('createLineDecoder() marks pieces of a line, and keeps what is no text byte for byte', () => {

@@ -1,31 +1,54 @@
 /**
- * Makes lines of the frames of a container's log: each frame is a record of the engine's log, its time in front. Pure.
+ * Makes lines of the frames of a container's log: records of the engine's log, each with its time in front. Pure.
  *
  * Callers  log-reading.ts
  * Source   Docker Engine API v1.41, "Get container logs", `timestamps`; lines longer than 16 KiB come as several records of one time.
  */
 import { isUtf8 } from 'node:buffer';
-import { toLogTime, type LogLine, type LogStream } from '../../api/log-record.ts';
+import { TIME_LENGTH, toLogTime, type LogLine, type LogStream, type LogText } from '../../api/log-record.ts';
 import type { LogFrame } from '../docker/docker-types.ts';
 
 const MAX_RECORD_BYTES = 16 * 1024;
 const SPACE = 0x20;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
-const TIME_BYTES = 30;
+const LETTER_T = 0x54;
+const LETTER_Z = 0x5a;
 const MAX_TIME_BYTES = 36;
 
 export interface LineDecoder {
-  push(frames: readonly LogFrame[]): readonly LogLine[];
+  push(frames: readonly LogFrame[]): readonly LogText[];
   /** What is left when the log has ended. */
   end(): readonly LogLine[];
 }
 
 /** @param hasTty all is one stream of bytes then, in which records are found by their ends */
 export function createLineDecoder(hasTty: boolean): LineDecoder {
-  return hasTty
-    ? createTerminalDecoder()
-    : { push: (frames) => frames.map(({ stream, bytes }) => toLine(stream, viewOf(bytes))), end: () => [] };
+  return hasTty ? createTerminalDecoder() : { push: (frames) => frames.flatMap(toTexts), end: () => [] };
+}
+
+/** A batch where the frame is nothing but whole lines of text, as nearly all are; else each record for itself. */
+function toTexts({ stream, bytes, ends = [bytes.length] }: LogFrame): readonly LogText[] {
+  const records = viewOf(bytes);
+  if (ends.every((end, n) => isWholeLine(records, ends[n - 1] ?? 0, end))) {
+    const text = toText(records, 0, records.length);
+    if (text !== undefined) {
+      return [{ type: 'lines', stream, text }];
+    }
+  }
+  return ends.map((end, n) => toLine(stream, records.subarray(ends[n - 1] ?? 0, end)));
+}
+
+/** Whether the record has the engine's usual time, and a line feed at its end and nowhere else; looks at bytes alone, as there are millions. */
+function isWholeLine(bytes: Buffer, start: number, end: number): boolean {
+  const from = start + TIME_LENGTH;
+  return (
+    bytes[from] === SPACE &&
+    bytes[from - 1] === LETTER_Z &&
+    bytes[start + 10] === LETTER_T &&
+    bytes.indexOf(LINE_FEED, from) === end - 1 &&
+    bytes[end - 2] !== CARRIAGE_RETURN
+  );
 }
 
 function createTerminalDecoder(): LineDecoder {
@@ -77,14 +100,18 @@ const NO_TIME = '0001-01-01T00:00:00.000000000Z';
 
 /** Behind the space that ends the time. Docker's has 30 bytes, always. */
 function startOfPayload(record: Buffer): number {
-  return record[TIME_BYTES] === SPACE ? TIME_BYTES + 1 : record.subarray(0, MAX_TIME_BYTES).indexOf(SPACE) + 1;
+  return record[TIME_LENGTH] === SPACE ? TIME_LENGTH + 1 : record.subarray(0, MAX_TIME_BYTES).indexOf(SPACE) + 1;
 }
 
-/** Reading it as text and looking for what stands for bad bytes costs half of asking first, for each of millions of lines. */
 function toContent(record: Buffer, from: number, end: number): Pick<LogLine, 'text' | 'base64'> {
-  const text = record.toString('utf8', from, end);
-  const bytes = text.includes('\uFFFD') ? record.subarray(from, end) : undefined;
-  return bytes === undefined || isUtf8(bytes) ? { text } : { base64: bytes.toString('base64') };
+  const text = toText(record, from, end);
+  return text === undefined ? { base64: record.toString('base64', from, end) } : { text };
+}
+
+/** Reading it as text and looking for what stands for bad bytes costs half of asking first. @returns undefined where it is none */
+function toText(bytes: Buffer, from: number, end: number): string | undefined {
+  const text = bytes.toString('utf8', from, end);
+  return text.includes('\uFFFD') && !isUtf8(bytes.subarray(from, end)) ? undefined : text;
 }
 
 function viewOf(bytes: Uint8Array): Buffer {

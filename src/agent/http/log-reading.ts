@@ -11,15 +11,18 @@ import {
   advanceCursor,
   createSeen,
   earliestUnseen,
+  filterText,
+  timeOf,
   toLogTime,
   type LogCursor,
-  type LogLine,
   type LogRecord,
+  type LogText,
 } from '../../api/log-record.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { ContainerDetail } from '../docker/docker-types.ts';
 import { EngineError, hasEngineReason } from '../docker/engine-error.ts';
 import type { ContainerLogsOptions, Engine } from '../docker/engine.ts';
+import type { KeptLogs } from '../logs/kept-logs.ts';
 import { createLineDecoder } from './log-lines.ts';
 import { createRepeatFilter } from './repeat-filter.ts';
 import { findContainer, type ContainerSources, type ServiceName } from './service-container.ts';
@@ -33,6 +36,8 @@ const WINDOW = 1000;
 export interface LogSources extends ContainerSources {
   readonly engine: Pick<Engine, 'listContainers' | 'inspectContainer' | 'containerLogs'>;
   readonly clock: Clock;
+  /** what removed containers wrote last */
+  readonly kept?: Pick<KeptLogs, 'find'> | undefined;
 }
 
 export interface LogRequest {
@@ -109,6 +114,7 @@ class Reader {
       }
       yield* this.#readLines(detail, { follow: true });
       yield* this.#readLines(detail, { follow: false }); // what it wrote last may come behind the stream's end
+      yield* this.#readKept(); // or it has been removed by now
       yield* this.#tellEnd(detail.id);
     }
   }
@@ -125,6 +131,26 @@ class Reader {
       yield [this.#note({ type: 'container', id: detail.id })];
       yield* this.#readLines(detail, { follow: false });
     }
+    if (detail === undefined) {
+      yield* this.#readKept();
+    }
+  }
+
+  /** The rest of what was begun in a container that is gone, where the agent has kept its end. */
+  async *#readKept(): AsyncGenerator<Batch> {
+    const cursor = this.#cursor;
+    if (cursor?.stdout === undefined) {
+      return;
+    }
+    const kept = await this.#sources.kept?.find(this.#request.name);
+    if (kept?.container !== cursor.container) {
+      return;
+    }
+    yield [{ type: 'container', id: kept.container }];
+    const isSeen = createSeen(cursor);
+    const texts = kept.texts.flatMap((text) => filterText(text, (line) => !isSeen(line)));
+    texts.forEach((text) => this.#note(text));
+    yield texts;
   }
 
   /** The container to read: of a follower one that runs, unless it has not read it yet. Waits for it. */
@@ -164,38 +190,38 @@ class Reader {
     const batches = isBegun
       ? this.#resume(detail, cursor, { follow })
       : this.#open(detail, { follow, ...(isFirst && { ...(tail !== undefined && { tail }), ...(since !== undefined && { since }) }) });
-    for await (const lines of batches) {
-      lines.forEach((line) => this.#note(line));
-      if (lines.length > 0) {
-        yield lines;
+    for await (const texts of batches) {
+      texts.forEach((text) => this.#note(text));
+      if (texts.length > 0) {
+        yield texts;
       }
     }
   }
 
   /** What the reader has not seen. */
-  async *#resume(detail: ContainerDetail, cursor: LogCursor, { follow }: { readonly follow: boolean }): AsyncGenerator<readonly LogLine[]> {
+  async *#resume(detail: ContainerDetail, cursor: LogCursor, { follow }: { readonly follow: boolean }): AsyncGenerator<readonly LogText[]> {
     const isSeen = createSeen(cursor);
     let reaches: boolean | undefined; // whether the window begins with what the reader has seen
-    for await (const lines of this.#open(detail, { follow, tail: WINDOW })) {
-      const [first] = lines;
-      reaches ??= first === undefined ? undefined : first.time < (cursor[first.stream]?.time ?? '');
+    for await (const texts of this.#open(detail, { follow, tail: WINDOW })) {
+      const [first] = texts;
+      reaches ??= first === undefined ? undefined : timeOf(first) < (cursor[first.stream]?.time ?? '');
       if (reaches === false) {
         break;
       }
-      yield lines.filter((line) => !isSeen(line));
+      yield texts.flatMap((text) => filterText(text, (line) => !isSeen(line)));
     }
     if (reaches === false) {
       const isSeenAnew = createSeen(cursor);
       const since = earliestUnseen(cursor);
-      for await (const lines of this.#open(detail, { follow, ...(since !== undefined && { since }) })) {
-        yield lines.filter((line) => !isSeenAnew(line));
+      for await (const texts of this.#open(detail, { follow, ...(since !== undefined && { since }) })) {
+        yield texts.flatMap((text) => filterText(text, (line) => !isSeenAnew(line)));
       }
     }
   }
 
-  async *#open(detail: ContainerDetail, options: ContainerLogsOptions): AsyncGenerator<readonly LogLine[]> {
+  async *#open(detail: ContainerDetail, options: ContainerLogsOptions): AsyncGenerator<readonly LogText[]> {
     const decoder = createLineDecoder(detail.hasTty);
-    const unrepeated = options.follow === true ? createRepeatFilter(this.#sources.clock) : (lines: readonly LogLine[]) => lines;
+    const unrepeated = options.follow === true ? createRepeatFilter(this.#sources.clock) : (texts: readonly LogText[]) => texts;
     try {
       for await (const frames of await this.#sources.engine.containerLogs(detail.id, { ...options, timestamps: true }, this.#signal)) {
         yield unrepeated(decoder.push(frames));

@@ -7,7 +7,7 @@
  * a long line share theirs.
  * Callers  log-reading.ts
  */
-import type { LogLine, LogStream } from '../../api/log-record.ts';
+import { filterText, type LogLine, type LogStream, type LogText } from '../../api/log-record.ts';
 import type { Clock } from '../../base/clock.ts';
 
 const STEP_MS = 20; // what measuring the two clocks one after the other may be off by
@@ -20,7 +20,7 @@ interface Last {
   isPartial: boolean;
 }
 
-export function createRepeatFilter(clock: Pick<Clock, 'wallMs' | 'monotonicMs'>): (lines: readonly LogLine[]) => readonly LogLine[] {
+export function createRepeatFilter(clock: Pick<Clock, 'wallMs' | 'monotonicMs'>): (texts: readonly LogText[]) => readonly LogText[] {
   const last = new Map<LogStream, Last>();
   let measuredAtMs = clock.monotonicMs();
   let offsetMs = clock.wallMs() - measuredAtMs;
@@ -51,10 +51,10 @@ export function createRepeatFilter(clock: Pick<Clock, 'wallMs' | 'monotonicMs'>)
     return isKnown && !isPiece;
   }
 
-  return (lines) => {
+  return (texts) => {
     if (wasSetBack()) {
       last.clear();
     }
-    return lines.filter((line) => !isRepeat(line));
+    return texts.flatMap((text) => filterText(text, (line) => !isRepeat(line)));
   };
 }

@@ -45,6 +45,8 @@ export interface EffectsOptions {
   readonly secrets: SecretCache;
   /** Asked before each start: whether it may be now; see FenceGate. Default: it may. @throws {StepError} */
   readonly admit?: (containerId: string, signal: AbortSignal) => Promise<void>;
+  /** Asked before a container is removed: keeps the end of its log. Must not fail but by the signal. */
+  readonly keepLog?: (service: string, containerId: string, signal: AbortSignal) => Promise<void>;
   /** Called when a new version is given up. @param lines the last that its container wrote */
   readonly onRollBack?: (step: StepOf<'rollBack'>, lines: readonly string[]) => void;
 }
@@ -87,8 +89,10 @@ export function createEffects(options: EffectsOptions, onPullProgress: (image: s
       await start(options, containerId, signal);
     },
     stopContainer: async ({ containerId, graceMs }, signal) => await engine.stopContainer(containerId, graceMs, signal),
-    removeContainer: async ({ containerId, isStuck }, signal) =>
-      await engine.removeContainer(containerId, { force: isStuck, removeAnonymousVolumes: true }, signal),
+    removeContainer: async ({ service, containerId, isStuck }, signal) => {
+      await options.keepLog?.(service, containerId, signal);
+      await engine.removeContainer(containerId, { force: isStuck, removeAnonymousVolumes: true }, signal);
+    },
     renameContainer: async ({ containerId, name }, signal) => await engine.renameContainer(containerId, name, signal),
     attachContainer: async (step, signal) => await attachContainer(engine, step, signal),
     rollBack: async (step, signal) => {

@@ -19,6 +19,7 @@ import { Wakeup } from '../../base/wakeup.ts';
 import type { EngineEvent, ImageDetail } from '../docker/docker-types.ts';
 import { hasEngineReason } from '../docker/engine-error.ts';
 import type { HealthChecker } from '../health/health-checker.ts';
+import type { KeptLogs } from '../logs/kept-logs.ts';
 import type { ProjectReport } from './assignment.ts';
 import { canonicalJson } from './config-hash.ts';
 import { deriveDesired } from './desired.ts';
@@ -46,7 +47,7 @@ export type Order =
   /** No longer ours. `project` is the last that was known of it. */
   | { readonly kind: 'removed'; readonly uid: string; readonly project: ProjectObject | undefined };
 
-interface ProjectLoopOptions extends Omit<EffectsOptions, 'admit'> {
+interface ProjectLoopOptions extends Omit<EffectsOptions, 'admit' | 'keepLog'> {
   readonly name: string;
   readonly clusterId: string;
   readonly allowedHostPaths: readonly string[];
@@ -61,6 +62,8 @@ interface ProjectLoopOptions extends Omit<EffectsOptions, 'admit'> {
   readonly isAuthoritative: () => boolean;
   /** Which version was good, and which was given up. */
   readonly rollouts: RolloutStore;
+  /** What the containers wrote that went; undefined: nothing is kept. */
+  readonly keptLogs?: Pick<KeptLogs, 'keep'> | undefined;
   /** Called with what the engine holds of the Project, after each look. */
   readonly onContainers?: ((containers: ObservedProject['containers']) => void) | undefined;
   /** Called once when a removed Project has left nothing behind; the loop ends then. */
@@ -102,7 +105,8 @@ export class ProjectLoop {
     };
     const { clock, engine } = options;
     this.#pulls = new PullBoard(clock, () => this.#tell());
-    const effects = createEffects({ ...options, admit, onRollBack }, (image, progress) => this.#pulls.record(image, progress));
+    const keepLog = async (service: string, id: string, signal: AbortSignal): Promise<void> => await this.#keepLog(service, id, signal);
+    const effects = createEffects({ ...options, admit, onRollBack, keepLog }, (image, progress) => this.#pulls.record(image, progress));
     this.#runner = new StepRunner({ effects, engine, backoff: this.#backoff, clock, log, onEnd: () => this.#wakeup.notify() });
   }
 
@@ -319,6 +323,14 @@ export class ProjectLoop {
         project,
         own.map(({ id }) => id),
       );
+    }
+  }
+
+  /** Of what is replaced, not of what goes with its Project. */
+  async #keepLog(service: string, containerId: string, signal: AbortSignal): Promise<void> {
+    const kind = this.#getTarget().kind;
+    if (kind !== 'remove' && kind !== 'terminate') {
+      await this.#options.keptLogs?.keep({ project: this.#options.name, service }, containerId, signal);
     }
   }
 

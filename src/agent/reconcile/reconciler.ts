@@ -22,6 +22,7 @@ import type { Engine } from '../docker/engine.ts';
 import { clusterFilter, LABEL } from '../docker/names.ts';
 import { createHealthChecker, type HealthChecker } from '../health/health-checker.ts';
 import { createImagePuller, type ImagePuller } from '../images/image-puller.ts';
+import type { KeptLogs } from '../logs/kept-logs.ts';
 import type { Assignment, AssignmentSource, ProjectReport, Reconciler, VolumeIdentity, VolumeRemoval } from './assignment.ts';
 import { Turn } from './effects.ts';
 import { NO_FENCE, type FenceGate } from './fence-gate.ts';
@@ -63,6 +64,8 @@ export interface ReconcilerOptions {
   readonly fence?: FenceGate;
   /** Which version of each Project was good, and which was given up; default: in memory alone. */
   readonly rollouts?: RolloutStore;
+  /** What the containers wrote that went; left out: nothing is kept. */
+  readonly keptLogs?: Pick<KeptLogs, 'keep' | 'drop' | 'keepOnly'> | undefined;
   /** Folders below which HostPath volumes may lie; default none. */
   readonly allowedHostPaths?: readonly string[];
   /** Left out: nothing privileged is allowed. */
@@ -219,9 +222,15 @@ class EngineReconciler implements Reconciler {
       rollouts: this.#rollouts,
       isAuthoritative: () => this.#isAuthoritative,
       onVolumesChanged: () => this.#sweepWakeup.notify(),
-      onGone: () => this.#members.delete(name),
+      onGone: () => this.#forget(name),
     });
     return { loop, controller: new AbortController() };
+  }
+
+  /** Nothing of a Project is left but what its containers wrote last. */
+  #forget(name: string): void {
+    this.#members.delete(name);
+    this.#stopper?.spawn(`kept logs ${name}`, async () => await this.#options.keptLogs?.drop(name));
   }
 
   #startAll(): void {
@@ -342,6 +351,7 @@ class EngineReconciler implements Reconciler {
       }
     }
     if (this.#isAuthoritative && (this.#options.mayRemoveOrphans?.() ?? true)) {
+      await this.#options.keptLogs?.keepOnly(new Set([...this.#members.keys(), ...fingerprints.keys()]));
       const unassigned = owners.filter(({ project }) => !this.#members.has(project));
       for (const { project, uid } of this.#orphans.update(unassigned, clock.monotonicMs())) {
         if (!this.#members.has(project)) {

@@ -16,7 +16,7 @@ export const logsCommand = defineCommand({
     tail: text('lines', 'only so many of the last lines of each service'),
     since: text('time', `only what was written since: ${SINCE_EXPECTS}`),
     timestamps: flag('put the time before each line', { short: 't' }),
-    previous: flag('what was written before the container was started last, as after a crash', { short: 'p' }),
+    previous: flag('what was written before the container was started last, or replaced, as after a crash or an update', { short: 'p' }),
   },
   examples: [
     { command: 'caractrl logs shop/web', does: 'all that one service has written' },

@@ -1,5 +1,5 @@
 /** Prints lines of logs: stdout's to stdout, stderr's to stderr, as they were written; remarks between dashes to stderr. */
-import type { LogLine, LogStream } from '../../api/log-record.ts';
+import { splitBatch, toPlain, type LogBatch, type LogLine, type LogStream, type LogText } from '../../api/log-record.ts';
 import type { Io, Screen } from '../io.ts';
 import { toPrintable } from '../output/printable.ts';
 import type { MergedEvent } from './merge-logs.ts';
@@ -32,6 +32,30 @@ export function createLogPrinter({ io, services, hasTimes }: PrinterOptions): (e
     return isContinued ? '' : `${open.has(line.stream) ? '\n' : ''}${prefix}${hasTimes ? `${line.time} ` : ''}`;
   }
 
+  /** Of a service that is shown alone: nothing goes before its lines. */
+  function printBatch(batch: LogBatch): void {
+    io[batch.stream].write(toPlain(batch, { hasTimes, isWithinLine: open.has(batch.stream) }));
+    open.delete(batch.stream);
+  }
+
+  function print(texts: readonly LogText[], source: number): void {
+    let lines: LogLine[] = [];
+    for (const text of texts) {
+      if (text.type === 'line') {
+        lines.push(text);
+        continue;
+      }
+      printLines(lines, source);
+      lines = [];
+      if (services.length > 1) {
+        printLines(splitBatch(text), source);
+      } else {
+        printBatch(text);
+      }
+    }
+    printLines(lines, source);
+  }
+
   /** Runs of lines of one stream are written at once. */
   function printLines(lines: readonly LogLine[], source: number): void {
     for (let at = 0; at < lines.length;) {
@@ -62,7 +86,7 @@ export function createLogPrinter({ io, services, hasTimes }: PrinterOptions): (e
 
   return (event) => {
     if (event.kind === 'lines') {
-      printLines(event.lines, event.source);
+      print(event.lines, event.source);
       return;
     }
     const line = `--- ${toPrintable(event.text)} ---`;

@@ -6,7 +6,7 @@
  * Callers  commands/logs.ts
  */
 import { ApiError, fromProblem, hasReason } from '../../api/errors.ts';
-import { advanceCursor, LOG_SILENCE_MS, type LogCursor, type LogLine, type LogRecord } from '../../api/log-record.ts';
+import { advanceCursor, LOG_SILENCE_MS, type LogCursor, type LogRecord, type LogText } from '../../api/log-record.ts';
 import { Backoff } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
@@ -18,7 +18,7 @@ const TOLD_MS = 1000; // what a move or a restart takes anyway
 
 /** What the merger gets of one service. */
 export type SourceEvent =
-  | { readonly kind: 'lines'; readonly lines: readonly LogLine[] }
+  | { readonly kind: 'lines'; readonly lines: readonly LogText[] }
   /** a remark, for between the lines */
   | { readonly kind: 'note'; readonly text: string }
   /** nothing more is to come for now: what others have to tell need not wait */
@@ -114,9 +114,9 @@ class Source {
     const records = client.read({ ...query, ...(this.#cursor !== undefined && { cursor: this.#cursor }) }, this.#signal);
     for await (const batch of withSilenceLimit(records, this.#options.clock)) {
       this.#heardAtMs = this.#options.clock.monotonicMs();
-      let lines: LogLine[] = [];
+      let lines: LogText[] = [];
       for (const record of batch) {
-        if (record.type === 'line') {
+        if (record.type === 'line' || record.type === 'lines') {
           lines.push(record);
           this.#cursor = advanceCursor(this.#cursor, record);
           continue;
@@ -133,7 +133,7 @@ class Source {
     }
   }
 
-  *#take(record: Exclude<LogRecord, LogLine>): Generator<SourceEvent> {
+  *#take(record: Exclude<LogRecord, LogText>): Generator<SourceEvent> {
     switch (record.type) {
       case 'node':
         yield* this.#takeNode(record.name);
@@ -194,24 +194,34 @@ class Source {
 /** Ends with a failure where nothing comes for too long: agents give a sign of life every five seconds. */
 async function* withSilenceLimit<Item>(items: AsyncIterable<Item>, clock: Clock): AsyncGenerator<Item> {
   const iterator = items[Symbol.asyncIterator]();
+  const ended = new AbortController();
+  /** of the item that is waited for; whoever takes its time with one that came is not waiting */
+  let waiting: { readonly sinceMs: number; readonly reject: (error: unknown) => void } | undefined;
+  const watch = async (): Promise<void> => {
+    for (;;) {
+      const nowMs = clock.monotonicMs();
+      const silentMs = nowMs - (waiting?.sinceMs ?? nowMs);
+      if (silentMs >= LOG_SILENCE_MS) {
+        waiting?.reject(new ApiError('Unavailable', `Cannot read on as nothing has come for ${LOG_SILENCE_MS / 1000} s`));
+      }
+      await clock.sleep(silentMs >= LOG_SILENCE_MS ? LOG_SILENCE_MS : LOG_SILENCE_MS - silentMs, ended.signal);
+    }
+  };
+  watch().catch(() => undefined); // all was read
   try {
     for (;;) {
-      const timer = new AbortController();
-      const silent = clock.sleep(LOG_SILENCE_MS, timer.signal).then((): never => {
-        throw new ApiError('Unavailable', `Cannot read on as nothing has come for ${LOG_SILENCE_MS / 1000} s`);
-      });
-      silent.catch(() => undefined); // aborted: something came
-      try {
-        const next = await Promise.race([iterator.next(), silent]);
-        if (next.done === true) {
-          return;
-        }
-        yield next.value;
-      } finally {
-        timer.abort();
+      const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<Item>>();
+      waiting = { sinceMs: clock.monotonicMs(), reject };
+      iterator.next().then(resolve, reject);
+      const next = await promise;
+      waiting = undefined;
+      if (next.done === true) {
+        return;
       }
+      yield next.value;
     }
   } finally {
+    ended.abort();
     void iterator.return?.(); // not awaited: it ends with its next item
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { LogLine } from '../../api/log-record.ts';
+import { timeOf, type LogLine } from '../../api/log-record.ts';
 import type { SourceEvent } from './log-source.ts';
 import { mergeLogs } from './merge-logs.ts';
 
@@ -16,7 +16,7 @@ async function* from(events: readonly SourceEvent[]): AsyncGenerator<SourceEvent
 async function merge(sources: readonly AsyncIterable<SourceEvent>[]): Promise<readonly string[]> {
   const told: string[] = [];
   for await (const event of mergeLogs(sources)) {
-    told.push(...(event.kind === 'note' ? [event.text] : event.lines.map(({ time, text }) => `${event.source} ${time} ${text}`)));
+    told.push(...(event.kind === 'note' ? [event.text] : event.lines.map((one) => `${event.source} ${timeOf(one)} ${one.text}`)));
   }
   return told;
 }

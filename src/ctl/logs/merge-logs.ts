@@ -4,12 +4,12 @@
  * A service that still has something old to tell holds up the others; one that is live and quiet, or without contact, does not.
  * Callers  commands/logs.ts
  */
-import type { LogLine } from '../../api/log-record.ts';
+import { splitBatch, type LogLine, type LogText } from '../../api/log-record.ts';
 import type { SourceEvent } from './log-source.ts';
 
 /** Where a line or a remark comes from: index of the source. */
 export type MergedEvent =
-  | { readonly kind: 'lines'; readonly source: number; readonly lines: readonly LogLine[] }
+  | { readonly kind: 'lines'; readonly source: number; readonly lines: readonly LogText[] }
   | { readonly kind: 'note'; readonly source: number; readonly text: string };
 
 interface Lane {
@@ -26,6 +26,11 @@ interface Lane {
 
 /** Ends when all have ended. @throws what the first of them throws */
 export async function* mergeLogs(sources: readonly AsyncIterable<SourceEvent>[]): AsyncGenerator<MergedEvent> {
+  const [only] = sources;
+  if (only !== undefined && sources.length === 1) {
+    yield* passOn(only);
+    return;
+  }
   const lanes = sources.map((events, source): Lane => {
     const iterator = events[Symbol.asyncIterator]();
     return { source, iterator, lines: [], next: 0, isPending: false, isIdle: false, isDone: false, notes: [] };
@@ -59,6 +64,15 @@ export async function* mergeLogs(sources: readonly AsyncIterable<SourceEvent>[])
   }
 }
 
+/** One service needs no merging: what came together stays together. */
+async function* passOn(events: AsyncIterable<SourceEvent>): AsyncGenerator<MergedEvent> {
+  for await (const event of events) {
+    if (event.kind !== 'idle') {
+      yield { ...event, source: 0 };
+    }
+  }
+}
+
 /** Asks for more where there is nothing left. */
 function fill(lane: Lane, onSettled: (failed?: { readonly error: unknown }) => void): void {
   if (!isEmpty(lane) || lane.isDone || lane.isPending) {
@@ -82,7 +96,7 @@ function fill(lane: Lane, onSettled: (failed?: { readonly error: unknown }) => v
 function take(lane: Lane, event: SourceEvent): void {
   switch (event.kind) {
     case 'lines':
-      lane.lines = event.lines;
+      lane.lines = event.lines.flatMap((text) => (text.type === 'lines' ? splitBatch(text) : [text]));
       lane.next = 0;
       break;
     case 'note':

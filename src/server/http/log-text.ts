@@ -1,10 +1,10 @@
 /** Makes text of an agent's log records: lines as they were written. Callers: routes/logs.ts */
 import { Readable } from 'node:stream';
 import { fromProblem } from '../../api/errors.ts';
-import type { LogRecord } from '../../api/log-record.ts';
+import { toPlain, type LogRecord } from '../../api/log-record.ts';
 import { readLineBatches } from '../../base/json-lines.ts';
 
-const MAX_LINE_BYTES = 1024 * 1024; // a record is 16 KiB before it is escaped
+const MAX_LINE_BYTES = 1024 * 1024; // a record is some 64 KiB before it is escaped
 
 /** A log that cannot be read on is cut: text has no other way to say so. */
 export function toLogText(records: AsyncIterable<Uint8Array>, options: { readonly hasTimes: boolean }): Readable {
@@ -19,6 +19,11 @@ async function* toText(records: AsyncIterable<Uint8Array>, { hasTimes }: { reado
       const record = JSON.parse(line) as LogRecord;
       if (record.type === 'error') {
         throw fromProblem(record.problem.status, record.problem);
+      }
+      if (record.type === 'lines') {
+        parts.push(Buffer.from(toPlain(record, { hasTimes, isWithinLine })));
+        isWithinLine = false;
+        continue;
       }
       if (record.type !== 'line') {
         continue;

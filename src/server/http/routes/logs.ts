@@ -5,7 +5,7 @@ import { pipeline, type Readable } from 'node:stream';
 import Type, { type Static } from 'typebox';
 import { findCondition } from '../../../api/condition.ts';
 import { ApiError, hasReason } from '../../../api/errors.ts';
-import { CURSOR_EXPECTS, LOG_RECORDS, parseCursor, toLogTime, type LogRecord } from '../../../api/log-record.ts';
+import { BATCHED_LOG_RECORDS, CURSOR_EXPECTS, LOG_RECORDS, parseCursor, toLogTime, type LogRecord } from '../../../api/log-record.ts';
 import { Closed } from '../../../api/meta.ts';
 import type { ProjectObject } from '../../../api/project.ts';
 import { parseSince, SINCE_EXPECTS } from '../../../api/since.ts';
@@ -61,7 +61,9 @@ export function logRoutes(deps: LogRoutesDeps): readonly Route[] {
       handle: async ({ params, query, caller, request, reply }) => {
         const { project = '', service = '' } = params;
         const place = await findPlace(deps.store, { project, service, action: 'read the logs of', caller });
-        const path = toAgentPath(place, query, deps.clock.wallMs());
+        const { accept = '' } = request.headers;
+        const isBatched = !accept.includes(LOG_RECORDS) || accept.includes(BATCHED_LOG_RECORDS); // text is made of any
+        const path = `${toAgentPath(place, query, deps.clock.wallMs())}&batched=${isBatched}`;
         return await sendLogs(deps, { place, path, query }, { request, reply });
       },
     }),
