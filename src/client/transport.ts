@@ -7,6 +7,7 @@
  */
 import { ApiError, fromProblem, hasReason } from '../api/errors.ts';
 import { withDeadline, type Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
 import type { WebSocketStream } from '../base/web-socket.ts';
 import { isNeverSent, toFailure } from './network-failure.ts';
 import type { Trust } from './trust.ts';
@@ -63,6 +64,8 @@ export interface TransportOptions {
   readonly clock: Clock;
   /** ms; for how long a request is tried again where the server says that it was one too many, and when to come again. Default 0 */
   readonly patienceMs?: number;
+  /** which of several servers is next; default: the system's */
+  readonly random?: Random;
   /** the network; replaced by the simulation, and by http-fetch.ts where a program must start fast */
   readonly fetch?: FetchFunction;
   /** for streams, which `fetch` does not open: whether what answers is the server; default: what Node believes */
@@ -100,7 +103,7 @@ const DEFAULT_TIMEOUT_MS = 30_000; // longer than any answer of a healthy server
 export function createTransport(options: TransportOptions): Transport {
   const fetchFn = options.fetch ?? globalThis.fetch;
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  const servers = new ServerChoice(options.serverUrl);
+  const servers = new ServerChoice(options.serverUrl, options.random);
 
   async function send(serverUrl: string, request: ApiRequest, signal: AbortSignal): Promise<FetchAnswer> {
     const response = await fetchFn(`${serverUrl}${request.path}`, {

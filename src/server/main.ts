@@ -31,6 +31,7 @@ import { runTokenCommand, TOKEN_COMMAND } from './auth/token-command.ts';
 import { startAuth } from './auth/start-auth.ts';
 import type { TokenService } from './auth/token-service.ts';
 import { delaySpawns, leadersSpawner, SOLE_SEAT, type Seat } from './cluster/seat.ts';
+import type { ClusterPorts } from './cluster/start-cluster.ts';
 import { soleServer } from './cluster/server-objects.ts';
 import { databaseUrlOf, isLoopback, isPostgresUrl, serverSettings, type ServerConfig } from './config.ts';
 import { createCrowdEvents } from './events/crowd-events.ts';
@@ -73,6 +74,8 @@ export interface ServerPorts {
   readonly store?: Store;
   /** shows a person what no log may hold; default: nobody is there */
   readonly tell?: (text: string) => void;
+  /** given by the simulation: this server is one of several on `store` */
+  readonly cluster?: ClusterPorts;
   /** false: no socket, the app is called through `app.inject` */
   readonly listen?: boolean;
 }
@@ -91,7 +94,7 @@ export interface RunningServer extends RunningProgram {
 /** Starts a server; when this resolves it serves. @throws {StartError} */
 export async function startServer(ports: ServerPorts): Promise<RunningServer> {
   const { config, clock, log } = ports;
-  if (ports.store === undefined && isPostgresUrl(databaseUrlOf(config))) {
+  if (ports.cluster !== undefined || (ports.store === undefined && isPostgresUrl(databaseUrlOf(config)))) {
     return await startMember(ports);
   }
   const store = ports.store ?? (await openOwnStore(ports));
@@ -139,7 +142,8 @@ export async function startServer(ports: ServerPorts): Promise<RunningServer> {
 async function startMember(ports: ServerPorts): Promise<RunningServer> {
   const { config, log } = ports;
   const { startCluster } = await import('./cluster/start-cluster.ts');
-  const store = await openOwnStore(ports);
+  const store = ports.store ?? (await openOwnStore(ports));
+  const closeStore = async (): Promise<void> => (ports.store === undefined ? store.close() : undefined);
   const { promise: failed, resolve: onCrash } = Promise.withResolvers<unknown>();
   const stopper = new Stopper((loop, error) => {
     log.error({ loop, err: error }, 'loop ended');
@@ -147,7 +151,7 @@ async function startMember(ports: ServerPorts): Promise<RunningServer> {
   });
   try {
     const shared = { store, sealer: await openSealer(config, { ...ports, store, isShared: true }) };
-    const tls = await startTls({ ...ports, stopper, shared });
+    const tls = ports.listen === false ? undefined : await startTls({ ...ports, stopper, shared });
     const start = (seat: Seat, ownStore: Store, roleStopper: Stopper) => startParts({ ...ports, tls }, seat, ownStore, roleStopper);
     const cluster = await startCluster({ ...ports, databaseUrl: databaseUrlOf(config), store, tls, startParts: start, onCrash });
     warnOfExposure(config, { log, tls });
@@ -157,12 +161,14 @@ async function startMember(ports: ServerPorts): Promise<RunningServer> {
     const stop = async (): Promise<void> => {
       log.info('server stopping');
       await Promise.all([cluster.stop(), stopper.stop()]);
-      await store.close();
+      await closeStore();
       log.info('server stopped');
     };
     return {
       url: cluster.url,
-      app: cluster.app,
+      get app() {
+        return cluster.app();
+      },
       get registry() {
         return cluster.parts().registry;
       },
@@ -177,7 +183,7 @@ async function startMember(ports: ServerPorts): Promise<RunningServer> {
     };
   } catch (error) {
     await stopper.stop();
-    await store.close();
+    await closeStore();
     throw error;
   }
 }

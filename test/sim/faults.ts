@@ -6,7 +6,7 @@ import type { World } from './world/world.ts';
 
 export type FaultStep = { readonly who: 'faults'; readonly atMs: number; readonly forMs: number } & (
   | { readonly does: MachineFault; readonly machine: string }
-  | { readonly does: ServerFault }
+  | { readonly does: ServerFault; readonly server?: string }
 );
 
 const MACHINE_FAULTS = [
@@ -30,50 +30,66 @@ const MACHINE_FAULTS = [
   'stop container',
 ] as const;
 const SERVER_FAULTS = ['kill server', 'pause server', 'store stall', 'server clock jump'] as const;
+/** Where there are several. */
+const CLUSTER_FAULTS = [...SERVER_FAULTS, 'kill leader', 'pause leader', 'cut from store', 'cut from agents', 'cut from servers'] as const;
 export type MachineFault = (typeof MACHINE_FAULTS)[number];
-export type ServerFault = (typeof SERVER_FAULTS)[number];
+export type ServerFault = (typeof CLUSTER_FAULTS)[number];
+
+type ServerStep = Extract<FaultStep, { readonly does: ServerFault }>;
 
 const DAY_MS = 86_400_000;
 
 export function drawFault(
   random: SeededRandom,
-  { atMs, machines }: { readonly atMs: number; readonly machines: readonly string[] },
+  { atMs, machines, servers }: { readonly atMs: number; readonly machines: readonly string[]; readonly servers: number },
 ): FaultStep {
   const forMs = Math.ceil(random.next() ** 2 * 200_000) + 500;
   const at = { who: 'faults', atMs } as const;
-  if (random.chance(0.2)) {
-    const does = random.pick(SERVER_FAULTS);
-    return { ...at, does, forMs: does === 'store stall' ? Math.min(forMs, 10_000) : Math.min(forMs, 100_000) };
+  if (random.chance(servers > 1 ? 0.4 : 0.2)) {
+    const does = random.pick(servers > 1 ? CLUSTER_FAULTS : SERVER_FAULTS);
+    const server = servers > 1 ? { server: `server-${random.between(1, servers)}` } : {};
+    return { ...at, ...server, does, forMs: does === 'store stall' ? Math.min(forMs, 10_000) : Math.min(forMs, 100_000) };
   }
   return { ...at, does: random.pick(MACHINE_FAULTS), machine: random.pick(machines), forMs };
 }
 
 /** Makes it go wrong. @returns what mends it */
 export async function strike(world: World, step: FaultStep): Promise<() => Promise<void> | void> {
-  world.trace.add(`fault ${step.does}${'machine' in step ? ` ${step.machine}` : ''} for ${step.forMs} ms`);
+  const subject = 'machine' in step ? step.machine : step.server;
+  world.trace.add(`fault ${step.does}${subject === undefined ? '' : ` ${subject}`} for ${step.forMs} ms`);
   if (!('machine' in step)) {
-    return strikeServer(world, step.does, step.forMs);
+    return strikeServer(world, step);
   }
   const machine = world.machines.get(step.machine);
   return machine === undefined ? () => undefined : strikeMachine(machine, step.does);
 }
 
-function strikeServer({ server }: World, fault: ServerFault, forMs: number): () => Promise<void> | void {
-  switch (fault) {
+function strikeServer({ server: plane }: World, { does, server: name = '', forMs }: ServerStep): () => Promise<void> | void {
+  const isLeaders = does === 'kill leader' || does === 'pause leader';
+  const server = (isLeaders ? plane.leader : undefined) ?? plane.find(name);
+  switch (does) {
     case 'kill server':
+    case 'kill leader':
       server.kill();
-      return async () => await server.start();
+      return () => server.start();
     case 'pause server':
+    case 'pause leader':
       server.pause();
       return () => server.resume();
     case 'store stall':
-      server.stallStore(forMs);
+      plane.stallStore(forMs);
       return () => undefined;
     case 'server clock jump': {
       const before = server.aheadMs;
       server.aheadMs = before === 0 ? DAY_MS : -before;
       return () => undefined;
     }
+    case 'cut from store':
+      return setFor(server.databaseLine, { isCut: true }, { isCut: false });
+    case 'cut from agents':
+      return setFor(server, { isCutFromAgents: true }, { isCutFromAgents: false });
+    case 'cut from servers':
+      return setFor(server, { isCutFromPeers: true }, { isCutFromPeers: false });
   }
 }
 

@@ -94,6 +94,12 @@ export const MUTANTS: readonly Mutant[] = [
     find: "onDeleted: () => (standing.current = 'deleted'),",
     replace: "onDeleted: () => void ((standing.current = 'deleted'), parts.supervision.assign([], 'server')),",
   },
+  {
+    name: 'let an ex-leader go on writing',
+    file: 'server/cluster/leader-record.ts',
+    find: "const [, ...results] = await store.commit([{ op: 'check', kind: KIND, name: NAME, expectedVersion }, ...writes]);",
+    replace: 'const results = await store.commit(writes);',
+  },
 ];
 
 /** @returns the seeds it took; undefined: none of them found it */

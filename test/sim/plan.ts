@@ -10,6 +10,8 @@ export type Step = UserStep | FaultStep;
 export interface Plan {
   readonly seed: string;
   readonly store: 'memory' | 'sqlite';
+  /** how many servers; default: one. More share a database in memory */
+  readonly servers?: number;
   readonly machines: readonly string[];
   /** in order of time */
   readonly steps: readonly Step[];
@@ -23,16 +25,18 @@ export function drawPlan(seed: string): Plan {
   const random = new SeededRandom(`plan ${seed}`);
   const count = random.chance(0.01) ? random.between(20, 200) : random.between(1, 5);
   const machines = Array.from({ length: count }, (_, index) => `n${index + 1}`);
+  const servers = random.chance(0.35) ? random.between(2, 3) : 1;
   const lastMs = START_MS + random.between(3, 15) * MINUTE_MS;
   const people = random.fork('people');
   const evil = random.fork('faults');
   const steps = [
     ...drawTimes(people, lastMs, 25_000).map((atMs, index) => drawUserStep(people, { atMs, index, machines })),
-    ...drawTimes(evil, lastMs, random.pick([10_000, 30_000, 90_000])).map((atMs) => drawFault(evil, { atMs, machines })),
+    ...drawTimes(evil, lastMs, random.pick([10_000, 30_000, 90_000])).map((atMs) => drawFault(evil, { atMs, machines, servers })),
   ];
   return {
     seed,
     store: random.chance(0.5) ? 'memory' : 'sqlite',
+    servers,
     machines,
     steps: steps.toSorted((a, b) => a.atMs - b.atMs),
   };

@@ -4,6 +4,7 @@ import type { ProjectObject } from '../../src/api/project.ts';
 import { Chronicle } from './checker/chronicle.ts';
 import { checkContainers } from './checker/containers.ts';
 import { HealthChecker } from './checker/health.ts';
+import { checkLeader } from './checker/leader.ts';
 import { checkPlacement } from './checker/placement.ts';
 import { findUnsettled } from './checker/settled.ts';
 import { findUntruth, RunningChecker } from './checker/status.ts';
@@ -17,6 +18,9 @@ import { createWorld, type World } from './world/world.ts';
 const TICK_MS = 1000;
 const CALM_MS = 20_000; // without faults; then what is said must be so
 const SETTLE_LIMIT_MS = 20 * 60_000;
+const START_LIMIT_MS = 60_000; // of a server, or until one of several leads
+const PATIENCE_MS = 12_000; // of people, for an answer
+const UNCORDON_TRIES = 5; // while nobody leads people are told to try again
 const STAY_MS = 60_000; // what has settled stays as it is
 
 export interface Outcome {
@@ -30,7 +34,7 @@ export interface Outcome {
 }
 
 export async function runPlan(plan: Plan, options: { readonly onLog?: (line: string) => void } = {}): Promise<Outcome> {
-  const world = await createWorld({ seed: `world ${plan.seed}`, store: plan.store, ...options });
+  const world = await createWorld({ seed: `world ${plan.seed}`, store: plan.store, servers: plan.servers ?? 1, ...options });
   const run = new Run(world, plan);
   try {
     await run.live();
@@ -72,6 +76,7 @@ class Run {
     this.#watcher = new WatchChecker(world, this.#chronicle, this.#violate);
     this.#health = new HealthChecker(world, this.#chronicle, this.#violate);
     checkPlacement(this.#chronicle, this.#violate);
+    checkLeader(world, this.#violate);
     this.#running = new RunningChecker(world, this.#chronicle, this.#violate);
     world.answerListeners.add(({ from, method, path, status }) => {
       if (status >= 500 && status !== 503) {
@@ -90,7 +95,8 @@ class Run {
   async live(): Promise<void> {
     const { server, clock, random } = this.#world;
     await this.#chronicle.follow(this.#world.store, ['Project', 'Node']);
-    await server.start();
+    server.start();
+    await clock.settle();
     for (const name of this.#plan.machines) {
       const machine = this.#world.addMachine(name);
       this.#due.push({ atMs: random.between(0, 5000), act: () => machine.startAgent() });
@@ -151,7 +157,11 @@ class Run {
   /** Every fault has mended itself; what people did with machines is undone, so that everything asked for can be had. */
   async #heal(): Promise<void> {
     const { server, machines } = this.#world;
-    await server.start();
+    server.servers.forEach((one) => one.resume());
+    server.start();
+    for (let waitedMs = 0; !server.isUp && waitedMs < START_LIMIT_MS; waitedMs += TICK_MS) {
+      await this.#advance(TICK_MS);
+    }
     for (const machine of machines.values()) {
       machine.powerOn();
       if (this.#ledger.deleted.has(machine.name)) {
@@ -160,9 +170,17 @@ class Run {
       machine.startAgent();
     }
     await this.#advance(2 * TICK_MS);
-    for (const machine of machines.keys()) {
-      await doUserStep(this.#world, this.#ledger, { who: 'people', atMs: 0, does: 'uncordon', machine });
+    for (let tries = 0; tries < UNCORDON_TRIES; tries += 1) {
+      const cordoned = tries === 0 ? [...machines.keys()] : await this.#cordoned();
+      for (const machine of cordoned) {
+        void doUserStep(this.#world, this.#ledger, { who: 'people', atMs: 0, does: 'uncordon', machine });
+      }
+      await this.#advance(cordoned.length === 0 ? 0 : PATIENCE_MS);
     }
+  }
+
+  async #cordoned(): Promise<readonly string[]> {
+    return (await this.#state()).nodes.filter(({ spec }) => spec.unschedulable).map(({ metadata }) => metadata.name);
   }
 
   async #settle(): Promise<void> {

@@ -35,6 +35,9 @@ export async function shrink(plan: Plan, onProgress: (text: string) => void): Pr
     const machines = best.plan.machines.filter((name) => name !== machine);
     await attempt({ ...best.plan, machines, steps: best.plan.steps.filter((step) => touches(step) !== machine) });
   }
+  for (let servers = (best.plan.servers ?? 1) - 1; servers >= 1; servers -= 1) {
+    await attempt({ ...best.plan, servers });
+  }
   return best;
 }
 

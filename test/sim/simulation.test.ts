@@ -14,7 +14,8 @@ describe('what once failed holds', () => {
 });
 
 it('a seed is a whole run: twice the same, to the letter', async () => {
-  for (const seed of ['3', '12', '31']) {
+  for (const seed of ['3', '12', '16']) {
+    // one of them with several servers
     const plan = drawPlan(seed);
     const [first, second] = [await runPlan(plan), await runPlan(plan)];
     assert.equal(second.traceHash, first.traceHash, `seed ${seed}`);

@@ -4,6 +4,7 @@ import { API_VERSION } from '../../src/api/meta.ts';
 import type { ProjectSpec } from '../../src/api/project.ts';
 import type { Ledger } from './ledger.ts';
 import type { SeededRandom } from './world/seeded-random.ts';
+import type { Listener } from './world/sim-network.ts';
 import { imageOf, IMAGES, type World } from './world/world.ts';
 
 export type UserStep = { readonly who: 'people'; readonly atMs: number } & (
@@ -112,8 +113,15 @@ interface Called {
   readonly end: Promise<unknown>;
 }
 
+/** Any that takes connections, as with a list of servers. */
+function findServer({ server, random }: World): Listener | undefined {
+  const { servers } = server;
+  const first = servers.length > 1 ? random.between(0, servers.length - 1) : 0;
+  return [...servers.slice(first), ...servers.slice(0, first)].map((one) => one.listener()).find((one) => one !== undefined);
+}
+
 async function call(world: World, options: InjectOptions): Promise<Called> {
-  const target = world.server.listener();
+  const target = findServer(world);
   if (target === undefined) {
     return { status: 0, end: Promise.resolve() }; // connection refused: certainly not done
   }

@@ -63,11 +63,12 @@ export function connect(parts: AgentPorts, timeoutMs?: number): CaraClient {
   return createCaraClient(openTransport(parts, timeoutMs));
 }
 
-export function openTransport({ config, clock, fetch }: AgentPorts, timeoutMs?: number): Transport {
+export function openTransport({ config, clock, random, fetch }: AgentPorts, timeoutMs?: number): Transport {
   return createTransport({
     serverUrl: config.SERVER_URL,
     userAgent: `cara-agent/${VERSION}`,
     clock,
+    random,
     ...(timeoutMs !== undefined && { timeoutMs }),
     fetch: fetch ?? httpFetch,
   });

@@ -36,6 +36,12 @@ const HOP_HEADERS: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+/** What of `http.request` forwarding uses; a port. */
+export type OpenRequest = (
+  url: URL,
+  request: { readonly method: string | undefined; readonly path: string | undefined; readonly headers: OutgoingHttpHeaders },
+) => http.ClientRequest;
+
 export interface ForwarderOptions {
   /** where the leader is; undefined: there is none, or it is this server itself */
   readonly findLeaderUrl: () => Promise<string | undefined>;
@@ -43,6 +49,8 @@ export interface ForwarderOptions {
   readonly key: string;
   /** where the leader speaks TLS: what its certificate comes from, in PEM; none: what everybody knows */
   readonly authorities: () => readonly string[];
+  /** given by the simulation; default: HTTP */
+  readonly request?: OpenRequest | undefined;
 }
 
 export interface Forwarder {
@@ -89,7 +97,7 @@ function isSame(given: string, key: string): boolean {
   return a !== undefined && b !== undefined && timingSafeEqual(a, b);
 }
 
-export function createForwarder({ findLeaderUrl, key, authorities }: ForwarderOptions): Forwarder {
+export function createForwarder({ findLeaderUrl, key, authorities, request: openRequest }: ForwarderOptions): Forwarder {
   const options = { keepAlive: true, maxSockets: MAX_CONNECTIONS };
   const agents = { 'http:': new http.Agent(options), 'https:': new https.Agent(options) };
 
@@ -108,6 +116,9 @@ export function createForwarder({ findLeaderUrl, key, authorities }: ForwarderOp
 
   function open(url: URL, request: IncomingMessage, headers: OutgoingHttpHeaders): http.ClientRequest {
     const isTls = url.protocol === 'https:';
+    if (openRequest !== undefined) {
+      return openRequest(url, { method: request.method, path: request.url, headers });
+    }
     return (isTls ? https : http).request({
       agent: isTls ? agents['https:'] : agents['http:'],
       hostname: url.hostname.replaceAll(/[[\]]/gu, ''),

@@ -15,6 +15,8 @@ import type { TlsKeeper } from '../tls/tls-keeper.ts';
 export interface Front {
   /** listens and closes; its routes are those of whatever app is in use */
   readonly app: FastifyInstance;
+  /** that of the present role */
+  readonly current: () => FastifyInstance | undefined;
   /** From now on requests are `app`'s. @param upgrade sees requests for another protocol first; true: it has taken it */
   use(app: FastifyInstance, upgrade?: UpgradeTaker): Promise<void>;
 }
@@ -45,6 +47,7 @@ export function createFront(tls: TlsKeeper | undefined): Front {
   });
   return {
     app,
+    current: () => current,
     use: async (next, upgrade) => {
       await next.ready();
       current = next;

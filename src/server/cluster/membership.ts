@@ -2,7 +2,7 @@
  * Membership: this server's seat among those on one database: that it is there, and whether it leads.
  *
  * Owns     one session; with it the advisory lock whose holder leads, and this server's row in `servers`. PostgreSQL lets the lock go as
- *          soon as the session ends: with the process (kill -9), or after SESSION_LIMIT_MS without a word (paused, cut off).
+ *          soon as the session ends: with the process (kill -9), or after a while without a word (paused, cut off).
  * Never    takes a leadership for sure for longer than SURE_MS after it last asked with success. A later leader counts with that: what
  *          its predecessor may have granted ends that much later (fence-ledger.ts).
  * Callers  start-cluster.ts spawns `run`.
@@ -11,42 +11,14 @@ import { Backoff } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
-import { VERSION } from '../../base/version.ts';
 import { explainPostgres, unavailable } from '../../store/postgres/postgres-errors.ts';
-import type { Session } from '../../store/postgres/session.ts';
+import { PRESENCE_MS, type ClusterSession, type SeenServer } from './cluster-session.ts';
 import type { ServerIdentity } from './leader-record.ts';
 
 /** ms; between two words to the database: how soon a lock that is free is taken, too. */
 const TICK_MS = 400;
-/** ms; after so long without a word PostgreSQL ends the session. Three ticks and a slow statement fit in. */
-const SESSION_LIMIT_MS = 2_500;
 /** ms; how long after it asked a leader may go on as one. */
 export const SURE_MS = 2_500;
-/** ms; how often a server says that it is there. */
-const PRESENCE_MS = 5_000;
-/** Servers that have not been seen for so long are forgotten, by any other. */
-const FORGOTTEN_AFTER = '10 minutes';
-
-const LEADER_LOCK = 0x43415242; // "CARB": next to that of migrations
-const TRY_LOCK = `SELECT pg_try_advisory_lock(${LEADER_LOCK})`;
-const PREPARE = `SET idle_session_timeout = ${SESSION_LIMIT_MS}; SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2; SET tcp_user_timeout = ${SESSION_LIMIT_MS}`;
-const SAY_HERE = `
-INSERT INTO caravanserai.servers (id, name, url, version, started_at, seen_at) VALUES ($1, $2, $3, $4, now(), now())
-ON CONFLICT (id) DO UPDATE SET seen_at = now()`;
-const FORGET_OTHERS = `DELETE FROM caravanserai.servers WHERE seen_at < now() - interval '${FORGOTTEN_AFTER}' OR (url = $2 AND id <> $1)`;
-const LIST_SERVERS = `
-SELECT id, name, url, version, started_at, seen_at, seen_at > now() - make_interval(secs => ${(PRESENCE_MS * 3) / 1000}) FROM caravanserai.servers
-ORDER BY name, url`;
-
-/** A server as the database knows it. */
-export interface SeenServer extends ServerIdentity {
-  readonly version: string;
-  readonly startedAt: Date;
-  readonly seenAt: Date;
-  /** whether it was seen lately */
-  readonly isAlive: boolean;
-}
-
 /** A leadership, for as long as it lasts. */
 export interface Office {
   /** Whether it is certain at this moment that nobody else leads. */
@@ -59,7 +31,7 @@ export interface Office {
 
 export interface MembershipOptions {
   readonly identity: ServerIdentity;
-  readonly open: () => Promise<Session>;
+  readonly open: () => Promise<ClusterSession>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -70,7 +42,7 @@ export interface MembershipOptions {
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #log: Logger;
-  #session: Session | undefined;
+  #session: ClusterSession | undefined;
   #saidHereAtMs = -Infinity;
   /** of when it last asked with success: monotonic, and wall, as the machine may have been suspended since */
   #askedAt = { monotonicMs: -Infinity, wallMs: -Infinity };
@@ -112,25 +84,15 @@ export class Membership {
   async list(): Promise<readonly SeenServer[]> {
     try {
       const session = this.#session ?? (await this.#connect());
-      return (await session.query(LIST_SERVERS)).map(([id, name, url, version, startedAt, seenAt, isAlive]) => ({
-        id: String(id),
-        name: String(name),
-        url: String(url),
-        version: String(version),
-        startedAt: startedAt as Date,
-        seenAt: seenAt as Date,
-        isAlive: isAlive === true,
-      }));
+      return await session.listServers();
     } catch (error) {
       throw unavailable('list servers', error);
     }
   }
 
-  async #connect(): Promise<Session> {
-    const session = await this.#options.open();
-    await session.script(PREPARE);
-    this.#session = session;
-    return session;
+  async #connect(): Promise<ClusterSession> {
+    this.#session = await this.#options.open();
+    return this.#session;
   }
 
   async #tick(): Promise<void> {
@@ -138,19 +100,16 @@ export class Membership {
     const session = this.#session?.isOpen === true ? this.#session : await this.#connect();
     const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
     if (this.#office === undefined) {
-      const [row] = await session.query(TRY_LOCK);
-      if (row?.[0] === true) {
+      if (await session.tryLock()) {
         this.#askedAt = now;
         this.#take();
       }
     } else {
-      await session.query('SELECT 1'); // the session lives, so the lock is ours
+      await session.say(); // the session lives, so the lock is ours
       this.#askedAt = now;
     }
     if (now.monotonicMs - this.#saidHereAtMs >= PRESENCE_MS) {
-      const { id, name, url } = identity;
-      await session.query(SAY_HERE, [id, name, url, VERSION]);
-      await session.query(FORGET_OTHERS, [id, url]);
+      await session.sayHere(identity);
       this.#saidHereAtMs = now.monotonicMs;
     }
   }
@@ -189,7 +148,7 @@ export class Membership {
       await this.#office.done;
     }
     if (this.#session?.isOpen === true) {
-      await this.#session.query('DELETE FROM caravanserai.servers WHERE id = $1', [this.#options.identity.id]).catch(() => undefined);
+      await this.#session.sayGone(this.#options.identity).catch(() => undefined);
     }
     await this.#session?.close();
   }

@@ -2,7 +2,7 @@
 import { API_VERSION } from '../../api/meta.ts';
 import type { ServerObject } from '../../api/server.ts';
 import { VERSION } from '../../base/version.ts';
-import type { SeenServer } from './membership.ts';
+import type { SeenServer } from './cluster-session.ts';
 
 /** @param leaderId of the one that leads, where one does */
 export function toServerObject(

@@ -16,15 +16,16 @@ import type { Random } from '../../base/random.ts';
 import { Stopper } from '../../base/stopper.ts';
 import { VERSION } from '../../base/version.ts';
 import { parseDatabaseUrl } from '../../store/postgres/database-url.ts';
-import { openSession } from '../../store/postgres/session.ts';
 import type { Store } from '../../store/store.ts';
 import { closeApp, listen } from '../listen.ts';
 import { loadForwardKey } from './forward-key.ts';
 import type { TlsKeeper } from '../tls/tls-keeper.ts';
-import { createForwarder, isForLeader, receiveForwarded, type Forwarder } from './forward.ts';
+import type { ClusterSession } from './cluster-session.ts';
+import { createForwarder, isForLeader, receiveForwarded, type Forwarder, type OpenRequest } from './forward.ts';
 import { createFront, type Front } from './front.ts';
 import { fenceStore, findLeader, writeLeader, type ServerIdentity } from './leader-record.ts';
 import { Membership, SURE_MS, type Office } from './membership.ts';
+import { openPostgresSession } from './postgres-session.ts';
 import type { Seat } from './seat.ts';
 import { toServerObject } from './server-objects.ts';
 
@@ -44,9 +45,19 @@ export interface ClusterConfig {
   readonly ADVERTISE_URL: string | undefined;
 }
 
+/** What lies between the servers, where it is not PostgreSQL and HTTP: given by the simulation. */
+export interface ClusterPorts {
+  readonly openSession: () => Promise<ClusterSession>;
+  readonly request: OpenRequest;
+}
+
 export interface ClusterDeps<Parts extends RoleParts> {
   readonly config: ClusterConfig;
   readonly databaseUrl: string;
+  /** default: PostgreSQL at `databaseUrl`, and HTTP */
+  readonly cluster?: ClusterPorts | undefined;
+  /** false: no socket, the app of the present role is called through `app.inject` */
+  readonly listen?: boolean;
   readonly store: Store;
   readonly clock: Clock;
   readonly random: Random;
@@ -61,7 +72,8 @@ export interface ClusterDeps<Parts extends RoleParts> {
 
 export interface RunningCluster<Parts extends RoleParts> {
   readonly url: string;
-  readonly app: FastifyInstance;
+  /** without a socket: that of the present role */
+  readonly app: () => FastifyInstance;
   /** those of the present role */
   readonly parts: () => Parts;
   readonly stop: () => Promise<void>;
@@ -77,7 +89,7 @@ interface Played<Parts> {
 export async function startCluster<Parts extends RoleParts>(deps: ClusterDeps<Parts>): Promise<RunningCluster<Parts>> {
   const { config, clock, random, log, store } = deps;
   const front = createFront(deps.tls);
-  const url = await listen(front.app, config);
+  const url = deps.listen === false ? (config.ADVERTISE_URL ?? 'http://cara-server.invalid') : await listen(front.app, config);
   const identity: ServerIdentity = {
     id: random.uuid(),
     name: config.SERVER_NAME ?? hostname(),
@@ -98,7 +110,7 @@ export async function startCluster<Parts extends RoleParts>(deps: ClusterDeps<Pa
   log.info({ server: identity.name, advertised: identity.url, version: VERSION }, 'server takes part in a cluster');
   return {
     url,
-    app: front.app,
+    app: () => (deps.listen === false ? (front.current() ?? front.app) : front.app),
     parts: () => cluster.parts,
     stop: async () => {
       await Promise.all([closeApp(front.app, clock), stopper.stop().then(() => cluster.stop())]);
@@ -123,17 +135,18 @@ class Cluster<Parts extends RoleParts> {
     this.#front = front;
     this.#identity = identity;
     this.#key = key;
-    const target = parseDatabaseUrl(deps.databaseUrl);
+    const { databaseUrl, cluster } = deps;
     this.membership = new Membership({
       ...deps,
       identity,
-      open: () => openSession(target, { name: 'cara-server membership' }),
+      open: cluster?.openSession ?? (() => openPostgresSession(parseDatabaseUrl(databaseUrl))),
       lead: (office) => this.#lead(office),
     });
     this.#forwarder = createForwarder({
       findLeaderUrl: () => this.#findLeaderUrl(),
       key,
       authorities: () => deps.tls?.material.roots ?? [],
+      request: cluster?.request,
     });
   }
 

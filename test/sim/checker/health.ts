@@ -39,9 +39,10 @@ export class HealthChecker {
         this.#checkTransition(object as NodeObject, atMs);
       }
     });
-    world.answerListeners.add(({ method, path, status }) => {
+    world.answerListeners.add(({ server, method, path, status }) => {
       const name = /^\/api\/v1\/nodes\/([^/]+)\/heartbeat$/u.exec(path)?.[1];
-      if (method === 'POST' && status === 204 && name !== undefined) {
+      const isLeaders = world.server.leader?.name === server; // what an earlier leader still heard, nobody counts with
+      if (method === 'POST' && status === 204 && name !== undefined && isLeaders) {
         const nowMs = world.clock.monotonicMs();
         this.#beats.set(name, nowMs);
         this.#stoodByThen.set(name, this.#stoodStillMs);
@@ -62,13 +63,13 @@ export class HealthChecker {
     const { server, clock } = this.#world;
     const nowMs = clock.monotonicMs();
     this.#stoodStillMs += server.isPaused ? nowMs - this.#tickedAtMs : 0;
-    this.#upSinceMs = server.isUp ? this.#upSinceMs : nowMs;
+    this.#upSinceMs = server.isUp ? Math.max(this.#upSinceMs, server.leadsSinceMs) : nowMs;
     this.#tickedAtMs = nowMs;
     if (!server.isUp || server.isPaused || server.isStoreStalled) {
       this.#steadySinceMs = undefined;
       return;
     }
-    this.#steadySinceMs ??= nowMs;
+    this.#steadySinceMs = Math.max(this.#steadySinceMs ?? nowMs, server.leadsSinceMs);
     for (const node of nodes) {
       this.#check(node, nowMs, this.#steadySinceMs);
     }

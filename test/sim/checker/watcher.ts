@@ -55,6 +55,11 @@ export class WatchChecker {
     }
   }
 
+  /** Any server: what was seen at one goes on at another. */
+  #pickUrl(): string {
+    return this.line.random.pick(this.#world.server.urls);
+  }
+
   async #read(query: string, timeoutMs: number): Promise<string> {
     const ended = new AbortController();
     const timer = this.#world.clock.sleep(timeoutMs, ended.signal).then(
@@ -62,7 +67,7 @@ export class WatchChecker {
       () => undefined,
     );
     try {
-      const answer = await this.#fetch(`http://server/api/v1/projects${query}`, requestOf(ended.signal));
+      const answer = await this.#fetch(`${this.#pickUrl()}/api/v1/projects${query}`, requestOf(ended.signal));
       return await answer.text();
     } finally {
       ended.abort();
@@ -72,7 +77,10 @@ export class WatchChecker {
 
   async #watch(): Promise<void> {
     const ended = new AbortController();
-    const answer = await this.#fetch(`http://server/api/v1/projects?watch=true&resourceVersion=${this.#seen}`, requestOf(ended.signal));
+    const answer = await this.#fetch(
+      `${this.#pickUrl()}/api/v1/projects?watch=true&resourceVersion=${this.#seen}`,
+      requestOf(ended.signal),
+    );
     if (answer.status !== 200) {
       throw new Error(String(answer.status));
     }

@@ -28,6 +28,8 @@ export interface MachineOptions {
   readonly network: NetworkOptions;
   readonly log: Logger;
   readonly heartbeatInterval: string;
+  /** one, or several apart by commas */
+  readonly serverUrl: string;
   /** a part of this code's own has failed, which it never should */
   readonly onBug: (where: string, error: unknown) => void;
 }
@@ -64,7 +66,7 @@ export class SimMachine {
       argv: [],
       env: {
         NODE_NAME: name,
-        SERVER_URL: 'http://127.0.0.1:8080',
+        SERVER_URL: options.serverUrl,
         HEARTBEAT_INTERVAL: options.heartbeatInterval,
         THROUGHPUT_TEST: 'off',
       },

@@ -31,6 +31,9 @@ export const GOOD_LINE = { isCutUp: false, isCutDown: false, lossRate: 0, duplic
 
 /** A server as the network reaches it. */
 export interface Listener {
+  readonly name: string;
+  /** agents do not get through to it */
+  readonly isCutOff: () => boolean;
   readonly server: RunningServer;
   readonly life: Life;
 }
@@ -38,13 +41,14 @@ export interface Listener {
 export interface NetworkOptions {
   readonly clock: SimClock;
   readonly trace: Trace;
-  /** who listens now; undefined: nobody, and connections are refused */
-  readonly listener: () => Listener | undefined;
+  /** who listens there now; undefined: nobody, and connections are refused */
+  readonly listener: (host: string) => Listener | undefined;
   /** the server has answered; whether that arrives is another matter */
   readonly onAnswer: (answer: ServerAnswer) => void;
 }
 
 export interface ServerAnswer {
+  readonly server: string;
   /** who asked */
   readonly from: string;
   readonly method: string;
@@ -66,7 +70,12 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
       trace.add(`${what} lost`);
       return await silence(signal);
     }
-    const target = listener();
+    const { host } = new URL(url);
+    const target = listener(host);
+    if (target?.isCutOff() === true) {
+      trace.add(`${what} lost`);
+      return await silence(signal);
+    }
     if (target === undefined) {
       trace.add(`${what} refused`);
       throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
@@ -75,7 +84,7 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
     const options: InjectOptions = {
       method: request.method as 'GET',
       url: path,
-      headers: { ...request.headers, host: '127.0.0.1:8080' },
+      headers: { ...request.headers, host },
       ...(request.body !== undefined && { payload: request.body as string }),
       payloadAsStream: true,
       signal: ended.signal,
@@ -89,9 +98,9 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
     const answer = await untilCut(answered, target.life, signal);
     answer.stream().on('error', () => undefined); // who reads it hears of it
     life.onEnd(() => ended.abort());
-    onAnswer({ from: line.name, method: request.method, path, status: answer.statusCode });
+    onAnswer({ from: line.name, server: target.name, method: request.method, path, status: answer.statusCode });
     await travel(signal);
-    if (line.isCutDown || line.random.chance(line.lossRate)) {
+    if (line.isCutDown || target.isCutOff() || line.random.chance(line.lossRate)) {
       trace.add(`${what} ${answer.statusCode} lost`);
       ended.abort();
       return await silence(signal);
@@ -107,7 +116,13 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
       trace.add(`${line.name} ${String(options.method)} again`);
       const again = { ...options, payloadAsStream: false, signal: new AbortController().signal } as const;
       const { statusCode } = await target.server.app.inject(again);
-      onAnswer({ from: line.name, method: String(options.method), path: options.url as string, status: statusCode });
+      onAnswer({
+        from: line.name,
+        server: target.name,
+        method: String(options.method),
+        path: options.url as string,
+        status: statusCode,
+      });
     }
   }
 
@@ -123,7 +138,7 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
         return;
       }
       await travel(signal);
-      if (line.isCutDown || line.isCutUp) {
+      if (line.isCutDown || line.isCutUp || target.isCutOff()) {
         trace.add(`${line.name} stream half open`);
         await silence(signal);
       }

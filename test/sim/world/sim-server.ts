@@ -1,42 +1,72 @@
-/** The control plane's machine: a store that outlives the process, and the real server on it. */
+/** A server's machine: the real server on a store that outlives the process, alone or as one of several. */
 import type { Clock } from '../../../src/base/clock.ts';
 import { loadConfig } from '../../../src/base/config.ts';
 import type { Logger } from '../../../src/base/log.ts';
+import '../../../src/server/cluster/start-cluster.ts'; // main.ts loads it late: by then nothing may wait for a real disk
 import { serverSettings } from '../../../src/server/config.ts';
-import { startServer } from '../../../src/server/main.ts';
+import { type ServerPorts, startServer } from '../../../src/server/main.ts';
 import type { Store } from '../../../src/store/store.ts';
+import { openFollowingStore } from './following-store.ts';
 import { Life } from './life.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimClock } from './sim-clock.ts';
-import type { Listener } from './sim-network.ts';
+import type { DatabaseLine, SimDatabase } from './sim-database.ts';
+import { createForwarding } from './sim-forwarding.ts';
+import type { Listener, NetworkOptions } from './sim-network.ts';
+
+const SHARED_KEY = Buffer.alloc(32, 7).toString('base64');
+
+/** What stalls the disk under the store, for all servers alike. */
+export interface StoreStall {
+  /** undefined: it answers */
+  readonly ended: () => Promise<unknown> | undefined;
+}
 
 export interface SimServerOptions {
+  readonly name: string;
+  readonly url: string;
   readonly clock: SimClock;
   readonly random: SeededRandom;
-  readonly store: Store;
+  /** its own, or that of several */
+  readonly storage: { readonly store: Store } | { readonly database: SimDatabase };
+  readonly stall: StoreStall;
+  readonly network: () => NetworkOptions;
+  /** whether nothing gets through between it and another server */
+  readonly isCutFrom: (server: string) => boolean;
   readonly log: Logger;
   readonly heartbeatTimeout: string;
   readonly onBug: (where: string, error: unknown) => void;
 }
 
 export class SimServer {
+  readonly name: string;
+  readonly databaseLine: DatabaseLine;
   readonly #options: SimServerOptions;
   readonly #config;
   #life: Life | undefined;
   #listener: Listener | undefined;
   #starts = 0;
-  /** commits wait for it: a disk that does not answer */
-  #storeStall: Promise<unknown> | undefined;
-  /** of the last stall, in virtual milliseconds */
-  stalledFromMs = -Infinity;
-  stalledUntilMs = -Infinity;
+  /** when it was last started */
+  startedAtMs = 0;
   aheadMs = 0;
+  /** nothing gets through between it and agents */
+  isCutFromAgents = false;
+  /** nothing gets through between it and other servers */
+  isCutFromPeers = false;
 
   constructor(options: SimServerOptions) {
+    const { name, url, random, heartbeatTimeout } = options;
+    this.name = name;
     this.#options = options;
+    this.databaseLine = { server: name, random: random.fork('database line'), isCut: false, maxDelayMs: 10 };
+    const isShared = 'database' in options.storage;
     this.#config = loadConfig(serverSettings({ env: {}, isRoot: true }), {
       argv: [],
-      env: { PORT: '0', NODE_HEARTBEAT_TIMEOUT: options.heartbeatTimeout },
+      env: {
+        PORT: '0',
+        NODE_HEARTBEAT_TIMEOUT: heartbeatTimeout,
+        ...(isShared && { SERVER_NAME: name, ADVERTISE_URL: url, SECRETS_KEY: SHARED_KEY }),
+      },
     });
   }
 
@@ -53,36 +83,29 @@ export class SimServer {
     return this.#life?.isPaused === true;
   }
 
-  get isStoreStalled(): boolean {
-    return this.#storeStall !== undefined;
-  }
-
-  /** Resolves when it listens, or has been killed before. */
-  async start(): Promise<void> {
+  /** It listens as soon as it is up, which with several of them takes time. */
+  start(): void {
     if (this.#life !== undefined) {
       return;
     }
-    const { clock: worldClock, random, log, onBug } = this.#options;
+    const { clock: worldClock, random, onBug } = this.#options;
     const life = new Life();
     this.#life = life;
+    this.startedAtMs = worldClock.monotonicMs();
     const clock: Clock = life.clock(worldClock, { aheadMs: () => this.aheadMs });
-    const starting = startServer({
-      config: this.#config,
-      clock,
-      random: random.fork(`start ${(this.#starts += 1)}`),
-      log,
-      store: life.guardAll(this.#stallable()),
-      listen: false,
-    });
-    const guarded = life.guard(starting).then(
+    const ownRandom = random.fork(`start ${(this.#starts += 1)}`);
+    const starting = this.#openStorage(life, ownRandom).then(
+      async (storage) =>
+        await startServer({ config: this.#config, clock, random: ownRandom, log: this.#options.log, listen: false, ...storage }),
+    );
+    void life.guard(starting).then(
       async (server) => {
         await server.app.ready();
-        this.#listener = { server, life };
-        void life.guard(server.failed).then((error) => onBug('server', error));
+        this.#listener = { name: this.name, server, life, isCutOff: () => this.isCutFromAgents };
+        void life.guard(server.failed).then((error) => onBug(this.name, error));
       },
-      (error: unknown) => onBug('start of the server', error),
+      (error: unknown) => onBug(`start of ${this.name}`, error),
     );
-    await Promise.race([guarded, new Promise((resolve) => life.signal.addEventListener('abort', resolve, { once: true }))]);
   }
 
   /** kill -9. */
@@ -100,20 +123,32 @@ export class SimServer {
     this.#life?.resume();
   }
 
-  /** Writes wait for `ms`. */
-  stallStore(ms: number): void {
-    this.stalledFromMs = this.isStoreStalled ? this.stalledFromMs : this.#options.clock.monotonicMs();
-    this.stalledUntilMs = this.#options.clock.monotonicMs() + ms;
-    this.#storeStall = this.#options.clock.sleep(ms, new AbortController().signal).then(() => (this.#storeStall = undefined));
+  async #openStorage(life: Life, random: SeededRandom): Promise<Pick<ServerPorts, 'store' | 'cluster'>> {
+    const { storage, clock, stall, isCutFrom, network } = this.#options;
+    if ('store' in storage) {
+      return { store: life.guardAll(this.#stallable(storage.store)) };
+    }
+    const { database } = storage;
+    const store = await openFollowingStore({ database, line: this.databaseLine, clock, life, stall: stall.ended });
+    const request = createForwarding({
+      clock,
+      random: random.fork('forwarding'),
+      life,
+      server: this.name,
+      network: network(),
+      isCut: isCutFrom,
+    });
+    const openSession = async () => life.guardAll(await life.guard(database.openSession(this.databaseLine, life)));
+    return { store: life.guardAll(store), cluster: { openSession, request } };
   }
 
-  #stallable(): Store {
-    const { store } = this.#options;
+  #stallable(store: Store): Store {
+    const { stall } = this.#options;
     return new Proxy(store, {
       get: (target, name) => {
         if (name === 'commit') {
           return async (...args: Parameters<Store['commit']>) => {
-            await this.#storeStall;
+            await stall.ended();
             return await target.commit(...args);
           };
         }

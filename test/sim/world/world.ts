@@ -10,9 +10,10 @@ import { createSqliteStore } from '../../../src/store/sqlite/sqlite-store.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { SimClock } from './sim-clock.ts';
+import { SimDatabase } from './sim-database.ts';
 import { SimMachine } from './sim-machine.ts';
 import type { NetworkOptions } from './sim-network.ts';
-import { SimServer } from './sim-server.ts';
+import { ControlPlane } from './control-plane.ts';
 import { Trace } from './trace.ts';
 
 export const HEARTBEAT_INTERVAL_MS = 10_000;
@@ -22,6 +23,8 @@ export const IMAGES = 60;
 export interface WorldOptions {
   readonly seed: string;
   readonly store: 'memory' | 'sqlite';
+  /** more than one share a database, whatever `store` says */
+  readonly servers: number;
   /** told of every line that the programs log; for people, never for decisions */
   readonly onLog?: (line: string) => void;
 }
@@ -31,7 +34,9 @@ export interface World {
   readonly random: SeededRandom;
   readonly trace: Trace;
   readonly store: Store;
-  readonly server: SimServer;
+  readonly server: ControlPlane;
+  /** undefined: there is one server alone */
+  readonly database: SimDatabase | undefined;
   /** by name, also those that have left */
   readonly machines: ReadonlyMap<string, SimMachine>;
   /** of our own code, which must never fail by itself */
@@ -44,12 +49,15 @@ export interface World {
   end(): void;
 }
 
-export async function createWorld({ seed, store: kind, onLog }: WorldOptions): Promise<World> {
+export async function createWorld({ seed, store: kind, servers, onLog }: WorldOptions): Promise<World> {
   const clock = new SimClock();
   const random = new SeededRandom(seed);
   const trace = new Trace(clock);
   const log = createLog(clock, onLog);
-  const store = kind === 'memory' ? createMemoryStore({ clock }) : await createSqliteStore({ path: ':memory:', clock, log });
+  const database = servers > 1 ? new SimDatabase(clock) : undefined;
+  const ownStore = async (): Promise<Store> =>
+    kind === 'memory' ? createMemoryStore({ clock }) : await createSqliteStore({ path: ':memory:', clock, log });
+  const store = database?.store ?? (await ownStore());
   const machines = new Map<string, SimMachine>();
   const bugs: string[] = [];
   const onBug = (where: string, error: unknown): void => {
@@ -57,12 +65,21 @@ export async function createWorld({ seed, store: kind, onLog }: WorldOptions): P
     bugs.push(`${where}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   };
   const timeouts = { heartbeatTimeout: `${NODE_TIMEOUT_MS}ms` };
-  const server = new SimServer({ clock, random: random.fork('server'), store, log: log.child({ machine: 'server' }), onBug, ...timeouts });
+  const server = new ControlPlane({
+    clock,
+    random: random.fork('server'),
+    storage: database === undefined ? { store } : { database },
+    count: servers,
+    network: () => network,
+    log,
+    onBug,
+    ...timeouts,
+  });
   const answerListeners = new Set<NetworkOptions['onAnswer']>();
   const network: NetworkOptions = {
     clock,
     trace,
-    listener: () => server.listener(),
+    listener: (host) => server.listener(host),
     onAnswer: (answer) => answerListeners.forEach((listener) => listener(answer)),
   };
   return {
@@ -73,6 +90,7 @@ export async function createWorld({ seed, store: kind, onLog }: WorldOptions): P
     trace,
     store,
     server,
+    database,
     machines,
     bugs,
     addMachine: (name) => {
@@ -82,6 +100,7 @@ export async function createWorld({ seed, store: kind, onLog }: WorldOptions): P
         random: random.fork(`machine ${name}`),
         network,
         log,
+        serverUrl: server.url,
         heartbeatInterval: `${HEARTBEAT_INTERVAL_MS}ms`,
         onBug,
       });
