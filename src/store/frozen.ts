@@ -8,6 +8,9 @@ type Fields = Readonly<Record<string | number, unknown>>;
 /** What JSON leaves out. */
 const NOTHING = Symbol('nothing');
 
+/** Shared, as most objects have no labels and no annotations. */
+const NO_FIELDS: Fields = Object.freeze({});
+
 /**
  * Copies `value` as a trip through JSON does (undefined fields vanish) and freezes the copy to the last leaf, so that no caller's later
  * change reaches the store, and the memory store keeps exactly what a database would give back.
@@ -50,22 +53,43 @@ function copyObject(value: object, depth: number, known: Fields | undefined): un
     return json === undefined ? NOTHING : copyValue(JSON.parse(json), depth, undefined);
   }
   const source = value as Fields;
-  const copy: Record<string, unknown> = {};
-  let isSame = Object.isFrozen(value) && prototype !== null;
-  for (const key of Object.keys(source)) {
+  const keys = Object.keys(source);
+  const isFrozen = Object.isFrozen(value) && prototype !== null;
+  if (keys.length === 0) {
+    return isFrozen ? value : NO_FIELDS;
+  }
+  let copy: Record<string, unknown> | undefined;
+  let isWhole = true;
+  for (let index = 0; index < keys.length; index += 1) {
+    const key = keys[index] ?? '';
     const before = source[key];
     const after = copyValue(before, depth + 1, key === '__proto__' ? undefined : known?.[key]);
-    isSame &&= after === before;
     if (after === NOTHING) {
-      continue;
-    }
-    if (key === '__proto__') {
-      Object.defineProperty(copy, key, { value: after, enumerable: true });
-    } else {
-      copy[key] = after;
+      copy = isWhole ? pick(copy ?? source, keys.slice(0, index)) : copy;
+      isWhole = false;
+    } else if (!isWhole || !Object.is(after, before)) {
+      // a spread makes a copy no larger than its fields: made field by field it has room for more, 96 bytes where these are 64
+      copy ??= { ...source };
+      setField(copy, key, after);
     }
   }
-  return isSame ? value : Object.freeze(copy);
+  return copy === undefined && isFrozen ? value : Object.freeze(copy ?? { ...source });
+}
+
+function pick(source: Fields, keys: readonly string[]): Record<string, unknown> {
+  const picked: Record<string, unknown> = {};
+  for (const key of keys) {
+    setField(picked, key, source[key]);
+  }
+  return picked;
+}
+
+function setField(copy: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === '__proto__') {
+    Object.defineProperty(copy, key, { value, enumerable: true });
+  } else {
+    copy[key] = value;
+  }
 }
 
 function hasOwnForm(value: object): boolean {
@@ -81,7 +105,7 @@ function copyArray(value: readonly unknown[], depth: number, known: Fields | und
     isSame &&= after === before;
     copy.push(after === NOTHING ? null : after);
   }
-  return isSame ? value : Object.freeze(copy);
+  return isSame ? value : Object.freeze(copy.slice()); // without the room for more that push() made
 }
 
 /**

@@ -6,6 +6,7 @@
  * Never    does I/O: heartbeats are presence, not documents. node-lifecycle.ts writes what changed. Never believes an agent's clock.
  * Callers  http/routes/heartbeats.ts; node-service.ts and node-lifecycle.ts, which tell it what they wrote before they answer.
  */
+import { hash } from 'node:crypto';
 import { ApiError } from '../../api/errors.ts';
 import type { Heartbeat, NodeObject, NodeStatus } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -16,6 +17,7 @@ import { LeaseTable } from './lease-table.ts';
 import { NameHolders } from './name-holders.ts';
 import { granteeOf, type Party, type Rivalry } from './node-identity.ts';
 import { deriveNodeStatus, isDisputed, isHeard, type Dispute, type LeaseState } from './node-state.ts';
+import { ReportParts } from './report-parts.ts';
 import { TimeTexts } from './time-texts.ts';
 import { Tombstones } from './tombstones.ts';
 
@@ -44,8 +46,8 @@ interface Entry {
   heardBeforeMs: number | undefined;
   /** wall ms at which the last lease ran out; undefined: none has since the server started */
   silentSinceMs: number | undefined;
-  /** body of the last heartbeat: the same text again is the same report, and need not even be parsed */
-  lastText: string | undefined;
+  /** of the body of the last heartbeat: the same text again is the same report, and need not even be parsed. SHA-256, as a text is 1 KB */
+  lastDigest: string | undefined;
   pending: Heartbeat | undefined;
   /** monotonic ms; an agent that has just registered holds the name that long, though its first heartbeat is still to come */
   claimedUntilMs: number;
@@ -78,6 +80,7 @@ export class NodeRegistry {
   readonly holders: NameHolders;
   readonly fences: FenceLedger;
   readonly #times = new TimeTexts();
+  readonly #parts = new ReportParts();
   #noticedAtMs: number;
 
   constructor(options: NodeRegistryOptions) {
@@ -121,20 +124,22 @@ export class NodeRegistry {
     if (entry === undefined) {
       throw this.#strangerError(name, nowMs);
     }
-    const isNews = text !== entry.lastText;
+    const known = entry.node.metadata.name; // the very string: `name` may be a slice of a URL, and keep all of that
+    const digest = hash('sha256', text, 'latin1');
+    const isNews = digest !== entry.lastDigest;
     if (isNews) {
       const { identity, ...report } = decode(text);
-      const question = identity && this.holders.judgeHeartbeat(name, identity, address);
+      const question = identity && this.holders.judgeHeartbeat(known, identity, address);
       if (question !== undefined) {
         return question;
       }
-      entry.lastText = text;
-      entry.pending = { ...entry.pending, ...report };
+      entry.lastDigest = digest;
+      entry.pending = { ...entry.pending, ...this.#parts.share(report) };
     }
-    const isBack = this.#leases.renew(name, nowMs);
+    const isBack = this.#leases.renew(known, nowMs);
     entry.heardAtMs = this.#clock.wallMs();
     if (isNews || isBack) {
-      this.#markDirty(name);
+      this.#markDirty(known);
     }
     return undefined;
   }
@@ -146,8 +151,9 @@ export class NodeRegistry {
 
   /** To be asked right after a heartbeat was taken in. @returns whether its sender may go on with what is fenced, see fence-ledger.ts */
   grant(name: string): boolean {
-    const holding = this.holders.find(name);
-    return this.fences.grant(name, holding && granteeOf(holding.holder), this.#clock.monotonicMs());
+    const known = this.#entries.get(name)?.node.metadata.name ?? name;
+    const holding = this.holders.find(known);
+    return this.fences.grant(known, holding && granteeOf(holding.holder), this.#clock.monotonicMs());
   }
 
   #strangerError(name: string, nowMs: number): ApiError {
@@ -185,7 +191,7 @@ export class NodeRegistry {
     for (const name of expired) {
       const entry = this.#entries.get(name);
       if (entry !== undefined) {
-        entry.lastText = undefined; // what it says when it comes back must be looked at anew
+        entry.lastDigest = undefined; // what it says when it comes back must be looked at anew
         entry.silentSinceMs = this.#clock.wallMs();
         this.#markDirty(name);
       }
@@ -241,7 +247,7 @@ export class NodeRegistry {
       heardAtMs: undefined,
       heardBeforeMs: undefined,
       silentSinceMs: undefined,
-      lastText: undefined,
+      lastDigest: undefined,
       pending: undefined,
       claimedUntilMs: 0,
     });
@@ -366,7 +372,7 @@ export class NodeRegistry {
   #forgetText(name: string): void {
     const entry = this.#entries.get(name);
     if (entry !== undefined) {
-      entry.lastText = undefined;
+      entry.lastDigest = undefined;
     }
   }
 

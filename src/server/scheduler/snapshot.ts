@@ -40,13 +40,14 @@ const NOTHING: Demand = deriveDemand({ services: [] });
 
 class Usage {
   readonly placed = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0 };
-  /** host port -> names of the Projects that have it; more than one where a change of spec made it so */
-  readonly portHolders = new Map<string, Set<string>>();
+  /** host port -> names of the Projects that have it; more than one where a change of spec made it so. Undefined: no port is taken */
+  portHolders: Map<string, Set<string>> | undefined; // an empty Map takes 180 bytes, and most nodes have none
   projectCount = 0;
 
   add(project: string, demand: Demand): void {
     this.#count(demand.amounts, 1);
     for (const port of demand.hostPorts) {
+      this.portHolders ??= new Map();
       const holders = this.portHolders.get(port) ?? new Set();
       this.portHolders.set(port, holders.add(project));
     }
@@ -55,10 +56,10 @@ class Usage {
   remove(project: string, demand: Demand): void {
     this.#count(demand.amounts, -1);
     for (const port of demand.hostPorts) {
-      const holders = this.portHolders.get(port);
+      const holders = this.portHolders?.get(port);
       holders?.delete(project);
       if (holders?.size === 0) {
-        this.portHolders.delete(port);
+        this.portHolders?.delete(port);
       }
     }
   }
@@ -97,7 +98,7 @@ class View implements NodeView {
   }
 
   findPortHolder(port: string): string | undefined {
-    return this.#usage.portHolders.get(port)?.values().next().value;
+    return this.#usage.portHolders?.get(port)?.values().next().value;
   }
 }
 

@@ -101,8 +101,8 @@ function fingerprintOf(key: Buffer, { secret, key: name }: Place, value: Buffer)
   return createHmac('sha256', key)
     .update(`${JSON.stringify([secret, name])}\0`)
     .update(value)
-    .digest('hex')
-    .slice(0, FINGERPRINT_LENGTH);
+    .digest()
+    .toString('hex', 0, FINGERPRINT_LENGTH / 2); // a slice of the text would keep all of it in memory
 }
 
 function toAad({ secret, uid, key }: Place): Buffer {
