@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { TokenLimit } from '../../src/api/token.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { newClusterRecord, type ClusterRecord } from '../../src/server/cluster.ts';
+import { createMemoryStore } from '../../src/store/memory-store.ts';
 import { APPLY, manifestOf, MERGE, startApi, startApiOn } from '../support/api.ts';
 import {
   findAdminToken,
@@ -13,6 +16,7 @@ import {
   startAccessWorld,
   type AccessWorld,
 } from '../support/access-world.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 let world: AccessWorld;
 before(async () => {
@@ -198,6 +202,39 @@ describe('limits', () => {
       assert.equal(status, 403, JSON.stringify(problem));
       assert.match(problem.detail, new RegExp(`secret "${secret}"`, 'u'));
     }
+  });
+
+  test('of what nodes hold since a restore a limited token sees its own names, none by labels, and adopts nothing', async () => {
+    const clock = new VirtualClock();
+    const store = createMemoryStore({ clock });
+    const at = new Date(clock.wallMs()).toISOString();
+    const epoch = { id: 'restored', restoredAt: at, backupAt: at, assignmentBase: 1_000_000 };
+    await store.commit([{ op: 'create', object: { ...newClusterRecord('cluster-1', at), epoch } as unknown as ClusterRecord }]);
+    await using other = await startAccessWorld({ clock, store });
+    const hold = (name: string): object => ({
+      metadata: {
+        name,
+        uid: `uid-of-${name}`,
+        generation: 1,
+        labels: { team: 'a' },
+        annotations: {},
+        createdAt: '2026-01-01T00:00:00.000Z',
+      },
+      spec: { services: [{ name: 'web', image: 'shop/web:3' }] },
+      assignment: 1,
+    });
+    const projects = ['team-a-lost', 'team-b-lost'].map(hold);
+    const report = await other.as('admin', 'PUT', `/nodes/${own.node}/held-projects`, { body: { epoch: epoch.id, projects } });
+    assert.equal(report.status, 204, JSON.stringify(report.body));
+    const seen = async (limit: TokenLimit | undefined): Promise<readonly string[]> => {
+      const { token } = await other.createToken({ role: 'editor', user: 'ed', ...(limit && { limit }) });
+      assert.equal((await other.with(token, 'POST', `/nodes/${own.node}/held-projects/team-a-lost/adopt`)).status, 403);
+      const { body } = await other.with(token, 'GET', '/held-projects');
+      return (body.items as readonly { readonly project: string }[]).map(({ project }) => project);
+    };
+    assert.deepEqual(await seen(undefined), ['team-a-lost', 'team-b-lost']);
+    assert.deepEqual(await seen({ namePrefix: 'team-a-' }), ['team-a-lost']);
+    assert.deepEqual(await seen({ labelSelector: 'team=a' }), [], 'labels are the word of the node alone');
   });
 
   test('a watch of a limited token tells nothing of what leaves its limit but that it is gone', async () => {

@@ -1,6 +1,8 @@
 /** Several servers on one PostgreSQL, with TLS: one authority is that of all, and what they hand on to each other is verified too. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import path from 'node:path';
+import { run } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { createCaraClient, type CaraClient } from '../../src/client/cara-client.ts';
@@ -67,3 +69,45 @@ test('servers on one PostgreSQL share an authority, and a follower hands on to t
   await second.start();
   assert.equal(authorityOf(second), fingerprint, 'also after a restart');
 });
+
+async function tls(server: ClusterServer, action: string): Promise<string> {
+  const bin = path.join(import.meta.dirname, '../../bin/cara-server');
+  const { code, stdout, stderr } = await run(bin, ['tls', action], { env: { ...process.env, ...server.env }, timeoutMs: 60_000 });
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+const fingerprintIn = (text: string): string => /sha256:[0-9a-f]{64}/u.exec(text)?.[0] ?? assert.fail(text);
+
+test(
+  'an authority that is rotated beside one server is that of all, and who pinned the old one goes on',
+  { skip: NO_POSTGRES },
+  async () => {
+    await using cluster = await startTestCluster(2, { TLS: 'on' });
+    const [first, second] = cluster.servers as readonly [ClusterServer, ClusterServer];
+    const old = authorityOf(first);
+    const pinned = cluster.servers.map(({ url }) => clientOf(url, old));
+    for (const client of pinned) {
+      await client.version(FOREVER);
+    }
+    const next = fingerprintIn(await tls(second, 'rotate'));
+    assert.notEqual(next, old);
+    for (const server of [first, second]) {
+      await until(
+        async () => {
+          try {
+            await clientOf(server.url, next).version(FOREVER);
+            return true;
+          } catch {
+            return false;
+          }
+        },
+        { what: `${server.name} to show the new authority`, timeoutMs: 60_000 },
+      );
+      assert.equal(fingerprintIn(await tls(server, 'show')), next);
+    }
+    for (const client of [...pinned, ...cluster.servers.map(({ url }) => clientOf(url, old))]) {
+      await client.version(FOREVER);
+    }
+  },
+);

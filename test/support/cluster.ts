@@ -12,6 +12,8 @@ import { makeScratch } from './scratch.ts';
 export interface ClusterServer {
   readonly name: string;
   readonly url: string;
+  /** its settings, for a command of cara-server beside it */
+  readonly env: Readonly<Record<string, string>>;
   readonly process: () => Program;
   /** kill -9 */
   readonly kill: () => Promise<void>;
@@ -53,6 +55,7 @@ export async function startTestCluster(count: number, env: Readonly<Record<strin
     servers.push({
       name,
       url: program.url,
+      env: { ...settings, DATA_DIR: dataDir },
       process: () => program,
       kill: async () => await program[Symbol.asyncDispose](),
       start: async () => {
