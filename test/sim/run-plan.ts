@@ -21,6 +21,7 @@ const SETTLE_LIMIT_MS = 20 * 60_000;
 const START_LIMIT_MS = 60_000; // of a server, or until one of several leads
 const PATIENCE_MS = 12_000; // of people, for an answer
 const UNCORDON_TRIES = 5; // while nobody leads people are told to try again
+const AGENT_START_MS = 30_000; // it registers once more when the trial of its machine is over
 const STAY_MS = 60_000; // what has settled stays as it is
 
 export interface Outcome {
@@ -243,7 +244,7 @@ class Run {
       const deletedAtMs = this.#ledger.deletedAtMs.get(metadata.name) ?? -Infinity;
       const startedAtMs = this.#world.machines.get(metadata.name)?.startedAtMs ?? 0;
       const firstBeatMs = this.#health.firstBeatSince(metadata.name, startedAtMs) ?? Infinity; // before it, its start is not over
-      if (firstBeatMs < deletedAtMs) {
+      if (firstBeatMs < deletedAtMs && deletedAtMs - startedAtMs > AGENT_START_MS) {
         this.#violate(`promise 4: node ${metadata.name} is back though its agent was not started since it was deleted`);
       }
     }

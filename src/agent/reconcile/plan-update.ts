@@ -51,6 +51,10 @@ export function replace(view: ServiceView, container: OurContainer, site: Site):
     return obstacle;
   }
   if (service.canOverlap && !isInTheWay && container.state.status === 'running' && isOnNetwork(container, site)) {
+    if (container.name === service.nextName) {
+      // it took over, and had yet to get its name when another change came: the one after it needs the name that it stands under
+      return saying('Its other version', act(site, rename(container, service), 'Creating'));
+    }
     return create(service, site, { name: service.nextName, network: hiddenNetwork(service, site) });
   }
   return makeWay(view, container, site);
@@ -124,8 +128,11 @@ export function handOver({ service, others }: ServiceView, container: OurContain
     return retire(leaving, service, site);
   }
   const isNameFree = !site.containers.some(({ name }) => name === service.containerName);
-  const step = { kind: 'renameContainer', service: service.name, containerId: container.id, name: service.containerName } as const;
-  return isNameFree ? act(site, step, 'Starting') : undefined;
+  return isNameFree ? act(site, rename(container, service), 'Starting') : undefined;
+}
+
+function rename({ id }: OurContainer, { name, containerName }: DesiredService): Step {
+  return { kind: 'renameContainer', service: name, containerId: id, name: containerName };
 }
 
 /**

@@ -149,6 +149,21 @@ test('what was rolled back is cleared away also where the version before is not 
   assert.equal(world.model.byName('cara_shop_web')?.spec.image, 'web:1');
 });
 
+test('a change that comes when the one before has taken over but for its name goes on from there', async () => {
+  await using world = await worldWith(shop({ services: [WEB] }));
+  world.model.addImage('web:3');
+  const next = shop({ generation: 3, services: [{ ...WEB, image: 'web:3' }] });
+  world.model.onChange = (change, subject) => {
+    if (change === 'removeContainer' && subject === 'cara_shop_web' && world.model.byName('cara_shop_web_next')?.spec.image === 'web:2') {
+      world.reconciler.upsert({ project: next });
+    }
+  };
+  world.reconciler.upsert({ project: shop({ generation: 2, services: [{ ...WEB, image: 'web:2' }] }) });
+  await world.until(() => world.latest()?.phase === 'Running' && world.latest()?.observedGeneration === 3);
+  assert.equal(world.model.byName('cara_shop_web')?.spec.image, 'web:3');
+  assert.equal(world.model.containers.size, 1);
+});
+
 test('a version whose container does not start is rolled back after a few tries', async () => {
   await using world = await worldWith(shop({ services: [DB] }));
   for (let n = 0; n < 3; n += 1) {

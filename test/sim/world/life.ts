@@ -106,6 +106,11 @@ export class Life {
     });
   }
 
+  /** Calls `act`, and nothing once it has ended: code that ran on to here without waiting stands still here. */
+  act<Result>(act: () => Promise<Result>): Promise<Result> {
+    return this.isOver ? new Promise<never>(() => undefined) : this.guard(act());
+  }
+
   #guardAny(answer: unknown): unknown {
     if (answer instanceof Promise) {
       return this.guard(answer);

@@ -14,8 +14,12 @@ export class SimDisk {
     }
   }
 
-  get port(): Disk {
+  /** @param isAlive whether the process whose port it is may still write */
+  openPort(isAlive: () => boolean): Disk {
     const write = (path: string, content: string): void => {
+      if (!isAlive()) {
+        return; // it was killed before
+      }
       if (this.isFull && (this.files.get(path)?.length ?? 0) < content.length) {
         throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
       }
@@ -31,7 +35,7 @@ export class SimDisk {
       rename: async (from, to) => {
         await Promise.resolve();
         const content = this.files.get(from);
-        if (content !== undefined) {
+        if (content !== undefined && isAlive()) {
           this.files.delete(from);
           this.files.set(to, content);
         }

@@ -34,7 +34,7 @@ class SimRequest extends Writable {
   #isAnswered = false;
 
   constructor(options: ForwardingOptions, url: URL, request: Parameters<OpenRequest>[1]) {
-    super();
+    super({ autoDestroy: false }); // it lasts until it is answered
     this.#options = options;
     this.#url = url;
     this.#request = request;

@@ -11,6 +11,7 @@ import { type RunningAgent, startAgent } from '../../../src/agent/main.ts';
 import type { BootClock } from '../../../src/base/boot-clock.ts';
 import { loadConfig } from '../../../src/base/config.ts';
 import type { Logger } from '../../../src/base/log.ts';
+import { StartError } from '../../../src/base/program.ts';
 import { ModelEngine } from '../../support/model-engine.ts';
 import { Life } from './life.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -20,6 +21,7 @@ import { createSimEngine, type EngineFaults, GOOD_ENGINE } from './sim-engine.ts
 import { connectLine, GOOD_LINE, type Line, type NetworkOptions } from './sim-network.ts';
 
 const GIB = 2 ** 30;
+const RESTART_MS = 5000; // of a service manager
 
 export interface MachineOptions {
   readonly name: string;
@@ -99,26 +101,44 @@ export class SimMachine {
       log: log.child({ machine: this.name }),
       engine: life.guardAll(this.#engine),
       fetch: connectLine(network, this.line, life),
-      disk: life.guardAll(this.disk.port),
+      disk: life.guardAll(this.disk.openPort(() => !life.isOver)),
       listen: async () => await Promise.resolve({ port: 9090, url: 'http://127.0.0.1:9090', close: async () => await Promise.resolve() }),
       hostProbe: life.guardAll({ measure: async () => await Promise.resolve(this.#measure()), info: () => ({ hostname: this.name }) }),
       findAddress: async () => await Promise.resolve('192.0.2.1'),
       fetchTailscaleStatus: async () => await Promise.reject(Object.assign(new Error('no such file'), { code: 'ENOENT' })),
       readRoutes: async () => await Promise.resolve([]),
       bootClock: this.#bootClock(),
-      fenceGuard: { ensure: async () => await Promise.resolve(this.#ensureGuard()) },
+      fenceGuard: { ensure: async () => await life.act(async () => await Promise.resolve(this.#ensureGuard())) },
     });
     const started = starting.catch((error: unknown) => {
-      onBug(`start of the agent of ${this.name}`, error);
+      if (error instanceof StartError) {
+        this.#startAgain(life);
+      } else {
+        onBug(`start of the agent of ${this.name}`, error);
+      }
       return undefined;
     });
     this.#agent = { life, started };
     void started.then(async (agent) => {
       if (agent !== undefined) {
         const failure = await life.guard(agent.failed);
-        onBug(`agent of ${this.name}`, failure);
+        if (failure instanceof StartError) {
+          this.#startAgain(life); // it said what a person can mend, such as a full disk, and its service manager goes on trying
+        } else {
+          onBug(`agent of ${this.name}`, failure);
+        }
       }
     });
+  }
+
+  #startAgain(life: Life): void {
+    this.#options.clock.sleep(RESTART_MS, life.signal).then(
+      () => {
+        this.killAgent();
+        this.startAgent();
+      },
+      () => undefined, // it was killed before
+    );
   }
 
   /** kill -9: containers and guard go on. */
@@ -169,7 +189,7 @@ export class SimMachine {
     }
     const life = new Life();
     this.#guard = life;
-    const disk = this.disk.port;
+    const disk = this.disk.openPort(() => !life.isOver);
     const guard = runFenceGuard(
       {
         read: () => readFenceFile(disk, '/var/lib/caravanserai/fence.json'),

@@ -146,7 +146,7 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
     }
   }
 
-  return async (url, request) => await life.guard(deliver(url, request));
+  return async (url, request) => await life.act(async () => await deliver(url, request));
 }
 
 /** @throws the signal's reason, and before that nothing happens */
