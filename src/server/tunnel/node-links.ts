@@ -53,7 +53,7 @@ export interface NodeLinksDeps {
 const BELIEVED_MS = 30_000;
 const PROBE_MS = 1000; // where there is a tunnel to fall back on
 const PROBE_ALONE_MS = 3000;
-const TUNNEL_WAIT_MS = 5000; // a node that is Ready and has none has just lost it, or the server has just started: agents are back in seconds
+const LOOK_WAIT_MS = 2000; // for who wants to see how it is
 
 interface Known {
   readonly link: DirectLink;
@@ -67,6 +67,18 @@ interface Way {
   readonly path: 'direct' | 'tunnel';
   readonly remote: Remote;
   readonly credential: string;
+}
+
+interface Choice {
+  /** one that has just failed */
+  readonly avoided?: Way | undefined;
+  /** for a tunnel to come back; default: as long as it is worth */
+  readonly waitMs?: number | undefined;
+}
+
+interface Taking<Result> {
+  readonly use: (way: Way) => Promise<Result>;
+  readonly waitMs?: number;
 }
 
 export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
@@ -143,8 +155,8 @@ export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
     return probed.roundTripMs === undefined ? undefined : probed.link;
   }
 
-  /** The way to take. @param avoided one that has just failed @throws {ApiError} NodeUnreachable */
-  async function choose(name: string, avoided: Way | undefined, signal: AbortSignal): Promise<Way> {
+  /** The way to take. @throws {ApiError} NodeUnreachable */
+  async function choose(name: string, { avoided, waitMs = tunnels.patienceMs(name) }: Choice, signal: AbortSignal): Promise<Way> {
     const node = getNode(name);
     const credential = await credentials.find(node);
     if (credential === undefined) {
@@ -157,8 +169,8 @@ export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
     if (direct !== undefined) {
       return { path: 'direct', remote: direct, credential };
     }
-    const tunnel = await tunnels.wait(name, node.status.state === 'NotReady' ? 0 : TUNNEL_WAIT_MS, signal);
-    if (tunnel !== undefined && tunnel !== avoided?.remote) {
+    const tunnel = await tunnels.wait(name, { ms: node.status.state === 'NotReady' ? 0 : waitMs, avoided: avoided?.remote }, signal);
+    if (tunnel !== undefined) {
       return { path: 'tunnel', remote: tunnel, credential };
     }
     throw describeUnreachable(node, { hasRegistered: true, now: clock.wallMs(), why: whyNotDirect(name, address), address });
@@ -172,8 +184,8 @@ export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
   }
 
   /** Takes a way, and another one where the first does not carry or the credential has just changed. */
-  async function take<Result>(name: string, use: (way: Way) => Promise<Result>, signal: AbortSignal): Promise<Result> {
-    const way = await choose(name, undefined, signal);
+  async function take<Result>(name: string, { use, waitMs }: Taking<Result>, signal: AbortSignal): Promise<Result> {
+    const way = await choose(name, { waitMs }, signal);
     try {
       return await use(way);
     } catch (error) {
@@ -181,7 +193,7 @@ export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
       if (!(error instanceof LinkBroken) && !hasReason(error, 'Unauthorized')) {
         throw error;
       }
-      const other = await choose(name, noteFailure(name, way, error), signal);
+      const other = await choose(name, { avoided: noteFailure(name, way, error), waitMs }, signal);
       return await takeLast(name, use(other));
     }
   }
@@ -211,15 +223,19 @@ export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
   }
 
   return {
-    request: (node, request, signal) => take(node, ({ remote, credential }) => remote.request(request, credential, signal), signal),
-    open: (node, path, signal) => take(node, ({ remote, credential }) => remote.open(path, credential, signal), signal),
+    request: (node, request, signal) =>
+      take(node, { use: ({ remote, credential }) => remote.request(request, credential, signal) }, signal),
+    open: (node, path, signal) => take(node, { use: ({ remote, credential }) => remote.open(path, credential, signal) }, signal),
     measure: async (node, signal) => {
       const address = addressOf(getNode(node));
       const shown = address === undefined ? {} : { address: formatAddress(address) };
       try {
         const { path, roundTripMs } = await take(
           node,
-          async (way) => ({ path: way.path, roundTripMs: Math.round((await way.remote.ping(signal)) * 100) / 100 }),
+          {
+            use: async (way) => ({ path: way.path, roundTripMs: Math.round((await way.remote.ping(signal)) * 100) / 100 }),
+            waitMs: LOOK_WAIT_MS,
+          },
           signal,
         );
         const why = whyNotDirect(node, address);

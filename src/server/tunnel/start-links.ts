@@ -38,7 +38,7 @@ export function startLinks({ registry, nodes, stopper, isNetworkTrusted, ...base
   const tunnels = new TunnelRegistry({ clock: base.clock, log: base.log.child({ component: 'tunnels' }) });
   nodes.onChange((change) => {
     if (change.type === 'DELETED') {
-      tunnels.close(change.object.metadata.name); // its credential went with it
+      tunnels.drop(change.object.metadata.name); // its credential went with it
     }
   });
   const findNode = (name: string): NodeObject | undefined => {

@@ -14,6 +14,9 @@ import { LeaseTable } from '../nodes/lease-table.ts';
 import { Tunnel } from './tunnel.ts';
 
 const SWEEP_MS = 1000;
+// An agent that has lost its tunnel tries again after 15 s at most (agent/session/tunnel.ts), one that was restarted as soon as it has registered.
+const EXPECTED_MS = 20_000;
+const UNEXPECTED_MS = 5000; // one that has had none for longer: it may just have registered
 
 export interface TunnelRegistryOptions {
   readonly clock: Clock;
@@ -34,11 +37,15 @@ export class TunnelRegistry {
   readonly #nodeById = new Map<string, string>();
   readonly #leases = new LeaseTable(TUNNEL_SILENCE_MS);
   readonly #waiting = new Map<string, Set<() => void>>();
+  /** node -> when its tunnel went, in monotonic milliseconds; for those that have none */
+  readonly #lostAtMs = new Map<string, number>();
+  readonly #startedAtMs: number;
   #count = 0;
 
   constructor({ clock, log }: TunnelRegistryOptions) {
     this.#clock = clock;
     this.#log = log;
+    this.#startedAtMs = clock.monotonicMs();
   }
 
   /** Tunnels that are open. */
@@ -60,6 +67,7 @@ export class TunnelRegistry {
     const former = this.#entries.get(node);
     this.#entries.set(node, { tunnel, id, openedAtMs: this.#clock.monotonicMs() });
     this.#nodeById.set(id, node);
+    this.#lostAtMs.delete(node);
     this.#leases.renew(id, this.#clock.monotonicMs());
     former?.tunnel.close();
     stream.once('close', () => this.#forget(node, id));
@@ -74,10 +82,20 @@ export class TunnelRegistry {
     return this.#entries.get(node)?.tunnel;
   }
 
-  /** Waits until the node has a tunnel. @returns undefined when it has none after `ms` */
-  async wait(node: string, ms: number, signal: AbortSignal): Promise<Tunnel | undefined> {
+  /** How long it is worth waiting for a tunnel of a node that is well, in milliseconds: agents come back by themselves. */
+  patienceMs(node: string): number {
+    const lostAtMs = this.#lostAtMs.get(node) ?? this.#startedAtMs;
+    return Math.max(UNEXPECTED_MS, lostAtMs + EXPECTED_MS - this.#clock.monotonicMs());
+  }
+
+  /** Waits until the node has a tunnel. @param avoided one that has just failed @returns undefined when it has none after `ms` */
+  async wait(
+    node: string,
+    { ms, avoided }: { readonly ms: number; readonly avoided?: unknown },
+    signal: AbortSignal,
+  ): Promise<Tunnel | undefined> {
     const found = this.find(node);
-    if (found !== undefined) {
+    if (found !== undefined && found !== avoided) {
       return found;
     }
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -95,12 +113,23 @@ export class TunnelRegistry {
       this.#waiting.delete(node);
     }
     signal.throwIfAborted();
-    return this.find(node);
+    const late = this.find(node);
+    return late === avoided ? undefined : late;
   }
 
-  /** Cuts the node's tunnel, as when its record is deleted. */
+  /** Cuts the node's tunnel, as when whoever opened it may not any more. */
   close(node: string): void {
     this.find(node)?.close();
+  }
+
+  /** Cuts the node's tunnel and forgets that there was one, as when its record is deleted. */
+  drop(node: string): void {
+    const entry = this.#entries.get(node);
+    if (entry !== undefined) {
+      entry.tunnel.close();
+      this.#forget(node, entry.id);
+    }
+    this.#lostAtMs.delete(node);
   }
 
   /** Cuts tunnels that have fallen silent, until aborted; then all of them. */
@@ -134,6 +163,7 @@ export class TunnelRegistry {
     this.#leases.delete(id);
     if (this.#entries.get(node)?.id === id) {
       this.#entries.delete(node);
+      this.#lostAtMs.set(node, this.#clock.monotonicMs());
       this.#log.debug({ node }, 'tunnel closed');
     }
   }
