@@ -5,10 +5,12 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { stripVTControlCharacters } from 'node:util';
 import { runOrThrow } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
 
 const WAIT_MS = 60_000;
+const SCRIPT = 'script';
 
 export interface Terminal extends AsyncDisposable {
   /** all that was on the screen so far, lines ended by \r\n as terminals have it; without colours, and what shells ask the terminal */
@@ -34,18 +36,14 @@ export interface TerminalOptions {
 /** Starts a command. Resolves once the terminal is there and has its size. */
 export async function startTerminal(command: readonly string[], { columns, rows, env = {} }: TerminalOptions): Promise<Terminal> {
   const line = `tty; echo $$; stty cols ${columns} rows ${rows}; exec "$@"`.replace('"$@"', command.map(quote).join(' '));
-  const child = spawn('script', ['-qefc', line, '/dev/null'], { env: { ...process.env, SHELL: '/bin/sh', TERM: 'xterm', ...env } });
+  const child = spawn(SCRIPT, ['-qefc', line, '/dev/null'], { env: { ...process.env, SHELL: '/bin/sh', TERM: 'xterm', ...env } });
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
   child.stdin.on('error', () => undefined); // it has ended
   const { promise: exited, resolve } = Promise.withResolvers<number>();
   child.once('error', () => resolve(-1));
   child.once('close', (code) => resolve(code ?? -1));
-  // oxlint-disable-next-line no-control-regex -- that is what is looked for
-  const all = (): string =>
-    Buffer.concat(chunks)
-      .toString()
-      .replaceAll(/\x1b\[[\d;]*[a-z]/giu, '');
+  const all = (): string => stripVTControlCharacters(Buffer.concat(chunks).toString());
   const stop = async (): Promise<void> => {
     child.kill('SIGKILL'); // the terminal goes with it, and whoever has it gets SIGHUP
     await exited;
