@@ -10,6 +10,8 @@ import { StartError } from '../base/program.ts';
 import { openStore } from '../store/open-store.ts';
 import type { Store } from '../store/store.ts';
 import { databaseUrlOf, type ServerConfig } from './config.ts';
+import { IDENTITY_KIND } from './nodes/identity-record.ts';
+import { AGENT_CREDENTIAL_KIND } from './tunnel/agent-credentials.ts';
 
 /** Within DATA_DIR. */
 const SECRET_FILES = ['cara.db', 'cara.db-wal', 'secret.key', 'tls/authority.pem', 'tls/server.pem'];
@@ -36,7 +38,7 @@ export async function openOwnStore({ config, clock, log }: OwnStoreDeps): Promis
     );
   }
   try {
-    return await openStore(databaseUrlOf(config), { clock, log });
+    return await openStore(databaseUrlOf(config), { clock, log, rarelyRead: [IDENTITY_KIND, AGENT_CREDENTIAL_KIND] });
   } catch (error) {
     throw error instanceof ApiError ? new StartError(error.message, { cause: error }) : error;
   }

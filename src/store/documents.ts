@@ -9,17 +9,30 @@
  * objects, so this costs no second copy; a get is two Map lookups, and a list of 100,000 is a slice instead of 100,000 parses.
  * What comes from disk stays JSON text until somebody first asks for it, as opening a file with 200,000 documents of 1.3 KB takes 1.2 s of
  * CPU and parsing and freezing them 1.5 s more. Measured per object: 1.5 KB as text, 1.7 KB decoded.
+ * Kinds that hardly anybody reads, but of which there is one for each node, can be left to the backend (Shelf).
  */
 import { deepFreeze } from './frozen.ts';
 import type { Change, Listing, Page, Snapshot, StoredObject } from './store.ts';
 import { TopicIndex } from './topic-index.ts';
 import type { Topic } from './topic.ts';
 
-/** One object; `content` is its JSON until first asked for. Mutable, so that an update leaves the sorted order alone. */
+/**
+ * One object; `content` is its JSON until first asked for, and undefined where the backend alone has it. Mutable, so that an update leaves
+ * the sorted order alone.
+ */
 interface Entry {
   readonly name: string;
   version: number;
-  content: string | StoredObject;
+  content: string | StoredObject | undefined;
+}
+
+/** What is so rarely read that it is not kept in memory: at each moment the backend has exactly what is here. */
+export interface Shelf {
+  readonly kinds: ReadonlySet<string>;
+  /** The object as JSON, which must be there. @throws {ApiError} Unavailable */
+  read(kind: string, name: string): string;
+  /** All of a kind as JSON. @throws {ApiError} Unavailable */
+  readAll(kind: string): readonly string[];
 }
 
 /** An object as a backend kept it. */
@@ -46,7 +59,12 @@ interface Table {
 
 export class Documents {
   readonly #tables = new Map<string, Table>();
+  readonly #shelf: Shelf | undefined;
   #version = 0;
+
+  constructor(shelf?: Shelf) {
+    this.#shelf = shelf;
+  }
 
   /** The newest version that the state shows. */
   get version(): number {
@@ -64,7 +82,7 @@ export class Documents {
 
   get(kind: string, name: string): StoredObject | undefined {
     const entry = this.#tables.get(kind)?.byName.get(name);
-    return entry === undefined ? undefined : decode(entry);
+    return entry === undefined ? undefined : this.#decode(kind, entry);
   }
 
   /** The version at which an object was last written; reads no document. */
@@ -74,15 +92,18 @@ export class Documents {
 
   list(kind: string, page: Page = {}): Listing {
     const table = this.#tables.get(kind);
-    const entries = table === undefined ? [] : page.topic === undefined ? sort(table) : sortTopic(table, page.topic);
+    const entries = table === undefined ? [] : page.topic === undefined ? sort(table) : this.#sortTopic(kind, table, page.topic);
     const start = page.after === undefined ? 0 : indexAfter(entries, page.after);
     const end = page.limit === undefined ? entries.length : start + page.limit;
-    return { items: entries.slice(start, end).map(decode), version: this.#version };
+    return { items: entries.slice(start, end).map((entry) => this.#decode(kind, entry)), version: this.#version };
   }
 
   /** All there is now: what is here is never changed, so that it can be written down at leisure. */
   snapshot(): Snapshot {
-    const contents = [...this.#tables.values()].flatMap(({ byName }) => Array.from(byName.values(), ({ content }) => content));
+    const contents = [...this.#tables].flatMap(([kind, { byName }]): readonly (string | StoredObject)[] => {
+      const kept = Array.from(byName.values(), ({ content }) => content).filter((content) => content !== undefined);
+      return kept.length === byName.size ? kept : (this.#shelf?.readAll(kind) ?? []);
+    });
     return { version: this.#version, documents: toTexts(contents) };
   }
 
@@ -91,18 +112,50 @@ export class Documents {
     const { kind, metadata } = change.object;
     const table = this.#table(kind);
     const entry = table.byName.get(metadata.name);
-    for (const topic of table.topics.values()) {
-      topic.update(entry && decode(entry), change.type === 'DELETED' ? undefined : change.object);
+    if (table.topics.size > 0) {
+      const before = change.previous ?? (entry && this.#decode(kind, entry)); // the backend has the new state already
+      table.topics.forEach((topic) => topic.update(before, change.type === 'DELETED' ? undefined : change.object));
     }
+    const content = this.#shelf?.kinds.has(kind) === true ? undefined : change.object;
     if (change.type === 'DELETED') {
       remove(table, metadata.name);
     } else if (entry === undefined) {
-      add(table, { name: metadata.name, version: change.version, content: change.object });
+      add(table, { name: metadata.name, version: change.version, content });
     } else {
       entry.version = change.version;
-      entry.content = change.object;
+      entry.content = content;
     }
     this.#version = change.version;
+  }
+
+  /** The entries of a topic by name. */
+  #sortTopic(kind: string, table: Table, { field, value }: Topic): Entry[] {
+    const topic =
+      table.topics.get(field) ??
+      new TopicIndex(
+        field,
+        table.byName.values().map((entry) => this.#decode(kind, entry)),
+      );
+    table.topics.set(field, topic);
+    const entries = Array.from(topic.find(value), (name) => table.byName.get(name)).filter((entry) => entry !== undefined);
+    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #decode(kind: string, entry: Entry): StoredObject {
+    if (typeof entry.content === 'object') {
+      return entry.content;
+    }
+    const object = deepFreeze(JSON.parse(entry.content ?? this.#read(kind, entry.name)) as StoredObject);
+    // what is on the shelf was loaded as text, for the one list of it at the start
+    entry.content = this.#shelf?.kinds.has(kind) === true ? undefined : object;
+    return object;
+  }
+
+  #read(kind: string, name: string): string {
+    if (this.#shelf === undefined) {
+      throw new Error(`Cannot read ${kind} "${name}" as it is neither in memory nor on a shelf`);
+    }
+    return this.#shelf.read(kind, name);
   }
 
   #table(kind: string): Table {
@@ -140,22 +193,6 @@ function sort(table: Table): Entry[] {
   table.created = [];
   table.sorted = sorted;
   return sorted;
-}
-
-/** The entries of a topic by name. */
-function sortTopic(table: Table, { field, value }: Topic): Entry[] {
-  const known = table.topics.get(field);
-  const topic = known ?? new TopicIndex(field, table.byName.values().map(decode));
-  table.topics.set(field, topic);
-  const entries = Array.from(topic.find(value), (name) => table.byName.get(name)).filter((entry) => entry !== undefined);
-  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-function decode(entry: Entry): StoredObject {
-  if (typeof entry.content === 'string') {
-    entry.content = deepFreeze(JSON.parse(entry.content) as StoredObject);
-  }
-  return entry.content;
 }
 
 function* toTexts(contents: readonly (string | StoredObject)[]): Generator<string> {

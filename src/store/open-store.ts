@@ -12,6 +12,8 @@ export interface StoreDeps {
   readonly log: Logger;
   /** changes kept for watchers that come back; default 10,000 */
   readonly logSize?: number;
+  /** as SqliteStoreOptions */
+  readonly rarelyRead?: readonly string[];
 }
 
 /**

@@ -37,17 +37,22 @@ export const BACKENDS: readonly BackendKind[] = [
     isLasting: false,
     create: async () => transient((options) => createSqliteStore({ ...options, path: ':memory:', log: silentLog })),
   },
-  { name: 'SQLite file', isLasting: true, create: createSqliteFile },
+  { name: 'SQLite file', isLasting: true, create: () => createSqliteFile([]) },
+  {
+    name: 'SQLite file that keeps nothing in memory',
+    isLasting: true,
+    create: () => createSqliteFile(['Thing', 'Other', 'Node', 'Project']),
+  },
 ];
 
 function transient(open: Backend['open']): Backend {
   return { open, [Symbol.asyncDispose]: async () => undefined };
 }
 
-async function createSqliteFile(): Promise<Backend> {
+async function createSqliteFile(rarelyRead: readonly string[]): Promise<Backend> {
   const folder = await mkdtemp(join(tmpdir(), 'cara-store-'));
   return {
-    open: (options) => createSqliteStore({ ...options, path: join(folder, 'cara.db'), log: silentLog }),
+    open: (options) => createSqliteStore({ ...options, path: join(folder, 'cara.db'), rarelyRead, log: silentLog }),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
   };
 }

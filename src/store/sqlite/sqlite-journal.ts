@@ -9,7 +9,7 @@ import { statSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { History } from '../change-log.ts';
 import type { Journal } from '../document-store.ts';
-import type { Documents, StoredDocument } from '../documents.ts';
+import type { Documents, Shelf, StoredDocument } from '../documents.ts';
 import { deepFreeze } from '../frozen.ts';
 import type { Change, StoredObject } from '../store.ts';
 import { damagedDatabase, explainSqlite } from './sqlite-errors.ts';
@@ -121,6 +121,30 @@ export function createSqliteJournal(options: {
       }
     },
     close: () => database.close(),
+  };
+}
+
+/** What `kinds` need not be in memory for: reads by key, some 5 us each. */
+export function createSqliteShelf(database: DatabaseSync, path: string, kinds: readonly string[]): Shelf {
+  const one = asArrays(database.prepare('SELECT document FROM objects WHERE kind = ? AND name = ?'));
+  const all = asArrays(database.prepare('SELECT document FROM objects WHERE kind = ?'));
+  const readRowsOf = (statement: StatementSync, ...key: readonly string[]): readonly string[] => {
+    try {
+      return (statement.all(...key) as unknown as readonly (readonly [string])[]).map(([document]) => document);
+    } catch (error) {
+      throw explainSqlite(`read database ${path}`, error, 'Unavailable');
+    }
+  };
+  return {
+    kinds: new Set(kinds),
+    read: (kind, name) => {
+      const [document] = readRowsOf(one, kind, name);
+      if (document === undefined) {
+        throw damagedDatabase(path, `the document of ${kind} "${name}" is missing`);
+      }
+      return document;
+    },
+    readAll: (kind) => readRowsOf(all, kind),
   };
 }
 

@@ -6,7 +6,7 @@ import { createDocumentStore } from '../document-store.ts';
 import { Documents } from '../documents.ts';
 import type { Store } from '../store.ts';
 import { openDatabase } from './open-database.ts';
-import { createSqliteJournal, loadDatabase } from './sqlite-journal.ts';
+import { createSqliteJournal, createSqliteShelf, loadDatabase } from './sqlite-journal.ts';
 
 export interface SqliteStoreOptions {
   /** a file, made where there is none; or `:memory:` */
@@ -15,15 +15,17 @@ export interface SqliteStoreOptions {
   readonly log: Logger;
   /** changes kept for watchers that come back, in memory per kind and in the file over all; default 10,000 */
   readonly logSize?: number;
+  /** kinds that are read so rarely that they need not be kept in memory */
+  readonly rarelyRead?: readonly string[];
 }
 
 /** @throws {ApiError} Invalid when the file is none that this build can use; Unavailable when it cannot be used now, as when another server has it */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const { path, clock, logSize = DEFAULT_LOG_SIZE } = options;
+  const { path, clock, logSize = DEFAULT_LOG_SIZE, rarelyRead = [] } = options;
   const log = options.log.child({ component: 'sqlite-store' });
   const startedMs = clock.monotonicMs();
   const database = await openDatabase({ path, clock, log });
-  const documents = new Documents();
+  const documents = new Documents(createSqliteShelf(database, path, rarelyRead));
   const history = loadDatabase(database, documents, path);
   log.info({ path, resourceVersion: history.version, durationMs: Math.round(clock.monotonicMs() - startedMs) }, 'database opened');
   return createDocumentStore({
