@@ -4,7 +4,7 @@
  * private engine. `npm run bench -- logs`; LINES=1000000 for a longer log.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { callEngineJson } from '../scripts/lib/engine-http.ts';
@@ -16,6 +16,7 @@ import { createCaraClient } from '../src/client/cara-client.ts';
 import { createTransport } from '../src/client/transport.ts';
 import { startAgent, startServer } from '../test/support/programs.ts';
 import { median, printTable, tell, type Figure } from './figures.ts';
+import { cpuMs } from './process-usage.ts';
 
 const LINES = Number(process.env['LINES'] ?? 300_000);
 const ROUNDS = 3;
@@ -48,12 +49,6 @@ async function read(command: string, args: readonly string[]): Promise<Reading> 
   await promise;
   const [, user = 'NaN', system = 'NaN'] = /cpu ([\d.]+) ([\d.]+)/u.exec(stderr) ?? [];
   return { bytes: Number(stdout.trim()), ms: performance.now() - startedAt, cpuMs: (Number(user) + Number(system)) * 1000 };
-}
-
-/** CPU time that a process has spent, in ms. */
-function cpuOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10; // utime and stime, in hundredths of a second
 }
 
 async function readText(url: string): Promise<Reading> {
@@ -112,10 +107,10 @@ export async function run(): Promise<void> {
     const ours = ['--server', server.url, 'logs', 'bench/web'];
     const docker = ['-H', engine.host, 'logs', id];
     await read(CARACTRL, [...ours, '--tail', '1000']); // warms up
-    const before = { agent: cpuOf(agent.pid), server: cpuOf(server.pid) };
+    const before = { agent: cpuMs(agent.pid), server: cpuMs(server.pid) };
     const readings = (await times(ROUNDS, async () => await read(CARACTRL, ours))).map(check);
     const megabytes = (ROUNDS * LINES * 100) / 1_000_000;
-    const cpu = { agent: cpuOf(agent.pid) - before.agent, server: cpuOf(server.pid) - before.server };
+    const cpu = { agent: cpuMs(agent.pid) - before.agent, server: cpuMs(server.pid) - before.server };
     const references = (await times(ROUNDS, async () => await read('docker', docker))).map(check);
     const texts = (await times(ROUNDS, async () => await readText(path_))).map(check);
     const tails = await times(TAIL_ROUNDS, async () => await read(CARACTRL, [...ours, '--tail', '10']));

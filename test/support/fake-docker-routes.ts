@@ -232,25 +232,37 @@ function followLogs(state: FakeDockerState, { query, response }: FakeRequest, re
   const tail = query.get('tail') ?? 'all';
   const untilMs = Number(query.get('until') ?? Infinity) * 1000;
   const kept = container.log.filter(({ atMs }) => atMs >= sinceMs && atMs <= untilMs);
+  const queue = tail === 'all' ? [...kept] : kept.slice(Math.max(0, kept.length - Number(tail)));
   let next = container.log.length;
-  const write = (lines: FakeContainer['log']): void => {
-    for (const { stream, text, atMs } of lines) {
-      const line = query.get('timestamps') === 'true' ? `${new Date(atMs).toISOString()} ${text}` : text;
-      response.write(container.body.Tty === true ? line : toFrame(stream, line));
-    }
-  };
-  const flush = (): void => {
-    write(container.log.slice(next));
+  let sent = 0;
+  /** As Docker does, no faster than it is taken. */
+  const send = (): void => {
+    queue.push(...container.log.slice(next));
     next = container.log.length;
-    if (container.status !== 'running' || !isFollowed) {
+    for (let line = queue[sent]; line !== undefined && !response.writableNeedDrain; line = queue[sent]) {
+      const text = query.get('timestamps') === 'true' ? `${toLogTime(line.atMs)} ${line.text}` : line.text;
+      response.write(container.body.Tty === true ? text : toFrame(line.stream, text));
+      sent += 1;
+    }
+    if (sent === queue.length && (container.status !== 'running' || !isFollowed)) {
       response.end();
     }
   };
+  const untaken = (): number => queue.length - sent;
+  if (isFollowed) {
+    state.followedLogs.add(untaken);
+  }
   response.writeHead(200);
   response.flushHeaders();
-  write(tail === 'all' ? kept : kept.slice(Math.max(0, kept.length - Number(tail))));
-  response.on('close', state.onChange(flush));
-  flush();
+  response.on('drain', send);
+  response.on('close', state.onChange(send));
+  response.on('close', () => state.followedLogs.delete(untaken));
+  send();
+}
+
+/** Docker's form, which has nine digits. */
+function toLogTime(atMs: number): string {
+  return new Date(atMs).toISOString().replace('Z', '000000Z');
 }
 
 function toFrame(stream: 'stdout' | 'stderr', text: string): Buffer {

@@ -111,6 +111,8 @@ export class FakeDockerState {
   readonly events: FakeEvent[] = [];
   /** of every container that runs; a test that is to be dialled says 127.0.0.1 */
   containerAddress = '172.18.0.2';
+  /** of each answer that gives a log out as it is written: how many lines wait to be taken */
+  readonly followedLogs = new Set<() => number>();
   readonly #listeners = new Set<() => void>();
   #lastEventNs = 0n;
 
@@ -308,6 +310,11 @@ export class FakeDockerState {
       blkio_stats: { io_service_bytes_recursive: [] },
       ...this.stats.get(name),
     };
+  }
+
+  /** Lines of followed logs that nobody has taken yet. */
+  untakenLines(): number {
+    return [...this.followedLogs].reduce((sum, untaken) => sum + untaken(), 0);
   }
 
   writeLog(reference: string, stream: 'stdout' | 'stderr', text: string): void {
