@@ -14,7 +14,7 @@ const INTERVAL_MS = 10_000; // a third of the default: three times the load
 const TIMEOUT_MS = 30_000;
 
 /** Counts what a watcher is told of NotReady, from now on until the signal aborts. */
-async function countNotReady(server: Server, signal: AbortSignal): Promise<number> {
+export async function countNotReady(server: Server, signal: AbortSignal): Promise<number> {
   const { nodes } = createCaraClient(createTransport({ serverUrl: server.program.url, userAgent: 'bench', clock: systemClock }));
   const isNotReady = ({ status }: NodeObject): boolean => status.state === 'NotReady';
   const { items, metadata } = await nodes.list({}, signal);

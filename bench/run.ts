@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { printTable, type Figure } from './figures.ts';
 import { replaceFigures, type DatedFigure } from './figures-page.ts';
 
-const BENCHMARKS = ['session', 'detection', 'store', 'fleet', 'placement', 'tunnels', 'port-forward', 'logs'] as const;
+const BENCHMARKS = ['session', 'detection', 'store', 'fleet', 'placement', 'tunnels', 'port-forward', 'logs', 'storms'] as const;
 const PAGE = path.join(import.meta.dirname, '../docs/benchmarks.md');
 const WRITE = '--write';
 
