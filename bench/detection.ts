@@ -1,12 +1,16 @@
 /**
  * Failure detection: how late after its timeout a silent node is told to be NotReady, for the slowest of the fleet, to a watcher over
  * HTTP in a process of its own. With one node, with all falling silent at one instant (as when the network in front of a server goes
- * that was just restarted), and spread over a heartbeat interval (as in life), in memory and on SQLite.
+ * that was just restarted), and spread over a heartbeat interval (as in life), in memory and on SQLite. And what a bare server and the same
+ * watcher need for so many lines.
  *
  * `node bench/run.ts detection`; NODES=1000 for a small fleet.
  */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -32,6 +36,7 @@ const FLEET = Number(process.env['NODES'] ?? 100_000);
 const SPREAD_MS = 30_000; // the default heartbeat interval
 const SEED_BATCH = 5000;
 const SLICE_MS = 10;
+const BARE_LINES = 32; // in a write, as a watch takes them
 const PROMISED_MS = 1000; // the reference: NotReady within a second of the timeout
 const log = pino({ level: 'silent' });
 
@@ -49,15 +54,17 @@ const SCENARIOS: readonly Scenario[] = (['memory', 'sqlite'] as const).flatMap((
   { name: 'at_once', backend, nodes: FLEET, spreadMs: 0 },
 ]);
 
+function readyNode(index: number, timeoutMs: number): Draft<NodeObject> {
+  const node = nodeOf(`node-${index}`, { labels: { 'caravanserai.io/zone': `zone-${index % 10}` } });
+  const now = node.metadata.createdAt;
+  const facts = { name: node.metadata.name, spec: node.spec, lease: 'Live', leaseMs: timeoutMs, lastHeartbeat: now, now } as const;
+  return { ...node, status: deriveNodeStatus({ ...facts, report: reportOf(index), previous: undefined }) };
+}
+
 /** A fleet that is Ready. */
 async function seed(store: Store, count: number, timeoutMs: number): Promise<void> {
   for (let start = 0; start < count; start += SEED_BATCH) {
-    const drafts = Array.from({ length: Math.min(SEED_BATCH, count - start) }, (_, offset): Draft<NodeObject> => {
-      const node = nodeOf(`node-${start + offset}`, { labels: { 'caravanserai.io/zone': `zone-${(start + offset) % 10}` } });
-      const now = node.metadata.createdAt;
-      const facts = { name: node.metadata.name, spec: node.spec, lease: 'Live', leaseMs: timeoutMs, lastHeartbeat: now, now } as const;
-      return { ...node, status: deriveNodeStatus({ ...facts, report: reportOf(start + offset), previous: undefined }) };
-    });
+    const drafts = Array.from({ length: Math.min(SEED_BATCH, count - start) }, (_, offset) => readyNode(start + offset, timeoutMs));
     await store.commit(drafts.map((object) => ({ op: 'create', object })));
   }
 }
@@ -91,7 +98,7 @@ async function beatLast(server: RunningServer, { nodes, spreadMs }: Scenario, ti
 }
 
 /** Starts the watcher. Resolves when it watches, with what it will have seen. */
-async function watch(server: RunningServer, version: number, nodes: number): Promise<{ readonly seen: Promise<Watched> }> {
+async function watch(server: Pick<RunningServer, 'url'>, version: number, nodes: number): Promise<{ readonly seen: Promise<Watched> }> {
   const child = spawn(
     process.execPath,
     [path.join(import.meta.dirname, 'detection-watcher.ts'), server.url, String(version), String(nodes)],
@@ -122,6 +129,44 @@ async function readUntilNotReady(server: RunningServer, name: string, timeoutMs:
     }
     await delay(5);
   }
+}
+
+/**
+ * What no server does better, whatever it keeps and decides: the same lines, each written down when its turn comes and sent as a watch
+ * sends them, from a bare node:http server to the same watcher, which has to read them.
+ */
+async function measureBare(nodes: number): Promise<readonly Figure[]> {
+  const drafts = Array.from({ length: nodes }, (_, index) => readyNode(index, 5000));
+  const objects = drafts.map((node) => ({ ...node, status: { ...node.status, state: 'NotReady' } }));
+  const started = Promise.withResolvers<ServerResponse>();
+  const server = createServer((_, response) => {
+    response.flushHeaders();
+    started.resolve(response);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { seen } = await watch({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }, 0, nodes);
+  const response = await started.promise;
+  const startedMs = monotonicMs();
+  const cpu = process.cpuUsage();
+  for (let begin = 0; begin < nodes; begin += BARE_LINES) {
+    const lines = objects.slice(begin, begin + BARE_LINES).map((object) => `${JSON.stringify({ type: 'MODIFIED', object })}\n`);
+    if (!response.write(lines.join(''))) {
+      await once(response, 'drain');
+    }
+  }
+  const { user, system } = process.cpuUsage(cpu);
+  const { toldAtMs } = await seen;
+  response.destroy();
+  server.close();
+  return [
+    tell(
+      'detection_bare_server_slowest',
+      Object.values(toldAtMs).reduce((latest, atMs) => Math.max(latest, atMs), 0) - startedMs,
+      'ms',
+      PROMISED_MS,
+    ),
+    tell('detection_bare_server_cpu', (user + system) / 1000, 'ms'),
+  ];
 }
 
 async function measure(scenario: Scenario): Promise<readonly Figure[]> {
@@ -163,7 +208,7 @@ async function measure(scenario: Scenario): Promise<readonly Figure[]> {
 
 export async function run(): Promise<void> {
   const only = process.env['ONLY'];
-  const figures: Figure[] = [];
+  const figures: Figure[] = only === undefined || only === 'bare' ? [...(await measureBare(FLEET))] : [];
   for (const scenario of SCENARIOS.filter(({ backend, name }) => only === undefined || only === `${backend}_${name}`)) {
     figures.push(...(await measure(scenario)));
   }
