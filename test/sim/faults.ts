@@ -20,11 +20,13 @@ const MACHINE_FAULTS = [
   'pause agent',
   'power off',
   'clock jump',
+  'clock skew',
   'engine down',
   'engine hung',
   'engine errors',
   'engine slow',
   'engine silent',
+  'late network',
   'disk full',
   'remove container',
   'stop container',
@@ -61,7 +63,7 @@ export async function strike(world: World, step: FaultStep): Promise<() => Promi
     return strikeServer(world, step);
   }
   const machine = world.machines.get(step.machine);
-  return machine === undefined ? () => undefined : strikeMachine(machine, step.does);
+  return machine === undefined ? () => undefined : strikeMachine(machine, step.does, step.forMs);
 }
 
 function strikeServer({ server: plane }: World, { does, server: name = '', forMs }: ServerStep): () => Promise<void> | void {
@@ -93,7 +95,7 @@ function strikeServer({ server: plane }: World, { does, server: name = '', forMs
   }
 }
 
-function strikeMachine(machine: SimMachine, fault: MachineFault): () => void {
+function strikeMachine(machine: SimMachine, fault: MachineFault, forMs: number): () => void {
   const { line, engineFaults, disk } = machine;
   switch (fault) {
     case 'cut':
@@ -120,6 +122,9 @@ function strikeMachine(machine: SimMachine, fault: MachineFault): () => void {
     case 'clock jump':
       machine.aheadMs = machine.aheadMs === 0 ? -DAY_MS : 0;
       return () => undefined;
+    case 'clock skew':
+      machine.aheadMs = (forMs % 120_000) - 60_000; // and stays so
+      return () => undefined;
     case 'engine down':
       return setFor(engineFaults, { isDown: true }, { isDown: false });
     case 'engine hung':
@@ -130,6 +135,8 @@ function strikeMachine(machine: SimMachine, fault: MachineFault): () => void {
       return setFor(engineFaults, { maxDelayMs: 8000 }, { maxDelayMs: 20 });
     case 'engine silent':
       return setFor(engineFaults, { losesEvents: true }, { losesEvents: false });
+    case 'late network':
+      return setFor(engineFaults, { isNetworkLate: true }, { isNetworkLate: false });
     case 'disk full':
       return setFor(disk, { isFull: true }, { isFull: false });
     case 'remove container':

@@ -100,6 +100,12 @@ export const MUTANTS: readonly Mutant[] = [
     find: "const [, ...results] = await store.commit([{ op: 'check', kind: KIND, name: NAME, expectedVersion }, ...writes]);",
     replace: 'const results = await store.commit(writes);',
   },
+  {
+    name: 'leave a second network of one name',
+    file: 'agent/reconcile/plan-infrastructure.ts',
+    find: 'const surplus = own.networks.filter((other) => other !== network);',
+    replace: 'const surplus = own.networks.filter((other) => other.name !== desired.network.name);',
+  },
 ];
 
 /** @returns the seeds it took; undefined: none of them found it */

@@ -13,6 +13,8 @@ export interface Plan {
   /** how many servers; default: one. More share a database in memory */
   readonly servers?: number;
   readonly machines: readonly string[];
+  /** machine -> when it joins, in milliseconds; default: at the start */
+  readonly joins?: Readonly<Record<string, number>>;
   /** in order of time */
   readonly steps: readonly Step[];
 }
@@ -29,6 +31,8 @@ export function drawPlan(seed: string): Plan {
   const lastMs = START_MS + random.between(3, 15) * MINUTE_MS;
   const people = random.fork('people');
   const evil = random.fork('faults');
+  const late = machines.slice(1).filter(() => people.chance(0.15));
+  const joins = Object.fromEntries(late.map((machine) => [machine, people.between(START_MS, lastMs)]));
   const steps = [
     ...drawTimes(people, lastMs, 25_000).map((atMs, index) => drawUserStep(people, { atMs, index, machines })),
     ...drawTimes(evil, lastMs, random.pick([10_000, 30_000, 90_000])).map((atMs) => drawFault(evil, { atMs, machines, servers })),
@@ -38,6 +42,7 @@ export function drawPlan(seed: string): Plan {
     store: random.chance(0.5) ? 'memory' : 'sqlite',
     servers,
     machines,
+    joins,
     steps: steps.toSorted((a, b) => a.atMs - b.atMs),
   };
 }

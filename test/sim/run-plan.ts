@@ -100,7 +100,8 @@ class Run {
     await clock.settle();
     for (const name of this.#plan.machines) {
       const machine = this.#world.addMachine(name);
-      this.#due.push({ atMs: random.between(0, 5000), act: () => machine.startAgent() });
+      const soonMs = random.between(0, 5000);
+      this.#due.push({ atMs: this.#plan.joins?.[name] ?? soonMs, act: () => machine.startAgent() });
     }
     checkContainers(this.#world, this.#chronicle, this.#violate);
     void this.#watcher.run();
@@ -163,6 +164,7 @@ class Run {
     for (let waitedMs = 0; !server.isUp && waitedMs < START_LIMIT_MS; waitedMs += TICK_MS) {
       await this.#advance(TICK_MS);
     }
+    await this.#advance(PATIENCE_MS); // what people asked for last is done or not by then
     for (const machine of machines.values()) {
       machine.powerOn();
       if (this.#ledger.deleted.has(machine.name)) {

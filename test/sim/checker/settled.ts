@@ -16,11 +16,14 @@ export function findUnsettled(
   const found = [...world.machines.values()].flatMap((machine) => {
     const node = nodes.find(({ metadata }) => metadata.name === machine.name);
     const leftovers = findLeftovers(machine.name, [...machine.model.containers.values()], projects);
-    const networks = [...machine.model.networks.values()].filter(({ labels }) => !uids.has(labels['caravanserai.io/project-uid'] ?? ''));
+    const all = [...machine.model.networks.values()];
+    const networks = all.filter(({ labels }) => !uids.has(labels['caravanserai.io/project-uid'] ?? ''));
+    const doubled = all.filter(({ name }, index) => all.findIndex((other) => other.name === name) < index);
     return [
       ...(node?.status.state === 'Ready' ? [] : [`node ${machine.name} is ${node?.status.state ?? 'not there'}`]),
       ...leftovers,
       ...networks.map(({ name }) => `network ${name} is left on ${machine.name}`),
+      ...doubled.map(({ name }) => `network ${name} is there twice on ${machine.name}`),
     ];
   });
   return [...found, ...projects.flatMap((project) => findWrong(world, project)), ...ledger.findLost(projects, nodes)];

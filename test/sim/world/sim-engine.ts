@@ -6,6 +6,7 @@ import type { SeededRandom } from './seeded-random.ts';
 import type { SimClock } from './sim-clock.ts';
 import type { SimDisk } from './sim-disk.ts';
 
+const LATE_MS = 20_000;
 const HUNG_LOOK_MS = 500;
 const CALL_TIMEOUT_MS = 60_000; // of the client for calls that a hung engine does not answer
 
@@ -19,9 +20,18 @@ export interface EngineFaults {
   /** its events go nowhere */
   losesEvents: boolean;
   maxDelayMs: number;
+  /** the agent is killed amid the next creation of a network, which the engine ends later, beside the one that the next agent makes */
+  isNetworkLate: boolean;
 }
 
-export const GOOD_ENGINE: EngineFaults = { isDown: false, isHung: false, errorRate: 0, losesEvents: false, maxDelayMs: 20 };
+export const GOOD_ENGINE: EngineFaults = {
+  isDown: false,
+  isHung: false,
+  errorRate: 0,
+  losesEvents: false,
+  maxDelayMs: 20,
+  isNetworkLate: false,
+};
 
 export interface SimEngineOptions {
   readonly model: ModelEngine;
@@ -29,6 +39,8 @@ export interface SimEngineOptions {
   readonly disk: SimDisk;
   readonly clock: SimClock;
   readonly random: SeededRandom;
+  /** kills the agent, and starts it again soon */
+  readonly crashAgent: () => void;
 }
 
 const CHANGING: ReadonlySet<string> = new Set([...CHANGES, 'killContainer', 'removeImage']);
@@ -50,6 +62,15 @@ export function createSimEngine(options: SimEngineOptions): Engine {
     },
     events: async (filter, signal) => dropEvents(await model.engine.events(filter, signal), faults),
   };
+
+  /** As a real engine does after a `kill -9` of who asked: its check of the name was before. */
+  async function createLate(...[name, { labels }]: Parameters<Engine['createNetwork']>): Promise<never> {
+    faults.isNetworkLate = false;
+    options.crashAgent();
+    await clock.sleep(1000 + random.next() * LATE_MS, new AbortController().signal);
+    model.plantNetwork(name, `10.251.${random.between(0, 255)}.0/26`, labels);
+    return await new Promise<never>(() => undefined);
+  }
 
   async function call(name: string, signal: AbortSignal, act: () => Promise<unknown>): Promise<unknown> {
     signal.throwIfAborted();
@@ -92,6 +113,9 @@ export function createSimEngine(options: SimEngineOptions): Engine {
         return value;
       }
       return async (...args: readonly unknown[]) => {
+        if (name === 'createNetwork' && faults.isNetworkLate) {
+          return await createLate(...(args as Parameters<Engine['createNetwork']>));
+        }
         const signal = args.at(-1);
         const act = async (): Promise<unknown> => (await Reflect.apply(value, target, args)) as unknown;
         return await call(String(name), signal instanceof AbortSignal ? signal : new AbortController().signal, act);

@@ -63,7 +63,14 @@ export class SimMachine {
     this.name = name;
     this.#options = options;
     this.line = { ...GOOD_LINE, name, random: random.fork('line') };
-    this.#engine = createSimEngine({ model: this.model, faults: this.engineFaults, disk: this.disk, clock, random: random.fork('engine') });
+    this.#engine = createSimEngine({
+      model: this.model,
+      faults: this.engineFaults,
+      disk: this.disk,
+      clock,
+      random: random.fork('engine'),
+      crashAgent: () => this.#crashAgent(),
+    });
     this.#config = loadConfig(agentSettings({ hostname: name, env: {}, isRoot: true }), {
       argv: [],
       env: {
@@ -129,6 +136,11 @@ export class SimMachine {
         }
       }
     });
+  }
+
+  #crashAgent(): void {
+    this.killAgent();
+    void this.#options.clock.sleep(RESTART_MS, new AbortController().signal).then(() => this.startAgent());
   }
 
   #startAgain(life: Life): void {
