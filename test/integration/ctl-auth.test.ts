@@ -177,6 +177,7 @@ test('audit shows who did what, and what was refused', async () => {
 });
 
 test('node joined, approve and reject', async () => {
+  assert.match((await run('node joined')).stderr, /^No machine has joined: caractrl token create --role node /u);
   const join = /JOIN_TOKEN=(\S+)/u.exec(await done('token create --role node'))?.[1] ?? '';
   const registered = await api.call('POST', '/nodes/w-1/register', {
     body: { publicKey: 'A'.repeat(43), hostname: 'pi' },

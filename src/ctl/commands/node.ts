@@ -55,6 +55,8 @@ async function listJoined({ connectAuth, io, clock, output = 'table', signal }: 
     io.stdout.write(await renderDocument(output, { kind: 'NodeKeyList', items: keys }));
   } else if (output === 'name') {
     io.stdout.write(keys.map(({ name }) => `node/${name}\n`).join(''));
+  } else if (keys.length === 0) {
+    io.stderr.write('No machine has joined: caractrl token create --role node prints what to run on one\n');
   } else {
     const rows = keys.map(({ name, state, hostname = '-', address = '-', fingerprint, joinedAt }) => [
       name,
