@@ -8,12 +8,16 @@ import type { CommandContext, OutputFormat } from '../../src/ctl/command.ts';
 import { eventsCommand } from '../../src/ctl/commands/events.ts';
 import { UsageError } from '../../src/ctl/ctl-error.ts';
 import type { Screen } from '../../src/ctl/io.ts';
+import { FOREVER, startAgentWorld } from '../support/agent-world.ts';
+import { startCtl } from '../support/ctl.ts';
 import { HEARTBEAT_TIMEOUT_MS, startEventServer } from '../support/event-server.ts';
 
 type Server = Awaited<ReturnType<typeof startEventServer>>;
 
 interface Flags {
   readonly since?: string;
+  readonly for?: string;
+  readonly types?: string;
   readonly watch?: boolean;
   readonly follow?: boolean;
   readonly output?: OutputFormat;
@@ -37,7 +41,7 @@ async function startEvents(server: Server, args: readonly string[] = [], { outpu
     contextName: undefined,
     signal: stopped.signal,
   };
-  const options = { since: undefined, watch: false, follow: false, ...flags };
+  const options = { since: undefined, for: undefined, types: undefined, watch: false, follow: false, ...flags };
   const done = eventsCommand.run(context, args, options);
   done.catch(() => undefined); // looked at by the test, when it comes to that
   return { done, stdout, stderr, stop: () => stopped.abort() };
@@ -114,8 +118,55 @@ test('events refuses what it cannot understand before it asks the server', async
     [['nodes'], {}],
     [['pods/x'], {}],
     [['node/a', 'node/b'], {}],
+    [['node/a'], { for: 'node/b' }],
+    [[], { for: 'worker-01' }],
+    [[], { types: 'Warnings' }],
+    [[], { types: '' }],
   ] as const) {
     await assert.rejects(async () => (await startEvents(server, args, flags)).done, UsageError, args.join(' '));
+  }
+});
+
+test('events --for and --types show what happened to one object, and of one type', async () => {
+  await using server = await startWithSilentNode();
+  const warnings = await startEvents(server, [], { types: 'warning' });
+  assert.equal(await warnings.done, 0);
+  assert.match(warnings.stdout.text(), /^LAST SEEN.*\n[^\n]*Warning +NodeNotReady +node\/worker-01[^\n]*\n$/u);
+  const all = await startEvents(server, ['node/worker-01'], { output: 'name' });
+  const both = await startEvents(server, [], { for: 'node/worker-01', types: 'Normal,Warning', output: 'name' });
+  await Promise.all([all.done, both.done]);
+  assert.equal(both.stdout.text(), all.stdout.text());
+  const following = await startEvents(server, [], { types: 'Warning', follow: true });
+  await following.stdout.shows(/NodeNotReady/u);
+  server.beat('worker-01');
+  await server.clock.advance(5000);
+  server.beat('worker-01');
+  await server.clock.advance(HEARTBEAT_TIMEOUT_MS + 5000);
+  await following.stdout.shows(/\(x2 over [0-9]+m\) +Warning/u);
+  following.stop();
+  await assert.rejects(following.done);
+  assert.ok(!following.stdout.text().includes('Normal'));
+});
+
+test('events -f goes on after a restart of the server: it says so, loses nothing and repeats nothing', async () => {
+  await using world = await startAgentWorld();
+  const register = async (name: string): Promise<void> => void (await world.client.registerNode(name, {}, FOREVER));
+  await register('one');
+  const run = startCtl(['events', '-f', '--output', 'json'], { server: world.server().url });
+  await run.shows('"name": "one"');
+  await world.stopServer();
+  await run.shows('trying again');
+  await world.startServer();
+  await register('two');
+  await run.shows('"name": "two"');
+  await register('three');
+  await run.shows('"name": "three"');
+  run.interrupt();
+  const { stdout } = await run.done;
+  const told = [...stdout.matchAll(/"resourceVersion": "(\d+)"/gu)].map(([, version]) => version);
+  assert.equal(new Set(told).size, told.length, stdout);
+  for (const name of ['one', 'two', 'three']) {
+    assert.ok(stdout.includes(`"name": "${name}"`), name);
   }
 });
 

@@ -1,5 +1,5 @@
 /** caractrl events: what happened, to all or to one object. */
-import type { EventObject } from '../../api/event.ts';
+import type { EventObject, EventType } from '../../api/event.ts';
 import { parseSince, SINCE_EXPECTS } from '../../api/since.ts';
 import type { EventClient, EventQuery } from '../../client/event-client.ts';
 import type { ResourceClient } from '../../client/cara-client.ts';
@@ -17,6 +17,8 @@ export const eventsCommand = defineCommand({
   args: '[TYPE/NAME]',
   options: {
     since: text('time', `only what happened since: ${SINCE_EXPECTS}`),
+    for: text('type/name', 'only what happened to this object: the same as naming it'),
+    types: text('types', 'only Events of this type: Normal, Warning or both, with a comma between'),
     watch: flag('then show each as it happens, until Ctrl-C', { short: 'w' }),
     follow: flag('the same as --watch', { short: 'f' }),
   },
@@ -25,10 +27,15 @@ export const eventsCommand = defineCommand({
     { command: 'caractrl events node/worker-01', does: 'of one node' },
     { command: 'caractrl events project/shop --since 10m', does: 'of one Project, lately' },
     { command: 'caractrl events -f', does: 'as they happen' },
+    { command: 'caractrl events -f --types Warning', does: 'as they happen, but only what went wrong' },
   ],
-  run: async (context, args, { since, watch, follow: isFollowing }) => {
-    const query = readQuery(context, args, since);
-    return watch || isFollowing ? watchEvents(context, query) : listEvents(context, query);
+  run: async (context, args, { since, for: object, types, watch, follow: isFollowing }) => {
+    if (object !== undefined && args.length > 0) {
+      throw new UsageError(`Cannot show events of ${args.join(' ')} and of ${object} at once: name one, or none for all`);
+    }
+    const isWanted = readTypes(types);
+    const query = readQuery(context, object === undefined ? args : [object], since);
+    return watch || isFollowing ? watchEvents(context, query, isWanted) : listEvents(context, query, isWanted);
   },
 });
 
@@ -38,6 +45,22 @@ function readQuery({ clock }: CommandContext, args: readonly string[], since: st
   }
   const object = args.length === 0 ? undefined : readObject(args);
   return { ...(object !== undefined && { object }), ...(since !== undefined && { happenedSince: since }) };
+}
+
+/** Those of api/event.ts, which loads the schemas. */
+const TYPES: readonly EventType[] = ['Normal', 'Warning'];
+
+type IsWanted = (event: EventObject) => boolean;
+
+function readTypes(text: string | undefined): IsWanted {
+  if (text === undefined) {
+    return () => true;
+  }
+  const asked = text.split(',').map((word) => TYPES.find((type) => type.toLowerCase() === word.trim().toLowerCase()));
+  if (asked.includes(undefined)) {
+    throw new UsageError(`Cannot use --types ${JSON.stringify(text)} as it must be ${TYPES.join(', ')} or both, with a comma between`);
+  }
+  return ({ type }) => asked.includes(type);
 }
 
 /** `TYPE/NAME` or `TYPE NAME`. @returns `Kind/name` */
@@ -59,9 +82,9 @@ function readObject(args: readonly string[]): string {
   return first;
 }
 
-async function listEvents(context: CommandContext, query: EventQuery): Promise<number> {
+async function listEvents(context: CommandContext, query: EventQuery, isWanted: IsWanted): Promise<number> {
   const { io, output = 'table', signal } = context;
-  const { items } = await (await context.connect()).events.list(query, signal);
+  const items = (await (await context.connect()).events.list(query, signal)).items.filter(isWanted);
   if (output === 'json' || output === 'yaml') {
     io.stdout.write(await renderDocument(output, toDocument(items, { isSingle: false, listKind: 'EventList' })));
   } else if (items.length === 0) {
@@ -73,7 +96,7 @@ async function listEvents(context: CommandContext, query: EventQuery): Promise<n
 }
 
 /** Lasts until the signal aborts. */
-async function watchEvents(context: CommandContext, query: EventQuery): Promise<number> {
+async function watchEvents(context: CommandContext, query: EventQuery, isWanted: IsWanted): Promise<number> {
   const { io, clock, random, signal } = context;
   const resource = toResource((await context.connect()).events, query);
   const print = createPrinter(context);
@@ -84,10 +107,10 @@ async function watchEvents(context: CommandContext, query: EventQuery): Promise<
     switch (event.kind) {
       case 'listed':
         forgetOthers(shown, event.items);
-        await print(takeNews(shown, event.items));
+        await print(takeNews(shown, event.items.filter(isWanted)));
         break;
       case 'changed':
-        await print(takeNews(shown, [event.object]));
+        await print(takeNews(shown, [event.object].filter(isWanted)));
         break;
       case 'gone':
         shown.delete(event.object.metadata.name); // it grew old: nothing happened
