@@ -113,6 +113,27 @@ describe('WebSocketStream', () => {
     await echo;
   });
 
+  it('WebSocketStream puts what is written together into as few frames as it takes, and leaves the writer its bytes', async () => {
+    await using pair = await connect();
+    const pieces = Array.from({ length: 99 }, (_, index) => Buffer.alloc(index * 31, index));
+    const wire = pair.wires[1] ?? assert.fail();
+    const frames: number[] = [];
+    const reader = new FrameReader('server');
+    wire.prependListener('data', (chunk: Buffer) => {
+      for (const part of reader.push(Buffer.from(chunk))) {
+        frames.push(part.kind === 'data' ? part.bytes.length : 0);
+      }
+    });
+    pair.near.cork();
+    pieces.forEach((piece) => pair.near.write(piece));
+    pair.near.uncork();
+    pair.near.end();
+    const sent = Buffer.concat(pieces.map((_, index) => Buffer.alloc(index * 31, index)));
+    assert.ok((await readAll(pair.far)).equals(sent));
+    assert.ok(Buffer.concat(pieces).equals(sent), 'masking changed what is not its own');
+    assert.ok(frames.length < 20, `${frames.length} pieces of frames`);
+  });
+
   it('WebSocketStream takes no more from its connection than its reader takes', async () => {
     await using pair = await connect();
     let written = 0;

@@ -9,7 +9,7 @@
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { markSole } from './free-buffer.ts';
+import { freeBuffer, markSole } from './free-buffer.ts';
 import { applyMask, encodeHeader, FrameError, FrameReader, OPCODE, type FramePart, type Opcode } from './web-socket-frames.ts';
 
 const ACCEPT_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'; // RFC 6455 section 1.3
@@ -19,6 +19,7 @@ const GOING_AWAY = 1001;
 const INTERNAL_ERROR = 1011;
 const NO_CODE = 1005; // a close frame without content
 const MAX_REASON_BYTES = 123;
+const WORTH_FREEING_BYTES = 4096;
 const CLOSE_MS = 3000; // for what is left to say; a peer that does not read holds no connection for longer
 
 export interface WebSocketOptions {
@@ -53,6 +54,7 @@ export class WebSocketStream extends Duplex {
     this.#reader = new FrameReader(role);
     this.#onHeard = onHeard;
     this.#endsWhole = endsWhole;
+    this.#ownsWrites = endsWhole; // Node hands copies to streams that carry HTTP/2 (js_stream.cc, DoWrite)
     socket.setNoDelay(true);
     socket.setTimeout(0);
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
@@ -84,17 +86,52 @@ export class WebSocketStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    for (let at = 0; at < chunk.length; at += MAX_FRAME_BYTES) {
-      const piece = chunk.subarray(at, at + MAX_FRAME_BYTES);
-      const isLast = at + MAX_FRAME_BYTES >= chunk.length;
-      this.#send(OPCODE.binary, piece, isLast ? (error) => this.#settle(error, done) : undefined);
-    }
-    if (chunk.length === 0) {
+    this.#sendData([chunk], done);
+  }
+
+  override _writev(writes: { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    this.#sendData(
+      writes.map(({ chunk }) => chunk),
+      done,
+    );
+  }
+
+  /** As few frames as it takes: HTTP/2 writes the header of each of its own apart. */
+  #sendData(chunks: readonly Buffer[], done: (error?: Error | null) => void): void {
+    const messages = toMessages(chunks);
+    messages.forEach((message, index) => {
+      this.#sendMessage(message, index === messages.length - 1 ? (error) => this.#settle(error, chunks, done) : undefined);
+    });
+    if (messages.length === 0) {
       done();
     }
   }
 
-  #settle(error: Error | null | undefined, done: (error?: Error | null) => void): void {
+  #sendMessage(pieces: readonly Uint8Array[], done?: (error?: Error | null) => void): void {
+    if (!this.#socket.writable || this.#hasSentClose) {
+      done?.(this.#hasSentClose ? null : new ConnectionLost());
+      return;
+    }
+    const mask = this.#role === 'client' ? randomMask() : undefined;
+    const length = sumLengths(pieces);
+    this.#socket.cork();
+    this.#socket.write(encodeHeader(OPCODE.binary, length, mask));
+    let phase = 0;
+    pieces.forEach((piece, index) => {
+      const body = mask === undefined || this.#ownsWrites ? piece : Buffer.from(piece); // the caller's bytes are not ours to mask
+      if (mask !== undefined) {
+        applyMask(body, mask, phase);
+      }
+      phase += piece.length;
+      this.#socket.write(body, index === pieces.length - 1 ? done : undefined);
+    });
+    this.#socket.uncork();
+  }
+
+  #settle(error: Error | null | undefined, chunks: readonly Buffer[], done: (error?: Error | null) => void): void {
+    if (this.#endsWhole) {
+      chunks.filter(({ length }) => length >= WORTH_FREEING_BYTES).forEach((chunk) => freeBuffer(chunk));
+    }
     if (this.#endsWhole && error) {
       this.destroy();
       done();
@@ -147,6 +184,9 @@ export class WebSocketStream extends Duplex {
     const isAlone = whole !== undefined && data.buffer === whole.buffer && whole.buffer.byteLength === whole.length;
     if (!this.push(isAlone ? markSole(data) : data)) {
       this.#socket.pause();
+    }
+    if (this.#endsWhole && this.readableFlowing === true && this.readableLength === 0) {
+      freeBuffer(data); // HTTP/2 has taken a copy (js_stream.cc, ReadBuffer)
     }
   }
 
@@ -218,29 +258,45 @@ export class WebSocketStream extends Duplex {
     this.#hasSentClose = true;
   }
 
+  /** A control frame, or an empty message. */
   #send(opcode: Opcode, payload: Uint8Array, done?: (error?: Error | null) => void): void {
     if (!this.#socket.writable || this.#hasSentClose) {
       done?.(this.#hasSentClose ? null : new ConnectionLost());
       return;
     }
     const mask = this.#role === 'client' ? randomMask() : undefined;
-    const header = encodeHeader(opcode, payload.length, mask);
-    if (payload.length === 0) {
-      this.#socket.write(header, done);
-      return;
-    }
-    const body = mask === undefined || this.#ownsWrites ? payload : Buffer.from(payload); // the caller's bytes are not ours to mask
+    const body = Buffer.from(payload);
     if (mask !== undefined) {
       applyMask(body, mask);
     }
-    this.#socket.cork();
-    this.#socket.write(header);
-    this.#socket.write(body, done);
-    this.#socket.uncork();
+    this.#socket.write(Buffer.concat([encodeHeader(opcode, payload.length, mask), body]), done);
   }
 }
 
 const EMPTY = Buffer.alloc(0);
+
+function sumLengths(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** Puts what is to be written into messages of 64 KiB at most, without copying. */
+function toMessages(chunks: readonly Buffer[]): readonly (readonly Uint8Array[])[] {
+  const messages: Uint8Array[][] = [];
+  let room = 0;
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.length;) {
+      if (room === 0) {
+        messages.push([]);
+        room = MAX_FRAME_BYTES;
+      }
+      const piece = chunk.subarray(at, at + room);
+      messages.at(-1)?.push(piece);
+      at += piece.length;
+      room -= piece.length;
+    }
+  }
+  return messages;
+}
 
 /** Makes one of two views of the same buffer by closing the gap between them: moving a few bytes costs less than another write. */
 function closeUp(left: Buffer | undefined, right: Uint8Array): Buffer {
