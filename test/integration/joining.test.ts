@@ -228,6 +228,23 @@ test('a credential is bound to its node, and ends after an hour, with the node, 
   assert.equal(recreated.status, 410, 'a record made anew under the name is not its node');
 });
 
+test('a machine that was off for a year gets in with its key, and with nothing of then', async () => {
+  await using world = await startAccessWorld();
+  const { publicKey, privateKey } = newKey();
+  await join(world, 'w-1', publicKey);
+  const obtain = async (): Promise<string> => {
+    const body = await proofOf({ world, node: 'w-1', privateKey });
+    return (await world.api.call('POST', '/nodes/w-1/credential', { body })).body.token as string;
+  };
+  const beat = async (token: string) => (await world.with(token, 'POST', '/nodes/w-1/heartbeat', { body: {} })).status;
+  const former = await obtain();
+  assert.equal(await beat(former), 204);
+  world.api.clock.stall(366 * 86_400_000); // the loops of the server see that year as one pause
+  await world.api.clock.advance(1000);
+  assert.equal(await beat(former), 401);
+  assert.equal(await beat(await obtain()), 204);
+});
+
 test('a token for any name takes nobody’s name away; one for this name does, as does a reset identity', async () => {
   await using world = await startAccessWorld();
   const [mine, thief, reinstalled, third] = [newKey(), newKey(), newKey(), newKey()];
