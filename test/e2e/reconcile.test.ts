@@ -95,6 +95,7 @@ test('a Project of two services serves, is adopted after a crash of the agent, c
 
   await tearDown(second, changed);
   assert.deepEqual(await contentsOf(HOST, 'cara_rc-inn'), { containers: {}, networks: [], volumes: ['cara_rc-inn_keep'] });
+  await post('/volumes/cara_rc-inn_keep', 'DELETE');
 });
 
 test('what someone stops or removes by hand is put right', async () => {
@@ -232,4 +233,5 @@ test('a container of another cluster under the name that is needed is left alone
   assert.equal(failed.reason, 'NameTaken');
   await tearDown(live, project);
   assert.deepEqual(Object.keys((await contentsOf(HOST, 'cara_rc-other')).containers), ['cara_rc-other_a']);
+  await post('/containers/cara_rc-other_a', 'DELETE');
 });
