@@ -53,8 +53,15 @@ export async function writeLeader(store: Store, server: ServerIdentity, clock: C
   return stored as LeaderRecord;
 }
 
-/** The store as the leader of `record` writes to it: not at all any more once somebody else leads. */
-export function fenceStore(store: Store, record: LeaderRecord, onDeposed: () => void): Store {
+/** Whose writes these are. */
+export interface Tenure {
+  /** whether its leadership has been put down: what requests under way still write would be judged by leases that nobody keeps any more */
+  readonly isOver: () => boolean;
+  readonly onDeposed: () => void;
+}
+
+/** The store as the leader of `record` writes to it: not at all any more once somebody else leads, or it is over. */
+export function fenceStore(store: Store, record: LeaderRecord, { isOver, onDeposed }: Tenure): Store {
   const expectedVersion = record.metadata.resourceVersion;
   return {
     get: (kind, name) => store.get(kind, name),
@@ -70,6 +77,9 @@ export function fenceStore(store: Store, record: LeaderRecord, onDeposed: () => 
     commit: async (writes) => {
       if (writes.length === 0) {
         return [];
+      }
+      if (isOver()) {
+        throw new ApiError('Unavailable', 'Cannot write as this server leads no longer, try again', { retryAfterMs: 1000 });
       }
       try {
         const [, ...results] = await store.commit([{ op: 'check', kind: KIND, name: NAME, expectedVersion }, ...writes]);

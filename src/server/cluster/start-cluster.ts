@@ -185,11 +185,12 @@ class Cluster<Parts extends RoleParts> {
   async #lead(office: Office): Promise<void> {
     const { log, store, clock, onCrash } = this.#deps;
     const clusterLog = log.child({ component: 'cluster' });
+    let isOver = false; // when all that leads has ended, and written what it had to
     try {
       const record = await writeLeader(store, this.#identity, clock);
       clusterLog.info({ server: this.#identity.name, epoch: record.epoch }, 'this server leads');
       await this.#end();
-      const fenced = fenceStore(store, record, () => office.resign());
+      const fenced = fenceStore(store, record, { isOver: () => isOver, onDeposed: () => office.resign() });
       const seat: Seat = {
         role: 'leads',
         mayGrant: office.isSure,
@@ -214,6 +215,7 @@ class Cluster<Parts extends RoleParts> {
       office.resign();
     }
     await this.#end();
+    isOver = true;
     await this.follow();
   }
 
