@@ -1,6 +1,6 @@
 /**
  * Beat front: heartbeats as agents send them, answered before Fastify sees them. It is the one path that the whole fleet takes all the
- * time, and Fastify's share of it is a third (docs/benchmarks.md).
+ * time, and through Fastify it costs more by a half or so (docs/benchmarks.md, fleet_beat_cpu_through_fastify).
  *
  * Owns     nothing; it stands before the app's own listener.
  * Never    answers otherwise than Fastify's route would, which takes whatever is out of the ordinary: another media type, a body without
@@ -9,9 +9,10 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { nowRfc3339, type Clock } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { FORWARD_KEY_HEADER } from './forward-headers.ts';
+import { TimeTexts } from '../nodes/time-texts.ts';
 import type { Guard } from './guard.ts';
 import { sendRawProblem } from './problem-reply.ts';
 import { addressOf } from './remote-address.ts';
@@ -32,13 +33,17 @@ export interface BeatFrontDeps {
   readonly stopSignal: AbortSignal;
 }
 
+/** `times`: many beats share a millisecond */
+type Parts = BeatFrontDeps & { readonly times: TimeTexts };
+
 export function putBeatFront(app: FastifyInstance, deps: BeatFrontDeps): void {
   const { guard, stopSignal } = deps;
+  const parts = { ...deps, times: new TimeTexts() };
   app.server.removeAllListeners('request');
   app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const name = nameOf(request);
     if (name !== undefined && !stopSignal.aborted && isPlain(request) && guard.letsInAtOnce(request, HEARTBEAT_ACCESS, name)) {
-      receive(deps, name, request, response);
+      receive(parts, name, request, response);
     } else {
       app.routing(request, response);
     }
@@ -63,7 +68,7 @@ function isPlain({ headers }: IncomingMessage): boolean {
 }
 
 /** Reads the body, which the HTTP parser ends at its length; of a connection that breaks before nothing is to be answered. */
-function receive(deps: BeatFrontDeps, name: string, request: IncomingMessage, response: ServerResponse): void {
+function receive(deps: Parts, name: string, request: IncomingMessage, response: ServerResponse): void {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
@@ -74,13 +79,13 @@ function receive(deps: BeatFrontDeps, name: string, request: IncomingMessage, re
 }
 
 function answer(
-  { takeHeartbeat, nextRequestId, clock, log }: BeatFrontDeps,
+  { takeHeartbeat, nextRequestId, clock, times, log }: Parts,
   { name, text }: { readonly name: string; readonly text: string },
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
   const id = nextRequestId(request);
-  const now = nowRfc3339(clock);
+  const now = times.write(clock.wallMs());
   try {
     const headers = takeHeartbeat(name, text, addressOf(request));
     response.writeHead(204, ['x-request-id', id, 'cache-control', 'no-store', 'cara-time', now, ...headers]).end();
