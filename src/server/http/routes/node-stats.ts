@@ -66,8 +66,10 @@ export function nodeStatsRoutes({ links, labelsOf, clock, stopSignal }: NodeStat
       if (!deadline.signal.aborted) {
         throw cause;
       }
-      const why = stopSignal.aborted ? 'the server is stopping' : `its agent did not answer within ${LIMIT_MS / 1000} s`;
-      throw new ApiError('Unavailable', `Cannot tell what node ${JSON.stringify(name)} uses as ${why}`, { cause });
+      const [reason, why] = stopSignal.aborted
+        ? (['Unavailable', 'the server is stopping'] as const)
+        : (['NodeUnreachable', `its agent did not answer within ${LIMIT_MS / 1000} s`] as const);
+      throw new ApiError(reason, `Cannot tell what node ${JSON.stringify(name)} uses as ${why}`, { cause });
     }
   }
 
