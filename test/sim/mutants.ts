@@ -31,8 +31,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'judge nodes by the wall clock',
     file: 'server/nodes/node-registry.ts',
-    find: 'const isBack = this.#leases.renew(name, nowMs);',
-    replace: 'const isBack = this.#leases.renew(name, nowMs + this.#clock.wallMs() - Date.UTC(2026, 0, 1) - nowMs);',
+    find: 'const isBack = this.#leases.renew(known, nowMs);',
+    replace: 'const isBack = this.#leases.renew(known, nowMs + this.#clock.wallMs() - Date.UTC(2026, 0, 1) - nowMs);',
   },
   {
     name: 'forget the grace after a start',

@@ -1,3 +1,3 @@
 import { testSeeds } from './run-seeds.ts';
 
-testSeeds(1, 50);
+testSeeds(1, 25);

@@ -1,3 +1,3 @@
 import { testSeeds } from './run-seeds.ts';
 
-testSeeds(101, 150);
+testSeeds(101, 125);

@@ -1,3 +1,3 @@
 import { testSeeds } from './run-seeds.ts';
 
-testSeeds(151, 200);
+testSeeds(151, 175);

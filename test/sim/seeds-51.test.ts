@@ -1,3 +1,3 @@
 import { testSeeds } from './run-seeds.ts';
 
-testSeeds(51, 100);
+testSeeds(51, 75);
