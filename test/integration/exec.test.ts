@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { FOREVER, startAgentWorld, type AgentWorld } from '../support/agent-world.ts';
-import { ctl, startCtl, Typed, type CtlOptions, type CtlResult, type CtlRun } from '../support/ctl.ts';
+import { startCtl, Typed, type CtlOptions, type CtlResult, type CtlRun } from '../support/ctl.ts';
 
 const NODE = 'worker-01';
 /** where the agent does not listen, so that everything goes through the tunnel */
@@ -205,12 +205,21 @@ describe('caractrl exec', () => {
 it('two hundred commands at once on one agent all end as they should', async () => {
   await using world = await setUp(ELSEWHERE);
   const server = world.world.server().url;
-  const codes = Array.from({ length: 200 }, (_, n) => n % 100);
-  const results = await Promise.all(
-    codes.map((code) => ctl(['exec', 'shop/web', '--', 'sh', '-c', `read x; exit ${code}`], { server, limitMs: 100_000 })),
-  );
+  const runs: { readonly code: number; readonly typed: Typed; readonly run: CtlRun }[] = [];
+  while (runs.length < 200) {
+    // Ten begin together, so that none runs into its time-out where the machine is slow; all go on together.
+    const begun = Array.from({ length: 10 }, (_, n) => {
+      const code = (runs.length + n) % 100;
+      const typed = new Typed();
+      const args = ['exec', '-i', 'shop/web', '--', 'sh', '-c', `echo up; read x; exit ${code}`];
+      return { code, typed, run: startCtl(args, { server, typed, limitMs: 200_000 }) };
+    });
+    await Promise.all(begun.map(async ({ run }) => await run.shows('up')));
+    runs.push(...begun);
+  }
+  runs.forEach(({ typed }) => typed.keys.end('go\n'));
   assert.deepEqual(
-    results,
-    codes.map((code) => ({ code, stdout: '', stderr: '' })),
+    await Promise.all(runs.map(async ({ run }) => await run.done)),
+    runs.map(({ code }) => ({ code, stdout: 'up\n', stderr: '' })),
   );
 });

@@ -7,7 +7,7 @@ import type { Screen, Streams } from '../../src/ctl/io.ts';
 import { runCaractrl } from '../../src/ctl/main.ts';
 
 /** A command that waits for what never comes is ended, so that the test fails with what was shown. */
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 60_000;
 
 export interface CtlResult {
   readonly code: number;
@@ -29,7 +29,7 @@ export interface CtlRun {
 export interface CtlOptions {
   /** CARA_SERVER */
   readonly server?: string;
-  /** default 15 s */
+  /** default a minute */
   readonly limitMs?: number;
   readonly stdin?: string;
   /** what a person types where it is not shown */
