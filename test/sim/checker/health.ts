@@ -75,14 +75,17 @@ export class HealthChecker {
     }
   }
 
-  #checkTransition({ metadata: { name }, status: { conditions } }: NodeObject, nowMs: number): void {
+  #checkTransition({ metadata: { name, resourceVersion }, status: { conditions } }: NodeObject, nowMs: number): void {
     const isSilent = conditions.some(
       ({ type, status, reason }) => type === 'NoHeartbeat' && status === 'True' && reason === 'HeartbeatTimeout',
     );
     const wasSilent = this.#silent.has(name);
     this.#silent[isSilent ? 'add' : 'delete'](name);
     const stoodStillMs = this.#stoodStillMs - (this.#stoodByThen.get(name) ?? 0);
-    const silentMs = nowMs - Math.max((this.#beats.get(name) ?? 0) + stoodStillMs, this.#upSinceMs);
+    // of several servers: since the leadership began under which this was written, however late
+    const { database } = this.#world;
+    const heardSinceMs = database === undefined ? this.#upSinceMs : (database.leadershipAt(Number(resourceVersion))?.atMs ?? 0);
+    const silentMs = nowMs - Math.max((this.#beats.get(name) ?? 0) + stoodStillMs, heardSinceMs);
     const wasHeldBack = this.#heldBackFrom(name, nowMs) >= NODE_TIMEOUT_MS - COUNTING_SLACK_MS;
     if (isSilent && !wasSilent && !wasHeldBack && silentMs < NODE_TIMEOUT_MS - COUNTING_SLACK_MS) {
       this.#violate(`promise 6: ${name} is called silent after ${Math.round(silentMs)} ms in which it could have been heard`);

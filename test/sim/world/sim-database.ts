@@ -31,8 +31,9 @@ export interface DatabaseLine {
 /** Who leads, as the record of it says. */
 export interface Leadership {
   readonly server: string;
-  /** when it was written down */
+  /** when it was written down, and under which version */
   readonly atMs: number;
+  readonly version: number;
 }
 
 interface Session {
@@ -51,7 +52,8 @@ export class SimDatabase {
   readonly #present = new Map<string, SeenServer>();
   #holder: Session | undefined;
   #writer = '';
-  leadership: Leadership | undefined;
+  /** in order */
+  readonly leaderships: Leadership[] = [];
   /** told of each change with the server that wrote it, before anyone sees it */
   onWrite: ((change: Change, server: string) => void) | undefined;
 
@@ -70,6 +72,15 @@ export class SimDatabase {
       defer: (flush) => flush(),
       log: undefined,
     });
+  }
+
+  get leadership(): Leadership | undefined {
+    return this.leaderships.at(-1);
+  }
+
+  /** The one under which this was written. */
+  leadershipAt(version: number): Leadership | undefined {
+    return this.leaderships.findLast((leadership) => leadership.version < version);
   }
 
   /** The server whose session holds the lock. */
@@ -161,7 +172,7 @@ export class SimDatabase {
     for (const change of changes) {
       this.log.push(change);
       if (change.object.kind === 'Leader') {
-        this.leadership = { server: this.#writer, atMs: this.#clock.monotonicMs() };
+        this.leaderships.push({ server: this.#writer, atMs: this.#clock.monotonicMs(), version: change.version });
       }
       this.onWrite?.(change, this.#writer);
     }
