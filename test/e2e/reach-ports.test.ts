@@ -59,7 +59,7 @@ async function talk(port: number | undefined, words: string | Buffer, host = '12
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   socket.on('error', () => socket.destroy());
   socket.end(words);
-  await once(socket, 'end').catch(() => undefined);
+  await once(socket, 'end', { signal: AbortSignal.timeout(LONG_MS) }).catch(() => undefined);
   socket.destroy();
   return Buffer.concat(chunks).toString();
 }
@@ -68,14 +68,16 @@ function sumOf(bytes: Buffer | string): string {
   return `${createHash('sha256').update(bytes).digest('hex')}  -\n`;
 }
 
-async function answers(port: number | undefined): Promise<void> {
-  await until(async () => (await talk(port, 'again')) === 'again', { what: 'an answer', timeoutMs: LONG_MS });
+async function answers(port: number | undefined, host?: string): Promise<void> {
+  await until(async () => (await talk(port, 'again', host)) === 'again', { what: 'an answer', timeoutMs: LONG_MS });
 }
 
 for (const site of SITES) {
   test(`port-forward carries two ports of the ${site} node's service, large amounts, many connections, and ends of one direction`, async () => {
     await using forwarding = await forward(site, ':9000', ':9001', '--address', '127.0.0.9');
     const [sums, echo] = forwarding.ports;
+    await until(async () => (await talk(sums, '', '127.0.0.9')) === sumOf(''), { what: 'the listeners', timeoutMs: LONG_MS });
+    await answers(echo, '127.0.0.9');
     const noise = randomBytes(8_000_000);
     assert.equal(await talk(sums, noise, '127.0.0.9'), sumOf(noise)); // it answers only when what is sent has ended
     const open: net.Socket[] = [];
@@ -88,7 +90,7 @@ for (const site of SITES) {
     }
     const words = await Promise.all(
       open.map(async (socket, index) => {
-        const answer = once(socket, 'data');
+        const answer = once(socket, 'data', { signal: AbortSignal.timeout(LONG_MS) });
         socket.write(`word ${index}`);
         return String((await answer)[0]);
       }),
@@ -107,9 +109,9 @@ for (const site of SITES) {
     await using forwarding = await forward(site, ':9001', ':9');
     const { terminal, ports } = forwarding;
     const open = net.connect({ port: ports[0] ?? 0, host: '127.0.0.1' });
-    const cut = once(open, 'close').catch(() => undefined);
+    const cut = once(open, 'close', { signal: AbortSignal.timeout(LONG_MS) }).catch(() => undefined);
     open.on('error', () => undefined).write('x');
-    await once(open, 'data');
+    await once(open, 'data', { signal: AbortSignal.timeout(LONG_MS) });
 
     const host = site === 'far' ? sites.farEngine.host : testEngine();
     const [id = assert.fail()] = Object.values((await contentsOf(host, `cara_ports-${site}_`)).containers);
