@@ -2,7 +2,7 @@
  * Node links: how the server reaches the agent of any node, directly or through its tunnel.
  *
  * Owns     what it knows of the two ways to each node that was asked for. The direct one is taken where the agent's address answers and
- *          proves to be the agent; else the tunnel. What is known is believed for half a minute, and until it fails.
+ *          proves to be the agent; else the tunnel. That it answers is believed for half a minute, and until it fails; that it does not, for 5 s.
  * Never    asks twice for what an agent has begun to answer.
  * Callers  http/routes (logs, exec, port-forward, links). One server of several knows only the tunnels that end at itself:
  *          `TunnelRegistry` is where to look for who has a node's.
@@ -51,6 +51,7 @@ export interface NodeLinksDeps {
 }
 
 const BELIEVED_MS = 30_000;
+const FAILED_BELIEVED_MS = 5000; // an agent that was restarted answers again soon; nobody waits for the next try where there is a tunnel
 const PROBE_MS = 1000; // where there is a tunnel to fall back on
 const PROBE_ALONE_MS = 3000;
 const LOOK_WAIT_MS = 2000; // for who wants to see how it is
@@ -138,7 +139,8 @@ export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
     }
     const known = knownByNode.get(name);
     const isCurrent = known !== undefined && isSame(known.link.address, target.address);
-    const isFresh = isCurrent && clock.monotonicMs() - known.atMs < BELIEVED_MS;
+    const believedMs = known?.roundTripMs === undefined ? FAILED_BELIEVED_MS : BELIEVED_MS;
+    const isFresh = isCurrent && clock.monotonicMs() - known.atMs < believedMs;
     const hasTunnel = tunnels.find(name) !== undefined;
     if (isCurrent && (isFresh || hasTunnel)) {
       if (!isFresh) {
