@@ -6,9 +6,9 @@ import { after, before, test } from 'node:test';
 import { callEngine, callEngineJson } from '../../scripts/lib/engine-http.ts';
 import type { Engine } from '../../scripts/lib/engine.ts';
 import { findFreePort } from '../../scripts/lib/ports.ts';
-import { runOrThrow } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engine.ts';
+import { linkHosts } from '../support/host-link.ts';
 import { caractrl, type Program, startAgent, startServer } from '../support/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
 import { fetchPage, findObject, nodeInState, projectInPhase } from '../support/seen.ts';
@@ -51,11 +51,7 @@ before(async () => {
   far = await startExtraEngine({ network: 'own', images: 'hello' });
   const link = `cd${process.pid}`;
   const netns = far.netns ?? assert.fail();
-  await ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'up0', 'netns', netns);
-  await ip('addr', 'add', `${NEAR}/30`, 'dev', link);
-  await ip('link', 'set', link, 'up');
-  await ip('-n', netns, 'addr', 'add', `${FAR}/30`, 'dev', 'up0');
-  await ip('-n', netns, 'link', 'set', 'up0', 'up');
+  await linkHosts({ link, netns, near: NEAR, far: FAR });
   serverPort = await findFreePort(9300, '0.0.0.0');
   hostPort = await findFreePort(8000, '0.0.0.0');
 });
@@ -64,10 +60,6 @@ after(async () => {
   await far.stop();
   scratch[Symbol.dispose]();
 });
-
-async function ip(...args: readonly string[]): Promise<void> {
-  await runOrThrow('ip', args, { timeoutMs: 60_000 });
-}
 
 /** The server, on an address that both namespaces reach; its data outlives it. */
 async function serve(): Promise<Program> {

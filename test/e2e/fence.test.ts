@@ -10,9 +10,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import type { Engine } from '../../scripts/lib/engine.ts';
 import { findFreePort } from '../../scripts/lib/ports.ts';
-import { runOrThrow } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engine.ts';
+import { linkHosts, setLink } from '../support/host-link.ts';
 import { caractrl, type Program, startAgent, startServer } from '../support/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
 import { findObject, nodeInState, projectInPhase } from '../support/seen.ts';
@@ -49,16 +49,12 @@ const programs: Program[] = [];
 before(async () => {
   far = await startExtraEngine({ network: 'own', images: 'hello' });
   const netns = far.netns ?? assert.fail();
-  await ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'up0', 'netns', netns);
-  await ip('addr', 'add', `${NEAR}/30`, 'dev', link);
-  await ip('link', 'set', link, 'up');
-  await ip('-n', netns, 'addr', 'add', `${FAR}/30`, 'dev', 'up0');
-  await ip('-n', netns, 'link', 'set', 'up0', 'up');
+  await linkHosts({ link, netns, near: NEAR, far: FAR });
   serverPort = await findFreePort(9400, '0.0.0.0');
 });
 
 afterEach(async () => {
-  await ip('link', 'set', link, 'up');
+  await setLink(link, 'up');
   for (const program of programs.splice(0).toReversed()) {
     await program[Symbol.asyncDispose]();
   }
@@ -68,10 +64,6 @@ after(async () => {
   await far.stop();
   scratch[Symbol.dispose]();
 });
-
-async function ip(...args: readonly string[]): Promise<void> {
-  await runOrThrow('ip', args, { timeoutMs: 60_000 });
-}
 
 const url = (): string => `http://127.0.0.1:${serverPort}`;
 
@@ -156,7 +148,7 @@ test('a link is cut: what is fenced stops before it starts elsewhere, what is no
   assert.equal((await inspect(far.host, 'cara_fenced_web')).HostConfig.RestartPolicy.Name, 'no');
   assert.equal((await inspect(far.host, 'cara_plain_web')).HostConfig.RestartPolicy.Name, 'unless-stopped');
 
-  await ip('link', 'set', link, 'down');
+  await setLink(link, 'down');
   await onNode('plain', 'worker-01');
   assert.equal((await inspect(far.host, 'cara_plain_web')).State.Running, true, 'nobody told the old copy');
   await onNode('fenced', 'worker-01');
@@ -164,7 +156,7 @@ test('a link is cut: what is fenced stops before it starts elsewhere, what is no
   assert.ok(gap > 0, `two copies ran for ${-gap} ms`);
   console.log(`# fenced: ${Math.round(gap)} ms without a copy`);
 
-  await ip('link', 'set', link, 'up');
+  await setLink(link, 'up');
   await farIsEmpty();
   assert.equal((await inspect(testEngine(), 'cara_fenced_web')).State.Running, true);
   await remove('fenced', 'plain');
@@ -172,7 +164,7 @@ test('a link is cut: what is fenced stops before it starts elsewhere, what is no
 
 test('a link is cut and its agent killed: the guard kills what is fenced in time, and the next agent finds it', async () => {
   const two = await runOnFar('killed', { killed: FENCE });
-  await ip('link', 'set', link, 'down');
+  await setLink(link, 'down');
   await two.kill();
   await onNode('killed', 'worker-01');
   const { State: state } = await inspect(far.host, 'cara_killed_web');
@@ -181,7 +173,7 @@ test('a link is cut and its agent killed: the guard kills what is fenced in time
   assert.ok(gap > 0, `two copies ran for ${-gap} ms`);
   console.log(`# fenced, agent killed: ${Math.round(gap)} ms without a copy`);
 
-  await ip('link', 'set', link, 'up');
+  await setLink(link, 'up');
   const again = await join('killed', 'worker-02');
   await again.logged('projects assigned');
   await farIsEmpty();
@@ -196,7 +188,7 @@ test('a link is cut, its agent killed and its engine hangs: the guard kills the 
   const two = await runOnFar('hung', { hung: FENCE });
   const { Id: id } = await inspect(far.host, 'cara_hung_web');
   assert.ok(processesOf(id).length > 0);
-  await ip('link', 'set', link, 'down');
+  await setLink(link, 'down');
   await two.kill();
   process.kill(far.pid, 'SIGSTOP');
   try {
@@ -208,7 +200,7 @@ test('a link is cut, its agent killed and its engine hangs: the guard kills the 
   } finally {
     process.kill(far.pid, 'SIGCONT');
   }
-  await ip('link', 'set', link, 'up');
+  await setLink(link, 'up');
   await remove('hung');
 });
 

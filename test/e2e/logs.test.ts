@@ -7,9 +7,9 @@ import { after, before, beforeEach, test } from 'node:test';
 import { callEngine } from '../../scripts/lib/engine-http.ts';
 import type { Engine } from '../../scripts/lib/engine.ts';
 import { findFreePort } from '../../scripts/lib/ports.ts';
-import { runOrThrow } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engine.ts';
+import { linkHosts, refuseIncoming, setLink } from '../support/host-link.ts';
 import { caractrl, type Program, startAgent, startServer } from '../support/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
 import { nodeInState, projectInPhase } from '../support/seen.ts';
@@ -34,13 +34,8 @@ let farAgent: Program;
 before(async () => {
   far = await startExtraEngine({ network: 'own', images: 'hello' });
   const netns = far.netns ?? assert.fail();
-  await ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'up0', 'netns', netns);
-  await ip('addr', 'add', `${NEAR}/30`, 'dev', link);
-  await ip('link', 'set', link, 'up');
-  await ip('-n', netns, 'addr', 'add', `${FAR}/30`, 'dev', 'up0');
-  await ip('-n', netns, 'link', 'set', 'up0', 'up');
-  const rule = ['-I', 'INPUT', '-i', 'up0', '-m', 'conntrack', '--ctstate', 'NEW', '-j', 'DROP'];
-  await runOrThrow('ip', ['netns', 'exec', netns, 'iptables', ...rule], { timeoutMs: 60_000 });
+  await linkHosts({ link, netns, near: NEAR, far: FAR });
+  await refuseIncoming(netns);
   serverPort = await findFreePort(9400, '0.0.0.0');
   await begin();
   nearAgent = await join('worker-01');
@@ -68,10 +63,6 @@ beforeEach(async () => {
     await nodeInState(url(), { name, state: 'Ready' });
   }
 });
-
-async function ip(...args: readonly string[]): Promise<void> {
-  await runOrThrow('ip', args, { timeoutMs: 60_000 });
-}
 
 async function begin(): Promise<void> {
   const env = { HOST: '0.0.0.0', PORT: String(serverPort), AUTH: 'none', TLS: 'off', NODE_HEARTBEAT_TIMEOUT: '8s' };
@@ -166,9 +157,9 @@ test('logs -f says how long there was no contact when the line is cut without a 
   await apply('many', { node: 'worker-02' });
   await using follower = await follow('many/web', '--tail', '1');
   await follower.more(50);
-  await ip('link', 'set', link, 'down');
+  await setLink(link, 'down');
   await until(() => /no contact:/u.test(follower.notes()), { what: 'word of the loss', timeoutMs: LONG_MS });
-  await ip('link', 'set', link, 'up');
+  await setLink(link, 'up');
   await follower.more(500);
   assert.match(follower.notes(), /^--- \d+ s without contact with worker-02 ---$/mu);
   follower.check({ from: 'anywhere' });

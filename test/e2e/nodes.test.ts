@@ -14,6 +14,7 @@ import { until } from '../../scripts/lib/wait.ts';
 import { findCondition, type Condition } from '../../src/api/condition.ts';
 import type { NodeObject } from '../../src/api/node.ts';
 import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engine.ts';
+import { linkHosts, setLink } from '../support/host-link.ts';
 import { caractrl, type Program, startAgent, startServer } from '../support/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
 import { findObject, nodeInState, projectInPhase } from '../support/seen.ts';
@@ -32,18 +33,10 @@ let far: Engine;
 before(async () => {
   far = await startExtraEngine({ network: 'own', images: 'hello', diskMegabytes: DISK_MB });
   const netns = far.netns ?? assert.fail();
-  await ip('link', 'add', LINK, 'type', 'veth', 'peer', 'name', 'up0', 'netns', netns);
-  await ip('addr', 'add', `${NEAR}/30`, 'dev', LINK);
-  await ip('link', 'set', LINK, 'up');
-  await ip('-n', netns, 'addr', 'add', `${FAR}/30`, 'dev', 'up0');
-  await ip('-n', netns, 'link', 'set', 'up0', 'up');
+  await linkHosts({ link: LINK, netns, near: NEAR, far: FAR });
 });
 
 after(async () => await far.stop());
-
-async function ip(...args: readonly string[]): Promise<void> {
-  await runOrThrow('ip', args, { timeoutMs: 60_000 });
-}
 
 interface WorldOptions {
   /** of one service, that runs on worker-01 when the test begins */
@@ -308,7 +301,7 @@ test('a link cut and mended: NotReady a timeout later and no sooner, and all ado
   await using world = await setUp({ project: 'cut-off' });
   const { url, containers } = world;
   const cutMs = performance.now();
-  await ip('link', 'set', LINK, 'down');
+  await setLink(LINK, 'down');
   try {
     await nodeInState(url, { name: NODE, state: 'NotReady' });
     const tookMs = performance.now() - cutMs;
@@ -321,7 +314,7 @@ test('a link cut and mended: NotReady a timeout later and no sooner, and all ado
     assert.equal(project?.status.phase, 'Running');
     assert.equal(findCondition(project.status['conditions'] as Condition[], 'NodeReachable')?.status, 'False');
   } finally {
-    await ip('link', 'set', LINK, 'up');
+    await setLink(LINK, 'up');
   }
   await nodeInState(url, { name: NODE, state: 'Ready' });
   await until(

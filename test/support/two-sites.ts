@@ -9,6 +9,7 @@ import { findFreePort } from '../../scripts/lib/ports.ts';
 import { runOrThrow, type RunResult } from '../../scripts/lib/run.ts';
 import type { Engine } from '../../scripts/lib/engine.ts';
 import { startExtraEngine, testEngine } from './engine.ts';
+import { linkHosts, refuseIncoming } from './host-link.ts';
 import { caractrl, startAgent, startServer, type CtlOptions, type Program } from './programs.ts';
 import { makeScratch } from './scratch.ts';
 import { nodeInState } from './seen.ts';
@@ -42,7 +43,9 @@ export async function startTwoSites(): Promise<TwoSites> {
   stack.defer(() => scratch[Symbol.dispose]());
   try {
     const farEngine = stack.use(await startExtraEngine({ network: 'own', images: 'hello' }));
-    await drawLine(farEngine.netns ?? assert.fail());
+    const netns = farEngine.netns ?? assert.fail();
+    await linkHosts({ link: `cr${process.pid}`, netns, near: NEAR, far: FAR });
+    await refuseIncoming(netns);
     const port = await findFreePort(9500, '0.0.0.0');
     const begin = async (): Promise<Program> => {
       const env = { HOST: '0.0.0.0', PORT: String(port), AUTH: 'none', TLS: 'off', NODE_HEARTBEAT_TIMEOUT: '8s' };
@@ -106,16 +109,4 @@ export async function startTwoSites(): Promise<TwoSites> {
     await stack.disposeAsync();
     throw error;
   }
-}
-
-async function drawLine(netns: string): Promise<void> {
-  const ip = async (...args: readonly string[]) => await runOrThrow('ip', args, { timeoutMs: 10_000 });
-  const link = `cr${process.pid}`;
-  await ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'up0', 'netns', netns);
-  await ip('addr', 'add', `${NEAR}/30`, 'dev', link);
-  await ip('link', 'set', link, 'up');
-  await ip('-n', netns, 'addr', 'add', `${FAR}/30`, 'dev', 'up0');
-  await ip('-n', netns, 'link', 'set', 'up0', 'up');
-  const rule = ['-I', 'INPUT', '-i', 'up0', '-m', 'conntrack', '--ctstate', 'NEW', '-j', 'DROP'];
-  await runOrThrow('ip', ['netns', 'exec', netns, 'iptables', ...rule], { timeoutMs: 10_000 });
 }
