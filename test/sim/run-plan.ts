@@ -16,7 +16,7 @@ import { doUserStep } from './workload.ts';
 import { createWorld, type World } from './world/world.ts';
 
 const TICK_MS = 1000;
-const CALM_MS = 20_000; // without faults; then what is said must be so
+const CALM_MS = 40_000; // without faults; then what is said must be so: a request whose answer was lost on a cut line hangs for 30 s
 const SETTLE_LIMIT_MS = 20 * 60_000;
 const START_LIMIT_MS = 60_000; // of a server, or until one of several leads
 const PATIENCE_MS = 12_000; // of people, for an answer
