@@ -43,6 +43,11 @@ case $program in
     set -- --max-semi-space-size=1 --optimize-for-size "$root/src/agent/main.ts" "$@"
     export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"
     ;;
+  # With 100 nodes 110 MB instead of 139; heartbeats, placements and the start cost the same within what runs differ by.
+  server)
+    set -- --max-semi-space-size=4 "$root/src/server/main.ts" "$@"
+    export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"
+    ;;
   *) set -- "$root/src/$program/main.ts" "$@" ;;
 esac
 

@@ -1,6 +1,6 @@
 /**
  * Beat front: heartbeats as agents send them, answered before Fastify sees them. It is the one path that the whole fleet takes all the
- * time, and through Fastify it costs more by a half or so (docs/benchmarks.md, fleet_beat_cpu_through_fastify).
+ * time, and through Fastify it costs more by an eighth to a quarter (docs/benchmarks.md, fleet_beat_cpu_through_fastify).
  *
  * Owns     nothing; it stands before the app's own listener.
  * Never    answers otherwise than Fastify's route would, which takes whatever is out of the ordinary: another media type, a body without
