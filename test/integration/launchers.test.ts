@@ -22,6 +22,12 @@ function writeFakeNode(file: string, version: string): void {
   chmodSync(file, 0o755);
 }
 
+/** what each program gets for its memory */
+const HEAP_FLAGS: Readonly<Record<string, string>> = {
+  'cara-agent': '--max-semi-space-size=1|--optimize-for-size|',
+  'cara-server': '--max-semi-space-size=4|',
+};
+
 test('every launcher runs its main.ts with the Node of the packages, from any folder and through symbolic links', async () => {
   using scratch = makeScratch();
   const copy = makeCopy(scratch.path);
@@ -34,8 +40,7 @@ test('every launcher runs its main.ts with the Node of the packages, from any fo
     const folderLink = path.join(scratch.path, `folder-of-${name}`);
     symlinkSync('my copy/bin', folderLink);
     const main = path.join(copy, 'src', name.replace(/^cara-/u, '').replace('caractrl', 'ctl'), 'main.ts');
-    const heap = name === 'cara-agent' ? '--max-semi-space-size=1|--optimize-for-size|' : '';
-    const expected = `v26.0.0|--disable-warning=ExperimentalWarning|${heap}${main}|get|a b|`;
+    const expected = `v26.0.0|--disable-warning=ExperimentalWarning|${HEAP_FLAGS[name] ?? ''}${main}|get|a b|`;
     for (const [command, cwd] of [
       [path.join(copy, 'bin', name), '/'],
       [link, '/'],
