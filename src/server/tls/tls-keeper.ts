@@ -13,7 +13,7 @@ import type { Logger } from '../../base/log.ts';
 import type { TlsMaterial } from './material.ts';
 
 /** ms; how soon a file that was replaced is in use, and a name or address that is new. */
-const LOOK_MS = 5_000;
+const LOOK_MS = 1_000;
 const WARN_BEFORE_MS = 14 * 86_400_000;
 
 export interface TlsKeeperOptions {
