@@ -40,16 +40,20 @@ export class LinkBroken extends Error {
 
 const MAX_PROBLEM_BYTES = 64 * 1024;
 
-/** Makes an ApiError of an answer of 4xx or 5xx. */
+/** Makes an ApiError of an answer of 4xx or 5xx; where its body is cut, of its status and what came. Never rejects. */
 export async function readRefusal(status: number, body: Readable): Promise<ApiError> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_PROBLEM_BYTES) {
-      break;
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > MAX_PROBLEM_BYTES) {
+        break;
+      }
+      chunks.push(chunk);
     }
-    chunks.push(chunk);
+  } catch {
+    // An agent that has refused may reset the stream before its words are read: the answer is a refusal all the same.
   }
   return fromProblem(status, parse(Buffer.concat(chunks).toString()));
 }
