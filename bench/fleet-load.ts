@@ -23,6 +23,8 @@ export interface Job {
   readonly perSecond?: number;
   /** undefined: each agent once */
   readonly seconds?: number;
+  /** before those, in which nothing is counted: connections open, and programs get going */
+  readonly warmUpSeconds?: number;
 }
 
 export interface Outcome {
@@ -34,6 +36,8 @@ export interface Outcome {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly longestMs: number;
+  /** the longest that this process did not get to send what was due, busy with itself or without a core */
+  readonly ownLongestMs: number;
 }
 
 type Asking = Job & { readonly saying: Saying };
@@ -53,10 +57,15 @@ class Sender {
   readonly #latencies: number[] = [];
   readonly #done = Promise.withResolvers<void>();
   readonly #startedMs = performance.now();
+  readonly #countedFromMs: number;
   #sent = 0;
+  #answered = 0;
+  #lookedAtMs = Infinity;
+  #ownLongestMs = 0;
 
   constructor(job: Asking) {
     this.#job = job;
+    this.#countedFromMs = this.#startedMs + (job.warmUpSeconds ?? 0) * 1000;
     this.#lines = Array.from({ length: job.connections }, () => ({
       connection: new RawConnection(job.port, (error) => this.#done.reject(error)),
       bytes: Buffer.from(TEMPLATES[job.saying].bytes),
@@ -67,25 +76,34 @@ class Sender {
   async run(): Promise<Omit<Outcome, 'id'>> {
     void this.#keepPace();
     await this.#done.promise;
-    const tookMs = performance.now() - this.#startedMs;
+    const tookMs = performance.now() - this.#countedFromMs;
     this.#lines.forEach(({ connection }) => connection.close());
     const sorted = Float64Array.from(this.#latencies).sort();
     const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
     const count = sorted.length;
-    return { count, perSecond: (count * 1000) / tookMs, refused: this.#refused, p50Ms: at(0.5), p99Ms: at(0.99), longestMs: at(1) };
+    const times = { p50Ms: at(0.5), p99Ms: at(0.99), longestMs: at(1), ownLongestMs: this.#ownLongestMs };
+    return { count, perSecond: (count * 1000) / tookMs, refused: this.#refused, ...times };
   }
 
   async #keepPace(): Promise<void> {
     while (!this.#isOver(performance.now())) {
+      this.#noteOwnPause(performance.now());
       this.#sendDue();
       await delay(1);
     }
     this.#endWhenAnswered();
   }
 
+  #noteOwnPause(nowMs: number): void {
+    if (nowMs >= this.#countedFromMs) {
+      this.#ownLongestMs = Math.max(this.#ownLongestMs, nowMs - this.#lookedAtMs);
+    }
+    this.#lookedAtMs = nowMs;
+  }
+
   #isOver(nowMs: number): boolean {
     const { seconds, from, to } = this.#job;
-    return seconds === undefined ? this.#sent >= to - from : nowMs - this.#startedMs >= seconds * 1000;
+    return seconds === undefined ? this.#sent >= to - from : nowMs - this.#countedFromMs >= seconds * 1000;
   }
 
   /** When the next request is due; without a pace, at once. */
@@ -109,7 +127,10 @@ class Sender {
   }
 
   #settle(line: Line, status: number, dueMs: number): void {
-    this.#latencies.push(performance.now() - dueMs);
+    this.#answered += 1;
+    if (dueMs >= this.#countedFromMs) {
+      this.#latencies.push(performance.now() - dueMs);
+    }
     if (status >= 300) {
       this.#refused[status] = (this.#refused[status] ?? 0) + 1;
     }
@@ -119,7 +140,7 @@ class Sender {
   }
 
   #endWhenAnswered(): void {
-    if (this.#latencies.length === this.#sent && this.#isOver(performance.now())) {
+    if (this.#answered === this.#sent && this.#isOver(performance.now())) {
       this.#done.resolve();
     }
   }
@@ -142,7 +163,7 @@ async function openWatches({ port, from, to, connections }: Job): Promise<Omit<O
   await Promise.all(Array.from({ length: connections }, openSome));
   const count = to - from;
   const perSecond = (count * 1000) / (performance.now() - startedMs);
-  return { count, perSecond, refused: {}, p50Ms: Number.NaN, p99Ms: Number.NaN, longestMs: Number.NaN };
+  return { count, perSecond, refused: {}, p50Ms: Number.NaN, p99Ms: Number.NaN, longestMs: Number.NaN, ownLongestMs: Number.NaN };
 }
 
 function isAsking(job: Job): job is Asking {

@@ -8,6 +8,7 @@ import { until } from '../scripts/lib/wait.ts';
 import { startServer, type Program } from '../test/support/programs.ts';
 import type { Job, Outcome } from './fleet-load.ts';
 import type { Memory } from './fleet-probe.ts';
+import { kept } from './kept.ts';
 import { residentBytes } from './process-usage.ts';
 
 const SERVER_CORE = '0';
@@ -38,15 +39,9 @@ export interface Server extends AsyncDisposable {
 export async function startPinned(dataDir: string, env: Readonly<Record<string, string>> = {}): Promise<Server> {
   const probeFile = path.join(dataDir, 'memory.json');
   const argv = onCore(SERVER_CORE, [path.join(import.meta.dirname, '../bin/cara-server')]);
-  const program = await startServer({
-    dataDir,
-    command: { argv, cwd: process.cwd() },
-    env: {
-      FLEET_PROBE: probeFile,
-      NODE_OPTIONS: `--max-old-space-size=${process.env['SERVER_HEAP_MB'] ?? '4000'} --import=${path.join(import.meta.dirname, 'fleet-probe.ts')} ${process.env['SERVER_NODE_OPTIONS'] ?? ''}`,
-      ...env,
-    },
-  });
+  const NODE_OPTIONS = `--max-old-space-size=${process.env['SERVER_HEAP_MB'] ?? '4000'} --import=${path.join(import.meta.dirname, 'fleet-probe.ts')} ${process.env['SERVER_NODE_OPTIONS'] ?? ''}`;
+  const command = { argv, cwd: process.cwd() };
+  const program = await kept(startServer({ dataDir, command, env: { FLEET_PROBE: probeFile, NODE_OPTIONS, ...env } }));
   return {
     program,
     port: Number(new URL(program.url).port),

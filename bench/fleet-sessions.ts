@@ -114,7 +114,9 @@ function startAgent(index: number, clusterId: string): void {
 }
 
 startCount();
-createInterface({ input: process.stdin }).on('line', startCount);
+createInterface({ input: process.stdin })
+  .on('line', startCount)
+  .on('close', () => process.exit(0));
 const { clusterId } = await connect().version(AbortSignal.timeout(60_000));
 for (let index = 0; index < Number(count); index += 1) {
   startAgent(index, clusterId);

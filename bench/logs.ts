@@ -16,6 +16,7 @@ import { createCaraClient } from '../src/client/cara-client.ts';
 import { createTransport } from '../src/client/transport.ts';
 import { startAgent, startServer } from '../test/support/programs.ts';
 import { median, printTable, tell, type Figure } from './figures.ts';
+import { kept, undoWhenBrokenOff } from './kept.ts';
 import { cpuMs } from './process-usage.ts';
 
 const LINES = Number(process.env['LINES'] ?? 300_000);
@@ -82,11 +83,12 @@ async function times(rounds: number, measure: () => Promise<Reading>): Promise<r
 export async function run(): Promise<void> {
   const figures: Figure[] = [];
   const dir = mkdtempSync(path.join(tmpdir(), 'cb'));
+  undoWhenBrokenOff(() => rmSync(dir, { recursive: true, force: true }));
   try {
-    await using engine = await startEngine({ dir: path.join(dir, 'e'), netns: `cara-bench-${process.pid}` });
+    await using engine = await kept(startEngine({ dir: path.join(dir, 'e'), netns: `cara-bench-${process.pid}` }));
     await buildHelloImage({ engineHost: engine.host, cacheDir: path.join(import.meta.dirname, '../node_modules/.cache/caravanserai') });
-    await using server = await startServer();
-    await using agent = await startAgent({ serverUrl: server.url, engineHost: engine.host, nodeName: 'bench' });
+    await using server = await kept(startServer());
+    await using agent = await kept(startAgent({ serverUrl: server.url, engineHost: engine.host, nodeName: 'bench' }));
     const client = createCaraClient(createTransport({ serverUrl: server.url, userAgent: 'bench', clock: systemClock }));
     const service = {
       name: 'web',

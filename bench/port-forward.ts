@@ -20,6 +20,7 @@ import { createTransport } from '../src/client/transport.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { startAgent, startServer } from '../test/support/programs.ts';
 import { median, printTable, tell, type Figure } from './figures.ts';
+import { kept, undoWhenBrokenOff } from './kept.ts';
 
 const MEGABYTES = 256;
 const EXEC_MEGABYTES = 64;
@@ -244,10 +245,12 @@ export async function run(): Promise<void> {
   const figures: Figure[] = [];
   const dir = mkdtempSync(path.join(tmpdir(), 'cb'));
   const children = new Children();
+  undoWhenBrokenOff(() => rmSync(dir, { recursive: true, force: true }));
+  undoWhenBrokenOff(() => children.stop());
   try {
-    await using engine = await startEngine({ dir: path.join(dir, 'e') });
+    await using engine = await kept(startEngine({ dir: path.join(dir, 'e') }));
     await buildHelloImage({ engineHost: engine.host, cacheDir: path.join(import.meta.dirname, '../node_modules/.cache/caravanserai') });
-    await using server = await startServer();
+    await using server = await kept(startServer());
     const client = createCaraClient(createTransport({ serverUrl: server.url, userAgent: 'bench', clock: systemClock }));
     const hasSocat = spawnSync(SOCAT, ['-V']).status === 0;
     if (!hasSocat) {
@@ -257,13 +260,9 @@ export async function run(): Promise<void> {
       ['direct', {}],
       ['tunnel', ELSEWHERE],
     ] as const) {
-      await using agent = await startAgent({
-        serverUrl: server.url,
-        engineHost: engine.host,
-        nodeName: 'bench',
-        dataDir: path.join(dir, 'agent'),
-        env,
-      });
+      await using agent = await kept(
+        startAgent({ serverUrl: server.url, engineHost: engine.host, nodeName: 'bench', dataDir: path.join(dir, 'agent'), env }),
+      );
       await until(async () => (await client.nodes.find('bench', SIGNAL))?.status.state === 'Ready', {
         what: 'the node to be Ready',
         timeoutMs: 30_000,

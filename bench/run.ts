@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { listenForInterrupt } from '../scripts/lib/interrupt.ts';
 import { printTable, type Figure } from './figures.ts';
 import { replaceFigures, type DatedFigure } from './figures-page.ts';
 
@@ -16,10 +17,14 @@ const PAGE = path.join(import.meta.dirname, '../docs/benchmarks.md');
 const WRITE = '--write';
 
 /** @returns its figures, also those that came before it failed */
-async function runAlone(name: string): Promise<{ readonly figures: readonly DatedFigure[]; readonly isWhole: boolean }> {
+async function runAlone(
+  name: string,
+  signal: AbortSignal,
+): Promise<{ readonly figures: readonly DatedFigure[]; readonly isWhole: boolean }> {
   const on = `${new Date().toISOString().slice(0, 10)}, load ${loadavg()[0]?.toFixed(1)}`;
   const child = spawn(process.execPath, [import.meta.filename, name], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = Promise.withResolvers<boolean>();
+  signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true }); // it cleans up
   child.on('close', (code) => ended.resolve(code === 0));
   const figures: DatedFigure[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
@@ -32,12 +37,17 @@ async function runAlone(name: string): Promise<{ readonly figures: readonly Date
 }
 
 async function runMany(names: readonly string[], writes: boolean): Promise<void> {
+  const interrupt = listenForInterrupt(() => process.exit(1));
   const figures: DatedFigure[] = [];
   for (const name of names) {
-    const result = await runAlone(name);
+    const result = await runAlone(name, interrupt.signal);
     figures.push(...result.figures);
     if (writes) {
       writeFileSync(PAGE, replaceFigures(readFileSync(PAGE, 'utf8'), result.figures)); // one by one: a later one may be broken off
+    }
+    if (interrupt.signal.aborted) {
+      process.exitCode = interrupt.exitCode();
+      return;
     }
     if (!result.isWhole) {
       process.stderr.write(`error: ${name} failed\n`);

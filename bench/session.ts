@@ -15,6 +15,7 @@ import { createCaraClient, type CaraClient } from '../src/client/cara-client.ts'
 import { createTransport } from '../src/client/transport.ts';
 import { startAgent, startServer } from '../test/support/programs.ts';
 import { median, printTable, tell, type Figure } from './figures.ts';
+import { kept, undoWhenBrokenOff } from './kept.ts';
 
 const ROUNDS = 16;
 const FLEET = 100;
@@ -135,13 +136,14 @@ async function timeProcess(command: string, args: readonly string[]): Promise<nu
 export async function run(): Promise<void> {
   const figures: Figure[] = [];
   const dir = mkdtempSync(path.join(tmpdir(), 'cb'));
+  undoWhenBrokenOff(() => rmSync(dir, { recursive: true, force: true }));
   try {
-    await using engine = await startEngine({ dir: path.join(dir, 'e') });
+    await using engine = await kept(startEngine({ dir: path.join(dir, 'e') }));
     await buildHelloImage({ engineHost: engine.host, cacheDir: path.join(import.meta.dirname, '../node_modules/.cache/caravanserai') });
-    await using server = await startServer();
+    await using server = await kept(startServer());
     // The first start of a new version strips the types of every file, which leaves 20 MB behind until the next.
     spawnSync(path.join(import.meta.dirname, '../bin/cara-agent'), ['--help']);
-    await using agent = await startAgent({ serverUrl: server.url, engineHost: engine.host, nodeName: 'bench' });
+    await using agent = await kept(startAgent({ serverUrl: server.url, engineHost: engine.host, nodeName: 'bench' }));
     const client = createCaraClient(createTransport({ serverUrl: server.url, userAgent: 'bench', clock: systemClock }));
     await until(async () => (await client.nodes.find('bench', SIGNAL))?.status.state === 'Ready', {
       what: 'the node to be Ready',

@@ -25,6 +25,7 @@ import type { Store } from '../src/store/store.ts';
 import { NO_POSTGRES, startPostgres } from '../test/support/postgres.ts';
 import { nodeOf, projectOf } from '../test/support/resources.ts';
 import { median, printTable, tell, type Figure } from './figures.ts';
+import { kept, undoWhenBrokenOff } from './kept.ts';
 import { monotonicMs } from './detection-report.ts';
 
 const CLIENTS = [1, 8, 64, 512];
@@ -108,7 +109,7 @@ async function benchWrites(folder: string): Promise<readonly Figure[]> {
     process.stderr.write(`nothing of PostgreSQL: ${NO_POSTGRES}\n`);
     return figures;
   }
-  await using postgres = await startPostgres({ isDurable: true });
+  await using postgres = await kept(startPostgres({ isDurable: true }));
   for (const clients of CLIENTS) {
     const store = await openStore(await postgres.createDatabase(), deps);
     const rate = await measureWrites(store, clients);
@@ -161,6 +162,7 @@ async function startProgram(dataDir: string): Promise<{ readonly child: ChildPro
     env: { ...process.env, DATA_DIR: dataDir, PORT: '0', LOG_FORMAT: 'json' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  undoWhenBrokenOff(() => child.kill('SIGKILL'));
   const listening = Promise.withResolvers<string>();
   createInterface({ input: child.stdout }).on('line', (line) => {
     const { msg, url } = JSON.parse(line) as { msg: string; url: string };
@@ -220,6 +222,7 @@ export async function run(): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'cara-bench-'));
   const only = process.env['ONLY'];
   const figures: Figure[] = [];
+  undoWhenBrokenOff(() => rmSync(folder, { recursive: true, force: true }));
   try {
     for (const [name, bench] of Object.entries(PARTS)) {
       figures.push(...(only === undefined || only === name ? await bench(folder) : []));

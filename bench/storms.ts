@@ -18,6 +18,7 @@ const NODES = 5000;
 const BEATS = 2500; // a second
 const TIMEOUT = '5s';
 const SECONDS = 12;
+const WARM_UP_SECONDS = 2; // the agents' own connections open: no part of a storm
 const IDLE = Math.min(10_000, readMostFiles() - 2000);
 const SLOW = 1000;
 const LISTS = 1000;
@@ -112,8 +113,8 @@ export async function run(): Promise<void> {
   const figures: Figure[] = [];
   for (const [name, storm] of Object.entries({ calm, idle, slow, lists })) {
     const over = new AbortController();
-    const raging = storm({ port, signal: over.signal });
-    const beats = await fleet.act({ ...beat, seconds: SECONDS });
+    const raging = delay(WARM_UP_SECONDS * 1000).then(async () => await storm({ port, signal: over.signal }));
+    const beats = await fleet.act({ ...beat, seconds: SECONDS, warmUpSeconds: WARM_UP_SECONDS });
     over.abort();
     figures.push(
       tell(`storms_${name}_beat_p99`, beats.p99Ms, 'ms'),

@@ -19,6 +19,7 @@ import { httpFetch } from '../src/client/http-fetch.ts';
 import { createTransport } from '../src/client/transport.ts';
 import { startServer } from '../test/support/programs.ts';
 import { printTable, tell, type Figure } from './figures.ts';
+import { kept } from './kept.ts';
 
 const AGENTS = 5000;
 const USED = 500;
@@ -85,7 +86,7 @@ async function countTunnels(client: CaraClient): Promise<number> {
 
 export async function run(): Promise<void> {
   const figures: Figure[] = [];
-  await using server = await startServer({ env: { NODE_HEARTBEAT_TIMEOUT: '1h' } });
+  await using server = await kept(startServer({ env: { NODE_HEARTBEAT_TIMEOUT: '1h' } }));
   const transport = createTransport({ serverUrl: server.url, userAgent: 'bench', clock: systemClock, fetch: httpFetch });
   const client = createCaraClient(transport);
   const stopper = new Stopper((name, error) => process.stderr.write(`${name}: ${String(error)}\n`));
