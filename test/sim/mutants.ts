@@ -31,14 +31,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'judge nodes by the wall clock',
     file: 'server/nodes/node-registry.ts',
-    find: 'const isBack = this.#leases.renew(known, nowMs);',
-    replace: 'const isBack = this.#leases.renew(known, nowMs + this.#clock.wallMs() - Date.UTC(2026, 0, 1) - nowMs);',
+    find: 'const isBack = this.#leases.renew(entry, nowMs);',
+    replace: 'const isBack = this.#leases.renew(entry, nowMs + this.#clock.wallMs() - Date.UTC(2026, 0, 1) - nowMs);',
   },
   {
     name: 'forget the grace after a start',
     file: 'server/nodes/node-registry.ts',
-    find: 'this.#leases.renew(name, nowMs); // a full timeout',
-    replace: 'this.#leases.renew(name, nowMs - this.heartbeatTimeoutMs + 5000); // a full timeout',
+    find: 'this.#leases.renew(fresh, nowMs); // a full timeout',
+    replace: 'this.#leases.renew(fresh, nowMs - this.heartbeatTimeoutMs + 5000); // a full timeout',
   },
   {
     name: 'blame a stall of the server on the nodes',

@@ -26,8 +26,8 @@ export interface FenceLedgerOptions {
 }
 
 interface Grant {
-  atMs: number;
-  timeoutMs: number;
+  /** when its sender's heartbeat timeout is over at the latest, in whole monotonic ms: a fraction would be an object of its own */
+  untilMs: number;
   /** undefined: it did not say */
   holder: string | undefined;
 }
@@ -59,15 +59,14 @@ export class FenceLedger {
     }
     const last = this.#lastByNode.get(node);
     if (last === undefined) {
-      this.#lastByNode.set(node, { atMs: this.#countedFrom(nowMs), timeoutMs: this.#options.timeoutMs, holder });
+      this.#lastByNode.set(node, { untilMs: this.#grantedUntil(nowMs), holder });
       return true;
     }
     const isAnother = last.holder !== holder;
     if (isAnother && this.#leftMs(last, this.#options.longestAfterMs(node), nowMs) > 0) {
       return false;
     }
-    last.atMs = this.#countedFrom(nowMs); // in place: this is on the way of every heartbeat
-    last.timeoutMs = this.#options.timeoutMs;
+    last.untilMs = this.#grantedUntil(nowMs); // in place: this is on the way of every heartbeat
     last.holder = holder;
     if (isAnother) {
       this.#options.onTaken?.(node);
@@ -110,17 +109,18 @@ export class FenceLedger {
   }
 
   /** A start in time to come is until when an earlier leader may grant still: what it grants counts too. */
-  #countedFrom(nowMs: number): number {
-    return Math.max(nowMs, this.#options.startedAtMs);
+  #grantedUntil(nowMs: number): number {
+    const { startedAtMs, timeoutMs } = this.#options;
+    return Math.ceil(Math.max(nowMs, startedAtMs) + timeoutMs);
   }
 
   /** What may have been granted before this process, to nobody knows whom. */
   #earlier(): Grant {
     const { startedAtMs, timeoutMs, earlierTimeoutMs } = this.#options;
-    return { atMs: startedAtMs, timeoutMs: Math.max(timeoutMs, earlierTimeoutMs), holder: undefined };
+    return { untilMs: Math.ceil(startedAtMs + Math.max(timeoutMs, earlierTimeoutMs)), holder: undefined };
   }
 
-  #leftMs({ atMs, timeoutMs }: Readonly<Grant>, afterMs: number, nowMs: number): number {
-    return Math.max(0, atMs + timeoutMs + afterMs - nowMs);
+  #leftMs({ untilMs }: Readonly<Grant>, afterMs: number, nowMs: number): number {
+    return Math.max(0, untilMs + afterMs - nowMs);
   }
 }

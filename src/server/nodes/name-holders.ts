@@ -10,7 +10,7 @@ import type { Heartbeat } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import { messageOfRivalry, refusalOf } from './identity-refusal.ts';
-import { LeaseTable } from './lease-table.ts';
+import { LeaseTable, NO_LEASE, type Leased } from './lease-table.ts';
 import {
   creditHolding,
   granteeOf,
@@ -42,16 +42,22 @@ export interface NameHoldersOptions {
   readonly onRivalry?: ((name: string, rivalry: Rivalry | undefined) => void) | undefined;
 }
 
+/** A name with a second machine, until that one has not been heard for a timeout. */
+interface Contest extends Leased<Contest> {
+  readonly name: string;
+  /** undefined: it was so already when the server started */
+  rivalry: Rivalry | undefined;
+}
+
 export class NameHolders {
   readonly #options: NameHoldersOptions;
   readonly #holdings = new Map<string, Holding>();
-  readonly #disputes: LeaseTable;
-  // of the names in #disputes; a name that was disputed when the server started has none
-  readonly #rivalries = new Map<string, Rivalry>();
+  readonly #contests = new Map<string, Contest>();
+  readonly #leases: LeaseTable<Contest>;
 
   constructor(options: NameHoldersOptions) {
     this.#options = options;
-    this.#disputes = new LeaseTable(options.timeoutMs);
+    this.#leases = new LeaseTable(options.timeoutMs);
   }
 
   /** @returns what to ask of the sender, whose heartbeat then does not count @throws {ApiError} NameTaken, DuplicateIdentity */
@@ -86,27 +92,31 @@ export class NameHolders {
   /** For a node that is gone, or made anew. */
   delete(name: string): void {
     this.#holdings.delete(name);
-    this.#rivalries.delete(name);
-    this.#disputes.delete(name);
+    const contest = this.#contests.get(name);
+    if (contest !== undefined) {
+      this.#leases.delete(contest);
+      this.#contests.delete(name);
+    }
   }
 
   /** Keeps up for a timeout what the stored status says: that there is a second machine. */
   resumeDispute(name: string): void {
-    this.#disputes.renew(name, this.#options.clock.monotonicMs());
+    this.#renew(name, undefined);
   }
 
   findDispute(name: string): Dispute | undefined {
-    if (!this.#disputes.has(name)) {
+    const contest = this.#contests.get(name);
+    if (contest === undefined) {
       return undefined;
     }
-    const rivalry = this.#rivalries.get(name);
+    const { rivalry } = contest;
     return rivalry === undefined ? 'AsBefore' : { reason: rivalry.reason, message: messageOfRivalry(name, rivalry) };
   }
 
   /** Ends the disputes whose second machine has not been heard for a timeout. @param nowMs monotonic */
   expire(nowMs: number): void {
-    for (const name of this.#disputes.takeExpired(nowMs)) {
-      this.#rivalries.delete(name);
+    for (const { name } of this.#leases.takeExpired(nowMs)) {
+      this.#contests.delete(name);
       this.#options.onDispute(name);
       this.#options.onRivalry?.(name, undefined);
     }
@@ -114,7 +124,7 @@ export class NameHolders {
 
   /** When `expire` next has something to do, monotonic; Infinity: never. */
   nextDeadlineMs(): number {
-    return this.#disputes.nextDeadlineMs();
+    return this.#leases.nextDeadlineMs();
   }
 
   /** As HOLD_HEADER, of whoever holds the name. */
@@ -125,7 +135,7 @@ export class NameHolders {
 
   /** As LeaseTable.credit. */
   credit(byMs: number): void {
-    this.#disputes.credit(byMs);
+    this.#leases.credit(byMs);
     for (const [name, holding] of this.#holdings) {
       if (holding.trial !== undefined || holding.elders.length > 0) {
         this.#holdings.set(name, creditHolding(holding, byMs));
@@ -162,13 +172,20 @@ export class NameHolders {
 
   #dispute(name: string, rivalry: Rivalry): void {
     const before = this.findDispute(name);
-    this.#rivalries.set(name, rivalry);
-    const isNew = this.#disputes.renew(name, this.#options.clock.monotonicMs());
+    const isNew = this.#renew(name, rivalry);
     if (isNew) {
       this.#options.onRivalry?.(name, rivalry);
     }
     if (typeof before !== 'object' || before.message !== messageOfRivalry(name, rivalry)) {
       this.#options.onDispute(name);
     }
+  }
+
+  /** @returns whether there was no second machine before */
+  #renew(name: string, rivalry: Rivalry | undefined): boolean {
+    const contest: Contest = this.#contests.get(name) ?? { name, rivalry, ...NO_LEASE };
+    contest.rivalry = rivalry;
+    this.#contests.set(name, contest);
+    return this.#leases.renew(contest, this.#options.clock.monotonicMs());
   }
 }

@@ -168,7 +168,7 @@ export function createNodeLifecycle(deps: NodeLifecycleDeps): NodeLifecycle {
   /** Ends the leases that have run out. @returns now, monotonic ms */
   function expire(): number {
     const nowMs = clock.monotonicMs();
-    metrics.leaseExpired.inc(registry.expire(nowMs).length);
+    metrics.leaseExpired.inc(registry.expire(nowMs));
     return nowMs;
   }
 

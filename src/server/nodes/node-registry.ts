@@ -13,7 +13,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import type { Change } from '../../store/store.ts';
 import { FenceLedger } from './fence-ledger.ts';
-import { LeaseTable } from './lease-table.ts';
+import { LeaseTable, NO_LEASE, type Leased } from './lease-table.ts';
 import { NameHolders } from './name-holders.ts';
 import { granteeOf, type Party, type Rivalry } from './node-identity.ts';
 import { deriveNodeStatus, isDisputed, isHeard, type Dispute, type LeaseState } from './node-state.ts';
@@ -37,7 +37,7 @@ export interface Presence {
   readonly dispute: Dispute | undefined;
 }
 
-interface Entry {
+interface Entry extends Leased<Entry> {
   node: NodeObject;
   version: number;
   /** wall ms of the last heartbeat; undefined: none since the server started */
@@ -49,7 +49,7 @@ interface Entry {
   /** of the body of the last heartbeat: the same text again is the same report, and need not even be parsed. SHA-256, as a text is 1 KB */
   lastDigest: string | undefined;
   pending: Heartbeat | undefined;
-  /** monotonic ms; an agent that has just registered holds the name that long, though its first heartbeat is still to come */
+  /** monotonic ms, whole; an agent that has just registered holds the name that long, though its first heartbeat is still to come */
   claimedUntilMs: number;
 }
 
@@ -74,7 +74,7 @@ export class NodeRegistry {
   readonly #clock: Clock;
   readonly #options: NodeRegistryOptions;
   readonly #entries = new Map<string, Entry>();
-  readonly #leases: LeaseTable;
+  readonly #leases: LeaseTable<Entry>;
   readonly #dirty = new Set<string>();
   readonly tombstones = new Tombstones();
   readonly holders: NameHolders;
@@ -136,7 +136,7 @@ export class NodeRegistry {
       entry.lastDigest = digest;
       entry.pending = { ...entry.pending, ...this.#parts.share(report) };
     }
-    const isBack = this.#leases.renew(known, nowMs);
+    const isBack = this.#leases.renew(entry, nowMs);
     entry.heardAtMs = this.#clock.wallMs();
     if (isNews || isBack) {
       this.#markDirty(known);
@@ -184,20 +184,17 @@ export class NodeRegistry {
     }
   }
 
-  /** Ends the leases that have run out. @returns the nodes that fell silent; they are marked for flushing */
-  expire(nowMs: number): readonly string[] {
+  /** Ends the leases that have run out. @returns how many nodes fell silent; they are marked for flushing */
+  expire(nowMs: number): number {
     this.noticeTime(nowMs);
     const expired = this.#leases.takeExpired(nowMs);
-    for (const name of expired) {
-      const entry = this.#entries.get(name);
-      if (entry !== undefined) {
-        entry.lastDigest = undefined; // what it says when it comes back must be looked at anew
-        entry.silentSinceMs = this.#clock.wallMs();
-        this.#markDirty(name);
-      }
+    for (const entry of expired) {
+      entry.lastDigest = undefined; // what it says when it comes back must be looked at anew
+      entry.silentSinceMs = this.#clock.wallMs();
+      this.#markDirty(entry.node.metadata.name);
     }
     this.holders.expire(nowMs);
-    return expired;
+    return expired.length;
   }
 
   /** The earliest moment at which `expire` has something to do, monotonic; Infinity when there is none. */
@@ -218,12 +215,13 @@ export class NodeRegistry {
     if (party !== undefined) {
       this.holders.claim(name, party);
     }
-    entry.claimedUntilMs = this.#clock.monotonicMs() + this.#options.heartbeatTimeoutMs;
+    entry.claimedUntilMs = Math.ceil(this.#clock.monotonicMs() + this.#options.heartbeatTimeoutMs);
   }
 
   /** How long whoever holds the name still does without another heartbeat, in milliseconds; undefined: nobody does. */
   #heldForMs(name: string): number | undefined {
-    const untilMs = Math.max(this.#leases.deadlineMs(name) ?? 0, this.#entries.get(name)?.claimedUntilMs ?? 0);
+    const entry = this.#entries.get(name);
+    const untilMs = entry === undefined ? 0 : Math.max(this.#leases.deadlineMs(entry) ?? 0, entry.claimedUntilMs);
     const leftMs = untilMs - this.#clock.monotonicMs();
     return leftMs > 0 ? leftMs : undefined;
   }
@@ -241,7 +239,8 @@ export class NodeRegistry {
       entry.version = version;
       return;
     }
-    this.#entries.set(name, {
+    const fresh: Entry = {
+      ...NO_LEASE,
       node,
       version,
       heardAtMs: undefined,
@@ -250,13 +249,14 @@ export class NodeRegistry {
       lastDigest: undefined,
       pending: undefined,
       claimedUntilMs: 0,
-    });
+    };
+    this.#entries.set(name, fresh);
     this.tombstones.delete(name);
-    this.#leases.delete(name);
+    this.#endLease(entry);
     this.holders.delete(name);
     const nowMs = this.#clock.monotonicMs();
     if (isHeard(node.status)) {
-      this.#leases.renew(name, nowMs); // a full timeout before the first judgement, however long ago it was heard
+      this.#leases.renew(fresh, nowMs); // a full timeout before the first judgement, however long ago it was heard
     }
     if (isDisputed(node.status)) {
       this.holders.resumeDispute(name);
@@ -270,7 +270,7 @@ export class NodeRegistry {
       return; // made anew since
     }
     this.#entries.delete(name);
-    this.#leases.delete(name);
+    this.#endLease(entry);
     this.holders.delete(name);
     this.#dirty.delete(name);
     this.tombstones.add(name, version, this.#clock.monotonicMs());
@@ -299,7 +299,7 @@ export class NodeRegistry {
     const entry = this.#entries.get(name);
     const heardAtMs = entry?.heardAtMs ?? entry?.heardBeforeMs;
     const lastHeartbeat = heardAtMs === undefined ? entry?.node.status.lastHeartbeat : this.#times.write(heardAtMs);
-    const lease = this.#leases.has(name) ? 'Live' : lastHeartbeat === undefined ? 'Never' : 'Expired';
+    const lease = entry?.leaseEndsMs !== undefined ? 'Live' : lastHeartbeat === undefined ? 'Never' : 'Expired';
     return { lease, lastHeartbeat, report: entry?.pending, dispute: this.holders.findDispute(name) };
   }
 
@@ -320,7 +320,7 @@ export class NodeRegistry {
   withPresence(node: NodeObject): NodeObject {
     const entry = this.#entries.get(node.metadata.name);
     const isSame = entry?.node.metadata.uid === node.metadata.uid;
-    const isUnwritten = isSame && entry.silentSinceMs !== undefined && isHeard(node.status) && !this.#leases.has(node.metadata.name);
+    const isUnwritten = isSame && entry.silentSinceMs !== undefined && isHeard(node.status) && entry.leaseEndsMs === undefined;
     const status = isUnwritten ? this.deriveStatus(node) : node.status;
     const heardAtMs = isSame ? (entry.heardAtMs ?? entry.heardBeforeMs) : undefined;
     const lastHeartbeat = heardAtMs === undefined ? status.lastHeartbeat : this.#times.write(heardAtMs);
@@ -365,6 +365,13 @@ export class NodeRegistry {
     const entry = this.#entries.get(name);
     if (entry !== undefined && entry.pending === flushed) {
       entry.pending = undefined;
+    }
+  }
+
+  /** Of an entry that is replaced, or gone. */
+  #endLease(entry: Entry | undefined): void {
+    if (entry !== undefined) {
+      this.#leases.delete(entry);
     }
   }
 

@@ -83,7 +83,7 @@ test('set() and delete() keep each node once, in whatever order they come', () =
         const demand = { ...DEMAND, wishedNode: view.name };
         assert.equal(snapshot.ring.find(demand).node, findRefusal(view, demand) === undefined ? view : undefined);
       }
-      assert.equal(new NodeRing().find(DEMAND).node, undefined);
+      assert.equal(new NodeRing(new Map()).find(DEMAND).node, undefined);
     }),
   );
 });

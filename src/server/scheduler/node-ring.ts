@@ -15,6 +15,12 @@ import { findRefusal } from './filters.ts';
 import { compareCandidates, scoreLeastAllocated } from './scores.ts';
 import type { NodeView } from './snapshot.ts';
 
+/** A node that the ring can take in. */
+export interface Placeable extends NodeView {
+  /** where in the row it is; the ring's own. Undefined: not in it */
+  place: number | undefined;
+}
+
 /** Fleets of which every node is compared: some 10 us. */
 const WHOLE_FLEET = 256;
 /** Nodes with room that are compared in larger ones. */
@@ -28,38 +34,41 @@ export interface Find {
 }
 
 export class NodeRing {
-  readonly #views: NodeView[] = [];
-  readonly #placeByName = new Map<string, number>();
+  readonly #views: Placeable[] = [];
+  readonly #byName: ReadonlyMap<string, NodeView>;
   #begin = 0;
+
+  /** @param byName the same nodes, by name */
+  constructor(byName: ReadonlyMap<string, NodeView>) {
+    this.#byName = byName;
+  }
 
   get size(): number {
     return this.#views.length;
   }
 
-  set(view: NodeView): void {
-    const place = this.#placeByName.get(view.name) ?? this.#views.length;
-    this.#views[place] = view;
-    this.#placeByName.set(view.name, place);
+  add(view: Placeable): void {
+    view.place = this.#views.length;
+    this.#views.push(view);
   }
 
   /** Another takes the place: the row has no gaps. */
-  delete(name: string): void {
-    const place = this.#placeByName.get(name);
+  delete(view: Placeable): void {
+    const { place } = view;
     if (place === undefined) {
       return;
     }
+    view.place = undefined;
     const last = this.#views.pop();
-    this.#placeByName.delete(name);
-    if (last !== undefined && last.name !== name) {
+    if (last !== undefined && last !== view) {
       this.#views[place] = last;
-      this.#placeByName.set(last.name, place);
+      last.place = place;
     }
   }
 
   find(demand: Demand): Find {
-    const wished = demand.wishedNode === undefined ? undefined : this.#placeByName.get(demand.wishedNode);
     if (demand.wishedNode !== undefined) {
-      const view = wished === undefined ? undefined : this.#views[wished];
+      const view = this.#byName.get(demand.wishedNode);
       return { node: view !== undefined && findRefusal(view, demand) === undefined ? view : undefined, looked: 1 };
     }
     return this.#search(demand, this.size <= WHOLE_FLEET ? Infinity : ENOUGH);

@@ -10,10 +10,11 @@
  */
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
-import { RESOURCES, placeOf, readAllocatable, type Allocatable, type Amounts } from '../../api/resource-amounts.ts';
+import { RESOURCES, placeOf, type Allocatable, type Amounts } from '../../api/resource-amounts.ts';
 import { asksAlike, askingOf, deriveDemand, type Asking, type Demand } from './demand.ts';
 import { refuseState } from './filters.ts';
-import { NodeRing } from './node-ring.ts';
+import { KnownAmounts } from './known-amounts.ts';
+import { NodeRing, type Placeable } from './node-ring.ts';
 
 /** One node and what is placed on it. A live view: do not keep it over an await. */
 export interface NodeView {
@@ -72,41 +73,45 @@ class Usage {
   }
 }
 
-class View implements NodeView {
-  readonly name: string;
-  readonly node: NodeObject;
-  readonly stateRefusal: ReturnType<typeof refuseState>;
-  readonly allocatable: Allocatable;
-  readonly #usage: Usage;
+/** Of the nodes on which nothing is placed; nothing is ever added to it. */
+const IDLE = new Usage();
 
-  /** @param previous of the same node; quantities are read again only when they are others: most changes are of state and conditions */
-  constructor(node: NodeObject, usage: Usage, previous: View | undefined) {
+class View implements Placeable {
+  readonly name: string;
+  node: NodeObject;
+  stateRefusal: ReturnType<typeof refuseState>;
+  allocatable: Allocatable;
+  usage: Usage;
+  place: number | undefined;
+
+  constructor(node: NodeObject, allocatable: Allocatable, usage: Usage) {
     this.name = node.metadata.name;
     this.node = node;
     this.stateRefusal = refuseState(node);
-    const isSame = previous !== undefined && previous.node.status.allocatable === node.status.allocatable;
-    this.allocatable = isSame ? previous.allocatable : readAllocatable(node.status);
-    this.#usage = usage;
+    this.allocatable = allocatable;
+    this.usage = usage;
   }
 
   get placed(): Amounts {
-    return this.#usage.placed;
+    return this.usage.placed;
   }
 
   get projectCount(): number {
-    return this.#usage.projectCount;
+    return this.usage.projectCount;
   }
 
   findPortHolder(port: string): string | undefined {
-    return this.#usage.portHolders?.get(port)?.values().next().value;
+    return this.usage.portHolders?.get(port)?.values().next().value;
   }
 }
 
 export class Snapshot {
   readonly #views = new Map<string, View>();
   /** the same, to be searched */
-  readonly ring = new NodeRing();
+  readonly ring = new NodeRing(this.#views);
+  /** of the nodes on which something is placed, and of names that have no record any more */
   readonly #usageByNode = new Map<string, Usage>();
+  readonly #amounts = new KnownAmounts();
   readonly #claimByProject = new Map<string, Claim>();
   #roomEpoch = 0;
 
@@ -122,23 +127,34 @@ export class Snapshot {
 
   setNode(node: NodeObject): void {
     const { name } = node.metadata;
-    const previous = this.#views.get(name);
-    if (previous !== undefined && versionOf(previous.node) >= versionOf(node)) {
+    const view = this.#views.get(name);
+    if (view === undefined) {
+      const added = new View(node, this.#amounts.read(node.status), this.#usageByNode.get(name) ?? IDLE);
+      this.#views.set(name, added);
+      this.ring.add(added);
+      this.#roomEpoch += 1;
       return;
     }
-    const view = new View(node, this.#usageOf(name), previous);
-    this.#views.set(name, view);
-    this.ring.set(view);
-    if (previous === undefined || !answersAlike(previous.node, node)) {
+    const before = view.node;
+    if (versionOf(before) >= versionOf(node)) {
+      return;
+    }
+    view.node = node;
+    view.stateRefusal = refuseState(node);
+    if (before.status.allocatable !== node.status.allocatable) {
+      view.allocatable = this.#amounts.read(node.status); // not each time: most changes are of state and conditions
+    }
+    if (!answersAlike(before, node)) {
       this.#roomEpoch += 1;
     }
   }
 
   removeNode(name: string): void {
-    if (this.#views.delete(name)) {
-      this.ring.delete(name);
+    const view = this.#views.get(name);
+    if (view !== undefined) {
+      this.#views.delete(name);
+      this.ring.delete(view);
       this.#roomEpoch += 1;
-      this.#forgetIdle(name);
     }
   }
 
@@ -191,25 +207,31 @@ export class Snapshot {
 
   #move(project: string, from: Pick<Claim, 'nodeRef' | 'demand'> | undefined, to: Pick<Claim, 'nodeRef' | 'demand'> | undefined): void {
     if (from?.nodeRef !== undefined) {
-      this.#usageOf(from.nodeRef).remove(project, from.demand);
-      this.#forgetIdle(from.nodeRef);
+      const usage = this.#usageByNode.get(from.nodeRef);
+      usage?.remove(project, from.demand);
+      if (usage?.projectCount === 0) {
+        this.#setUsage(from.nodeRef, undefined);
+      }
       this.#roomEpoch += 1;
     }
     if (to?.nodeRef !== undefined) {
-      this.#usageOf(to.nodeRef).add(project, to.demand);
+      const usage = this.#usageByNode.get(to.nodeRef) ?? this.#setUsage(to.nodeRef, new Usage());
+      usage.add(project, to.demand);
     }
   }
 
-  #usageOf(node: string): Usage {
-    const usage = this.#usageByNode.get(node) ?? new Usage();
-    this.#usageByNode.set(node, usage);
-    return usage;
-  }
-
-  #forgetIdle(node: string): void {
-    if (!this.#views.has(node) && this.#usageByNode.get(node)?.projectCount === 0) {
+  /** @param usage undefined: nothing is placed there any more */
+  #setUsage(node: string, usage: Usage | undefined): Usage {
+    if (usage === undefined) {
       this.#usageByNode.delete(node);
+    } else {
+      this.#usageByNode.set(node, usage);
     }
+    const view = this.#views.get(node);
+    if (view !== undefined) {
+      view.usage = usage ?? IDLE;
+    }
+    return usage ?? IDLE;
   }
 }
 

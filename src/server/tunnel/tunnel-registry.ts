@@ -2,7 +2,7 @@
  * Tunnel registry: the tunnels that agents have opened to this server.
  *
  * Owns     node -> its newest tunnel, and when each was last heard. A tunnel that is silent for 12 s is cut; agents ping every 4 s.
- * Never    sets a timer per tunnel: all are silent for equally long, so insertion order is deadline order (nodes/lease-table.ts).
+ * Never    sets a timer per tunnel: all are silent for equally long, so a list in order of the last sign is one of deadlines (nodes/lease-table.ts).
  * Callers  http/routes/tunnel.ts adds; node-links.ts looks up. With several servers each has its own: the node's session lives at the
  *          one whose registry has it.
  */
@@ -10,7 +10,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { TUNNEL_SILENCE_MS } from '../../base/tunnel-settings.ts';
 import { WebSocketStream, type WebSocketOptions } from '../../base/web-socket.ts';
-import { LeaseTable } from '../nodes/lease-table.ts';
+import { LeaseTable, NO_LEASE, type Leased } from '../nodes/lease-table.ts';
 import { Tunnel } from './tunnel.ts';
 
 const SWEEP_MS = 1000;
@@ -23,24 +23,21 @@ export interface TunnelRegistryOptions {
   readonly log: Logger;
 }
 
-interface Entry {
+/** A tunnel; its lease is its own, as a node's former tunnel must not renew that of its next. */
+interface Entry extends Leased<Entry> {
+  readonly node: string;
   readonly tunnel: Tunnel;
-  /** names the lease: a node's former tunnel must not renew that of its next */
-  readonly id: string;
-  readonly openedAtMs: number;
 }
 
 export class TunnelRegistry {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #entries = new Map<string, Entry>();
-  readonly #nodeById = new Map<string, string>();
-  readonly #leases = new LeaseTable(TUNNEL_SILENCE_MS);
+  readonly #leases = new LeaseTable<Entry>(TUNNEL_SILENCE_MS);
   readonly #waiting = new Map<string, Set<() => void>>();
   /** node -> when its tunnel went, in monotonic milliseconds; for those that have none */
   readonly #lostAtMs = new Map<string, number>();
   readonly #startedAtMs: number;
-  #count = 0;
 
   constructor({ clock, log }: TunnelRegistryOptions) {
     this.#clock = clock;
@@ -55,22 +52,19 @@ export class TunnelRegistry {
 
   /** Takes in a node's tunnel, in place of the one before. */
   add(node: string, connection: Pick<WebSocketOptions, 'socket' | 'head'>): void {
-    this.#count += 1;
-    const id = String(this.#count);
     const onHeard = (): void => {
-      if (this.#nodeById.has(id)) {
-        this.#leases.renew(id, this.#clock.monotonicMs());
+      if (entry.leaseEndsMs !== undefined) {
+        this.#leases.renew(entry, this.#clock.monotonicMs());
       }
     };
     const stream = new WebSocketStream({ ...connection, role: 'server', onHeard, endsWhole: true });
-    const tunnel = new Tunnel(stream);
+    const entry: Entry = { node, tunnel: new Tunnel(stream), ...NO_LEASE };
     const former = this.#entries.get(node);
-    this.#entries.set(node, { tunnel, id, openedAtMs: this.#clock.monotonicMs() });
-    this.#nodeById.set(id, node);
+    this.#entries.set(node, entry);
     this.#lostAtMs.delete(node);
-    this.#leases.renew(id, this.#clock.monotonicMs());
+    this.#leases.renew(entry, this.#clock.monotonicMs());
     former?.tunnel.close();
-    stream.once('close', () => this.#forget(node, id));
+    stream.once('close', () => this.#forget(entry));
     stream.resume(); // until there is a session: an end must be seen
     this.#log.debug({ node }, 'tunnel opened');
     for (const wake of this.#waiting.get(node) ?? []) {
@@ -127,7 +121,7 @@ export class TunnelRegistry {
     const entry = this.#entries.get(node);
     if (entry !== undefined) {
       entry.tunnel.close();
-      this.#forget(node, entry.id);
+      this.#forget(entry);
     }
     this.#lostAtMs.delete(node);
   }
@@ -140,7 +134,7 @@ export class TunnelRegistry {
         const nowMs = this.#clock.monotonicMs();
         this.#leases.credit(Math.max(0, nowMs - lookedAtMs - SWEEP_MS)); // the server itself stood still
         lookedAtMs = nowMs;
-        this.#leases.takeExpired(nowMs).forEach((id) => this.#cut(id));
+        this.#leases.takeExpired(nowMs).forEach((entry) => this.#cut(entry));
       }
     } finally {
       for (const { tunnel } of this.#entries.values()) {
@@ -149,19 +143,18 @@ export class TunnelRegistry {
     }
   }
 
-  #cut(id: string): void {
-    const node = this.#nodeById.get(id) ?? '';
-    const entry = this.#entries.get(node);
-    if (entry?.id === id) {
+  #cut(entry: Entry): void {
+    const { node, tunnel } = entry;
+    if (this.#entries.get(node) === entry) {
       this.#log.info({ node }, 'tunnel fell silent');
-      entry.tunnel.close();
+      tunnel.close();
     }
   }
 
-  #forget(node: string, id: string): void {
-    this.#nodeById.delete(id);
-    this.#leases.delete(id);
-    if (this.#entries.get(node)?.id === id) {
+  #forget(entry: Entry): void {
+    const { node } = entry;
+    this.#leases.delete(entry);
+    if (this.#entries.get(node) === entry) {
       this.#entries.delete(node);
       this.#lostAtMs.set(node, this.#clock.monotonicMs());
       this.#log.debug({ node }, 'tunnel closed');
