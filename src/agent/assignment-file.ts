@@ -15,7 +15,7 @@ import type { Disk } from '../base/disk.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { Wakeup } from '../base/wakeup.ts';
-import type { RolloutRecord, RolloutStore } from './reconcile/rollout.ts';
+import type { RolloutRecord, RolloutStore } from './reconcile/desired/rollout.ts';
 import { NOTHING_HELD, type HeldRecord } from './session/held-projects.ts';
 import { Outage } from './session/outage.ts';
 

@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import { readLastLines } from '../../src/agent/reconcile/last-lines.ts';
-import { createRolloutMemory } from '../../src/agent/reconcile/rollout.ts';
+import { createRolloutMemory } from '../../src/agent/reconcile/desired/rollout.ts';
 import type { ProjectObject, Service } from '../../src/api/project.ts';
 import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
 import { makeProject } from '../support/projects.ts';

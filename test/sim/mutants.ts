@@ -66,7 +66,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'remove Managed volumes too',
-    file: 'agent/reconcile/plan-teardown.ts',
+    file: 'agent/reconcile/plan/plan-teardown.ts',
     find: "return owner.volumeType === 'Ephemeral' && !isManagedNow;",
     replace: 'return true;',
   },
@@ -78,7 +78,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'take an old container for a new one',
-    file: 'agent/reconcile/service-view.ts',
+    file: 'agent/reconcile/plan/service-view.ts',
     find: 'if (!isGoing && container.owner.configHash !== service.configHash) {',
     replace: 'if (isGoing) {',
   },
@@ -102,7 +102,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'leave a second network of one name',
-    file: 'agent/reconcile/plan-infrastructure.ts',
+    file: 'agent/reconcile/plan/plan-infrastructure.ts',
     find: 'const surplus = own.networks.filter((other) => other !== network);',
     replace: 'const surplus = own.networks.filter((other) => other.name !== desired.network.name);',
   },

@@ -1,7 +1,7 @@
 /**
  * Verdict: what a container's health check says, whether the engine runs it or the agent; pure.
  *
- * Callers  reconcile/service-view.ts and plan-service.ts, and whoever has to know whether a new version passes its check. They hand in
+ * Callers  reconcile/plan/service-view.ts and plan-service.ts, and whoever has to know whether a new version passes its check. They hand in
  *          containers as project-loop.ts observed them: there `state.health` holds the agent's findings where the agent runs the check.
  */
 import type { ContainerDetail, ContainerHealth, HealthProbe } from '../docker/docker-types.ts';

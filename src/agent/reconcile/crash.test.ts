@@ -7,7 +7,7 @@ import { CLUSTER, ReconcileWorld } from '../../../test/support/reconcile-world.t
 import { FakeSecrets } from '../../../test/support/secrets.ts';
 import { VirtualClock } from '../../../test/support/virtual-clock.ts';
 import { LABEL } from '../docker/names.ts';
-import { createRolloutMemory } from './rollout.ts';
+import { createRolloutMemory } from './desired/rollout.ts';
 
 const SECRETS = new FakeSecrets();
 SECRETS.set('shop', { password: 'open sesame' });

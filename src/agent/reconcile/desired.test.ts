@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeProject } from '../../../test/support/projects.ts';
-import { configHash } from './config-hash.ts';
-import { orderServices } from './dependencies.ts';
+import { configHash } from './desired/config-hash.ts';
+import { orderServices } from './desired/dependencies.ts';
 import { deriveDesired } from './desired.ts';
 
 const CONTEXT = { clusterId: 'c1', allowedHostPaths: [] };

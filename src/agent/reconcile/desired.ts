@@ -29,13 +29,13 @@ import {
   volumeName,
   type Owner,
 } from '../docker/names.ts';
-import { canonicalJson, configHash } from './config-hash.ts';
-import { orderServices, type Dependency } from './dependencies.ts';
+import { canonicalJson, configHash } from './desired/config-hash.ts';
+import { orderServices, type Dependency } from './desired/dependencies.ts';
 import type { Failure } from './failure.ts';
-import { derivePull, type ImagePull } from './image-pull.ts';
-import { isWithin } from './path-within.ts';
-import { deriveInputs, type ServiceInputs } from './service-inputs.ts';
-import { deriveNames, deriveOptions, findPrivilegeFailure, type PrivilegePolicy } from './service-options.ts';
+import { derivePull, type ImagePull } from './desired/image-pull.ts';
+import { isWithin } from './desired/path-within.ts';
+import { deriveInputs, type ServiceInputs } from './desired/service-inputs.ts';
+import { deriveNames, deriveOptions, findPrivilegeFailure, type PrivilegePolicy } from './desired/service-options.ts';
 
 const DEFAULT_STOP_GRACE_MS = 10_000; // Docker's own
 

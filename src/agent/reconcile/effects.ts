@@ -14,12 +14,12 @@ import { findContainerOwner, findOwner, findVolumeOwner, LABEL } from '../docker
 import type { ImagePuller } from '../images/image-puller.ts';
 import { StepError } from './failure.ts';
 import { checkHostPaths } from './host-paths.ts';
-import { hostPathsOf } from './path-within.ts';
+import { hostPathsOf } from './desired/path-within.ts';
 import { readLastLines } from './last-lines.ts';
-import { resolveAuth, type PullSecret } from './image-pull.ts';
-import { hasValues, resolveEnv, resolveFiles } from './resolve-inputs.ts';
+import { resolveAuth, type PullSecret } from './desired/image-pull.ts';
+import { hasValues, resolveEnv, resolveFiles } from './desired/resolve-inputs.ts';
 import type { SecretCache } from './secret-cache.ts';
-import { listSecrets } from './service-inputs.ts';
+import { listSecrets } from './desired/service-inputs.ts';
 import type { Effects, StepOf } from './steps.ts';
 import { findFreeSubnet } from './subnet-pool.ts';
 

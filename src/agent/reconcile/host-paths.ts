@@ -8,7 +8,7 @@
 import { realpath } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { StepError } from './failure.ts';
-import { isWithin } from './path-within.ts';
+import { isWithin } from './desired/path-within.ts';
 
 /** @throws {StepError} HostPathNotAllowed where a link leads out of the allowed folders */
 export async function checkHostPaths(sources: readonly string[], allowed: readonly string[]): Promise<void> {

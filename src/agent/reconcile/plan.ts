@@ -6,22 +6,22 @@
  * Source   balena-supervisor's application manager: the plan is found anew from the state, never carried on from memory.
  */
 import type { ProjectPhase, ServiceStatus, StatusReport } from '../../api/project.ts';
-import { Agenda, type AgendaOptions } from './agenda.ts';
+import { Agenda, type AgendaOptions } from './plan/agenda.ts';
 import type { ContainerTrack } from './container-track.ts';
 import type { DesiredProject } from './desired.ts';
 import type { Failure } from './failure.ts';
 import type { ObservedProject } from './observe.ts';
-import { planFence } from './plan-fence.ts';
-import { planRecall } from './plan-recall.ts';
-import type { Site } from './doing.ts';
-import { heldPorts } from './obstacles.ts';
-import { prepare } from './plan-create.ts';
-import { planInfrastructure } from './plan-infrastructure.ts';
-import { planService, type ServicePlan } from './plan-service.ts';
-import { isRemovable, leavingStatus, planTeardown } from './plan-teardown.ts';
-import { goodHash, isChanged, isUpdating, type Rollout } from './rollout.ts';
+import { planFence } from './plan/plan-fence.ts';
+import { planRecall } from './plan/plan-recall.ts';
+import type { Site } from './plan/doing.ts';
+import { heldPorts } from './plan/obstacles.ts';
+import { prepare } from './plan/plan-create.ts';
+import { planInfrastructure } from './plan/plan-infrastructure.ts';
+import { planService, type ServicePlan } from './plan/plan-service.ts';
+import { isRemovable, leavingStatus, planTeardown } from './plan/plan-teardown.ts';
+import { goodHash, isChanged, isUpdating, type Rollout } from './desired/rollout.ts';
 import type { SecretValues } from './secret-cache.ts';
-import { viewServices, type OurContainer, type ServiceView } from './service-view.ts';
+import { viewServices, type OurContainer, type ServiceView } from './plan/service-view.ts';
 import type { Step } from './steps.ts';
 import type { LostContainer } from './track-keeper.ts';
 

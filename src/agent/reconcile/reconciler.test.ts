@@ -4,7 +4,7 @@ import type { ProjectObject, Service } from '../../api/project.ts';
 import { makeProject, type ProjectOptions } from '../../../test/support/projects.ts';
 import { CLUSTER, ReconcileWorld } from '../../../test/support/reconcile-world.ts';
 import { LABEL, ownerLabels, volumeLabels } from '../docker/names.ts';
-import { configHash } from './config-hash.ts';
+import { configHash } from './desired/config-hash.ts';
 
 const DB: Service = {
   name: 'db',

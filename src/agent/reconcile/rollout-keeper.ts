@@ -8,11 +8,11 @@
  */
 import type { ProjectObject, StatusReport } from '../../api/project.ts';
 import type { Logger } from '../../base/log.ts';
-import { canonicalJson } from './config-hash.ts';
+import { canonicalJson } from './desired/config-hash.ts';
 import type { DesiredProject } from './desired.ts';
 import type { ObservedProject } from './observe.ts';
 import type { Target } from './plan.ts';
-import { describeFailed, partsOf, versionOf, withKeptImages, withVersion, type Rollout, type RolloutStore } from './rollout.ts';
+import { describeFailed, partsOf, versionOf, withKeptImages, withVersion, type Rollout, type RolloutStore } from './desired/rollout.ts';
 import type { StepOf } from './steps.ts';
 
 interface RolloutKeeperOptions {

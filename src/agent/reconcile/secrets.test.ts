@@ -9,7 +9,7 @@ import { ReconcileWorld } from '../../../test/support/reconcile-world.ts';
 import { FakeSecrets } from '../../../test/support/secrets.ts';
 import { VirtualClock } from '../../../test/support/virtual-clock.ts';
 import { deriveDesired } from './desired.ts';
-import { resolveEnv } from './resolve-inputs.ts';
+import { resolveEnv } from './desired/resolve-inputs.ts';
 import { SecretCache } from './secret-cache.ts';
 
 const { signal } = new AbortController();

@@ -6,8 +6,8 @@
 import type { ContainerSpec, Labels } from '../docker/docker-types.ts';
 import { LABEL } from '../docker/names.ts';
 import type { Failure } from './failure.ts';
-import type { PullSecret } from './image-pull.ts';
-import type { ServiceInputs } from './service-inputs.ts';
+import type { PullSecret } from './desired/image-pull.ts';
+import type { ServiceInputs } from './desired/service-inputs.ts';
 
 export type Step =
   /** `isForced`: also where it is there. `secrets`: with credentials for its registry. */

@@ -1,9 +1,9 @@
 /** The options of a service as the engine wants them: pure. What is left out, false or empty leaves no trace, so that no hash depends on it. */
-import { listPrivileges } from '../../api/capabilities.ts';
-import type { Service } from '../../api/project.ts';
-import { quantityToUnits } from '../../api/quantity.ts';
-import type { ContainerSpec, Labels } from '../docker/docker-types.ts';
-import type { Failure } from './failure.ts';
+import { listPrivileges } from '../../../api/capabilities.ts';
+import type { Service } from '../../../api/project.ts';
+import { quantityToUnits } from '../../../api/quantity.ts';
+import type { ContainerSpec, Labels } from '../../docker/docker-types.ts';
+import type { Failure } from '../failure.ts';
 
 /** The fields of a ContainerSpec that come from options of the service; labels and aliases are in `deriveNames`. */
 export function deriveOptions(service: Service): Partial<ContainerSpec> {

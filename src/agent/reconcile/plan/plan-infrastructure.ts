@@ -1,9 +1,9 @@
 /** Plans the network and the volumes that a Project's services share: pure. */
 import type { Agenda } from './agenda.ts';
-import type { DesiredProject } from './desired.ts';
+import type { DesiredProject } from '../desired.ts';
 import type { Site } from './doing.ts';
-import type { Failure } from './failure.ts';
-import type { ObservedProject } from './observe.ts';
+import type { Failure } from '../failure.ts';
+import type { ObservedProject } from '../observe.ts';
 import { isRemovable } from './plan-teardown.ts';
 
 /** Asks for network and volumes, and drops those that are no longer used. */

@@ -1,8 +1,8 @@
 /** Plans how a Project that may run elsewhere is stopped here, to be started again or removed when the server has said which: pure. */
-import type { ServiceStatus } from '../../api/project.ts';
+import type { ServiceStatus } from '../../../api/project.ts';
 import type { Agenda } from './agenda.ts';
-import type { DesiredProject } from './desired.ts';
-import type { ObservedProject } from './observe.ts';
+import type { DesiredProject } from '../desired.ts';
+import type { ObservedProject } from '../observe.ts';
 import { hasDependentUp, isUp, leavingStatus, planStop } from './plan-teardown.ts';
 
 const RECHECK_MS = 1000;

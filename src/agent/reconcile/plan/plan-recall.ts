@@ -1,7 +1,7 @@
 /** Plans how a copy of a machine takes back what it started before it was known to be one: pure. */
 import type { Agenda } from './agenda.ts';
-import type { DesiredProject } from './desired.ts';
-import type { ObservedProject } from './observe.ts';
+import type { DesiredProject } from '../desired.ts';
+import type { ObservedProject } from '../observe.ts';
 import { planTeardown } from './plan-teardown.ts';
 
 /**

@@ -1,10 +1,10 @@
 /** When a service's image is pulled, and with what: pure. As in Kubernetes, but for one thing: what runs is never pulled anew for. */
-import type { ProjectSpec, ProjectStatus, Service } from '../../api/project.ts';
-import { DOCKER_CONFIG_KEY } from '../../api/docker-config.ts';
-import { findRegistryAuth } from '../images/registry-auth.ts';
-import type { RegistryAuth } from '../docker/docker-types.ts';
-import { StepError, type Failure } from './failure.ts';
-import type { SecretValues } from './secret-cache.ts';
+import type { ProjectSpec, ProjectStatus, Service } from '../../../api/project.ts';
+import { DOCKER_CONFIG_KEY } from '../../../api/docker-config.ts';
+import { findRegistryAuth } from '../../images/registry-auth.ts';
+import type { RegistryAuth } from '../../docker/docker-types.ts';
+import { StepError, type Failure } from '../failure.ts';
+import type { SecretValues } from '../secret-cache.ts';
 
 export type PullPolicy = NonNullable<Service['imagePullPolicy']>;
 

@@ -1,12 +1,12 @@
 /** Plans what health checks ask for, and what to say of them: pure. */
-import type { ServiceHealth } from '../../api/project.ts';
-import { formatDuration } from '../../api/duration.ts';
-import { judgeHealth } from '../health/verdict.ts';
+import type { ServiceHealth } from '../../../api/project.ts';
+import { formatDuration } from '../../../api/duration.ts';
+import { judgeHealth } from '../../health/verdict.ts';
 import type { Agenda } from './agenda.ts';
-import { wellAtMs, type ContainerTrack } from './container-track.ts';
-import type { Failure } from './failure.ts';
+import { wellAtMs, type ContainerTrack } from '../container-track.ts';
+import type { Failure } from '../failure.ts';
 import type { OurContainer, ServiceView } from './service-view.ts';
-import type { StepOf } from './steps.ts';
+import type { StepOf } from '../steps.ts';
 
 const STATES = { starting: 'Starting', healthy: 'Healthy', unhealthy: 'Unhealthy' } as const;
 

@@ -1,6 +1,6 @@
 /** Dependencies between the services of a Project: their order, and whether they are met: pure. */
-import type { DEPENDENCY_CONDITIONS, Service } from '../../api/project.ts';
-import type { Failure } from './failure.ts';
+import type { DEPENDENCY_CONDITIONS, Service } from '../../../api/project.ts';
+import type { Failure } from '../failure.ts';
 
 export interface Dependency {
   readonly service: string;

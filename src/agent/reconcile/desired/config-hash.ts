@@ -6,7 +6,7 @@
  * out of it, or updating the agent would replace every container of the fleet.
  */
 import { createHash } from 'node:crypto';
-import type { ContainerSpec } from '../docker/docker-types.ts';
+import type { ContainerSpec } from '../../docker/docker-types.ts';
 import type { ServiceInputs } from './service-inputs.ts';
 import type { ServiceNames } from './service-options.ts';
 

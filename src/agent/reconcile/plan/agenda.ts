@@ -1,7 +1,7 @@
 /** Agenda: collects the next steps of a plan, and holds back those that must wait. Lives as long as one call of `plan`. */
-import type { Failure } from './failure.ts';
-import type { BackoffEntry } from './restart-backoff.ts';
-import { stepKey, stepTarget, type Step } from './steps.ts';
+import type { Failure } from '../failure.ts';
+import type { BackoffEntry } from '../restart-backoff.ts';
+import { stepKey, stepTarget, type Step } from '../steps.ts';
 
 export interface AgendaOptions {
   readonly backoff: ReadonlyMap<string, BackoffEntry>;

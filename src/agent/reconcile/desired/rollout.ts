@@ -6,10 +6,10 @@
  * version: a corrected spec or Secret, or a restart.
  */
 import { createHash } from 'node:crypto';
-import type { ProjectObject, ProjectSpec, ProjectStatus } from '../../api/project.ts';
+import type { ProjectObject, ProjectSpec, ProjectStatus } from '../../../api/project.ts';
 import { canonicalJson } from './config-hash.ts';
-import type { DesiredProject } from './desired.ts';
-import type { Failure } from './failure.ts';
+import type { DesiredProject } from '../desired.ts';
+import type { Failure } from '../failure.ts';
 
 /** ms for which a service without a health check must run before it counts as up to date, and takes over from the version before. */
 export const PROOF_MS = 3000;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { ContainerSpec } from '../docker/docker-types.ts';
+import type { ContainerSpec } from '../../docker/docker-types.ts';
 import { canonicalJson, configHash } from './config-hash.ts';
 
 const SPEC: ContainerSpec = {

@@ -5,8 +5,8 @@
  * The fingerprints are those that the server put into the Project's status. They are part of the config hash: a changed value replaces
  * the container, and after a restart the agent knows without the server, and without any value, that a container is what was asked for.
  */
-import type { ProjectStatus, Service } from '../../api/project.ts';
-import type { Failure } from './failure.ts';
+import type { ProjectStatus, Service } from '../../../api/project.ts';
+import type { Failure } from '../failure.ts';
 
 /** One value of a Secret, as it was when the server last told. */
 export interface SecretValueRef {

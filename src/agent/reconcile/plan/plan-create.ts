@@ -1,9 +1,9 @@
 /** Plans how the container of a service is made, once its image and the values of its Secrets are there: pure. */
-import type { DesiredService } from './desired.ts';
+import type { DesiredService } from '../desired.ts';
 import { act, type Doing, type Site } from './doing.ts';
-import { findInvalid, hasValues } from './resolve-inputs.ts';
-import { isChanged } from './rollout.ts';
-import type { Step, StepOf } from './steps.ts';
+import { findInvalid, hasValues } from '../desired/resolve-inputs.ts';
+import { isChanged } from '../desired/rollout.ts';
+import type { Step, StepOf } from '../steps.ts';
 
 /** What is another than the service's own name and place on the network. */
 export interface Placement {

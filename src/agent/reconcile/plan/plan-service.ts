@@ -1,17 +1,17 @@
 /** Plans one service: the next step towards what the spec asks for, and what is true of it now: pure. */
-import type { ServiceStatus } from '../../api/project.ts';
-import { judgeHealth } from '../health/verdict.ts';
-import { isCrashLooping, stableAtMs } from './container-track.ts';
+import type { ServiceStatus } from '../../../api/project.ts';
+import { judgeHealth } from '../../health/verdict.ts';
+import { isCrashLooping, stableAtMs } from '../container-track.ts';
 import { act, failing, RECHECK_MS, type Doing, type Site } from './doing.ts';
-import type { Failure } from './failure.ts';
+import type { Failure } from '../failure.ts';
 import { findObstacle, findPortHolder } from './obstacles.ts';
 import { awaitRestart, describeHealth, keepRestarts, restartUnhealthy, toHealthStatus, waitForHealth } from './plan-health.ts';
-import { hostPathsOf } from './path-within.ts';
+import { hostPathsOf } from '../desired/path-within.ts';
 import { create, createStep, readSecrets } from './plan-create.ts';
 import { clearFailed, freeAddress, handOver, replace, stopOthers } from './plan-update.ts';
-import { isChanged, PROOF_MS } from './rollout.ts';
+import { isChanged, PROOF_MS } from '../desired/rollout.ts';
 import type { Life, OurContainer, ServiceView } from './service-view.ts';
-import type { Step } from './steps.ts';
+import type { Step } from '../steps.ts';
 
 const MAX_MESSAGE = 4096; // as in the schema of ServiceStatus
 

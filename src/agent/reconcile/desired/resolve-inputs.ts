@@ -2,10 +2,10 @@
  * Puts values in the place of references, for the very moment in which a container is made: pure. What comes out goes to the engine and
  * nowhere else; no message holds a value.
  */
-import { ENV_NAME, matches } from '../../api/names.ts';
-import type { TarFile } from '../docker/tar.ts';
-import { StepError, type Failure } from './failure.ts';
-import type { SecretValues } from './secret-cache.ts';
+import { ENV_NAME, matches } from '../../../api/names.ts';
+import type { TarFile } from '../../docker/tar.ts';
+import { StepError, type Failure } from '../failure.ts';
+import type { SecretValues } from '../secret-cache.ts';
 import type { SecretSetRef, SecretValueRef, ServiceInputs } from './service-inputs.ts';
 
 /** Secret name -> values */

@@ -10,15 +10,15 @@
  *
  * Each step is found anew from what stands in the engine, and so is the way back: the version before is then the one that is asked for.
  */
-import type { DesiredService } from './desired.ts';
+import type { DesiredService } from '../desired.ts';
 import { act, RECHECK_MS, type Doing, type Site } from './doing.ts';
 import { findObstacle, holdsWantedPort } from './obstacles.ts';
 import { create, prepare } from './plan-create.ts';
 import { isUp } from './plan-teardown.ts';
-import { goodHash, isChanged } from './rollout.ts';
+import { goodHash, isChanged } from '../desired/rollout.ts';
 import type { OurContainer, ServiceView } from './service-view.ts';
-import type { Step } from './steps.ts';
-import { formatAddress, parseCidr } from './subnet-pool.ts';
+import type { Step } from '../steps.ts';
+import { formatAddress, parseCidr } from '../subnet-pool.ts';
 
 /** ms; longer than the second after which a connection attempt that got lost is repeated. */
 const DRAIN_MS = 2000;

@@ -1,6 +1,6 @@
 /** What keeps a service from starting though all that it is made of is there: dependencies and host ports: pure. */
-import { dependencyFailure, type Dependency } from './dependencies.ts';
-import type { DesiredService } from './desired.ts';
+import { dependencyFailure, type Dependency } from '../desired/dependencies.ts';
+import type { DesiredService } from '../desired.ts';
 import { failing, type Doing, type Site } from './doing.ts';
 import { judgeDependency, type OurContainer, type ServiceView } from './service-view.ts';
 

@@ -1,14 +1,14 @@
 /** What the planners of services share: what they look at, and what they say of a service: pure. */
-import type { ServiceState } from '../../api/project.ts';
-import type { NetworkSummary } from '../docker/docker-types.ts';
+import type { ServiceState } from '../../../api/project.ts';
+import type { NetworkSummary } from '../../docker/docker-types.ts';
 import type { Agenda } from './agenda.ts';
-import type { ContainerTrack } from './container-track.ts';
-import type { Failure } from './failure.ts';
-import type { Rollout } from './rollout.ts';
-import type { SecretValues } from './secret-cache.ts';
+import type { ContainerTrack } from '../container-track.ts';
+import type { Failure } from '../failure.ts';
+import type { Rollout } from '../desired/rollout.ts';
+import type { SecretValues } from '../secret-cache.ts';
 import type { OurContainer, Views } from './service-view.ts';
-import type { Step } from './steps.ts';
-import type { LostContainer } from './track-keeper.ts';
+import type { Step } from '../steps.ts';
+import type { LostContainer } from '../track-keeper.ts';
 
 export const RECHECK_MS = 1000; // for what ends without an event that we could trust, such as a removal
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeProject } from '../../../test/support/projects.ts';
-import type { Service } from '../../api/project.ts';
-import { deriveDesired, type DesiredService } from './desired.ts';
+import { makeProject } from '../../../../test/support/projects.ts';
+import type { Service } from '../../../api/project.ts';
+import { deriveDesired, type DesiredService } from '../desired.ts';
 
 const CONTEXT = { clusterId: 'c1', allowedHostPaths: [] };
 

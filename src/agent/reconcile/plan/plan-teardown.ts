@@ -1,8 +1,8 @@
 /** Plans how what is left of a Project is taken away: dependents stop first, Managed volumes stay: pure. */
-import type { ServiceStatus } from '../../api/project.ts';
+import type { ServiceStatus } from '../../../api/project.ts';
 import type { Agenda } from './agenda.ts';
-import type { DesiredProject } from './desired.ts';
-import type { ObservedProject } from './observe.ts';
+import type { DesiredProject } from '../desired.ts';
+import type { ObservedProject } from '../observe.ts';
 import type { OurContainer } from './service-view.ts';
 
 const DEFAULT_GRACE_MS = 10_000; // Docker's own; for services of which no spec is known any more

@@ -1,11 +1,11 @@
 /** Service view: one service's container, judged against what is asked for: pure. */
-import type { ContainerDetail } from '../docker/docker-types.ts';
-import type { ContainerOwner } from '../docker/names.ts';
-import { judgeHealth } from '../health/verdict.ts';
-import { isCrashLooping, stableAtMs, type ContainerTrack } from './container-track.ts';
-import type { Dependency } from './dependencies.ts';
-import type { DesiredProject, DesiredService } from './desired.ts';
-import type { ObservedProject, Owned } from './observe.ts';
+import type { ContainerDetail } from '../../docker/docker-types.ts';
+import type { ContainerOwner } from '../../docker/names.ts';
+import { judgeHealth } from '../../health/verdict.ts';
+import { isCrashLooping, stableAtMs, type ContainerTrack } from '../container-track.ts';
+import type { Dependency } from '../desired/dependencies.ts';
+import type { DesiredProject, DesiredService } from '../desired.ts';
+import type { ObservedProject, Owned } from '../observe.ts';
 
 export type OurContainer = Owned<ContainerDetail, ContainerOwner>;
 

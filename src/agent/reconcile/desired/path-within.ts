@@ -1,6 +1,6 @@
 /** Paths of the host that containers mount: pure. */
 import { posix } from 'node:path';
-import type { ContainerSpec } from '../docker/docker-types.ts';
+import type { ContainerSpec } from '../../docker/docker-types.ts';
 
 /** Tells whether `path` is `folder` or lies below it, with every `..` followed; links are not: host-paths.ts does that. */
 export function isWithin(folder: string, path: string): boolean {
