@@ -7,7 +7,7 @@
  * Never    blocks who changes it: a loop writes, and only when something that matters changed (steady state writes nothing).
  * Callers  session/assignment-watcher.ts changes it; main.ts reads it at start; the reconciler keeps its rollouts here.
  */
-import { isLeaving } from '../api/leaving.ts';
+import { isLeaving } from '../api/project/leaving.ts';
 import type { ProjectObject, ServiceStatus } from '../api/project.ts';
 import { Backoff } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';

@@ -6,9 +6,9 @@ import { createDecoder, decodeOrThrow, invalid, type Decoder } from './decode.ts
 import type { FieldError } from './errors.ts';
 import { KINDS, API_VERSION, type Kind } from './meta.ts';
 import { NodeApply, NodeManifest } from './node.ts';
-import { checkProjectSpec } from './project-rules.ts';
+import { checkProjectSpec } from './project/project-rules.ts';
 import { ProjectApply, ProjectManifest, type ProjectSpec } from './project.ts';
-import { checkSoundParts } from './sound-parts.ts';
+import { checkSoundParts } from './project/sound-parts.ts';
 import { checkSecretContent, SecretApply, SecretManifest } from './secret.ts';
 
 const nodeManifest = createDecoder(NodeManifest);

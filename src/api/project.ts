@@ -2,12 +2,12 @@
 import Type, { type Static } from 'typebox';
 import { ConditionSchema, type Condition } from './condition.ts';
 import { DURATION } from './duration.ts';
-import { HealthCheck } from './health-check.ts';
+import { HealthCheck } from './project/health-check.ts';
 import { API_VERSION, ApplyMeta, Closed, Labels, ManifestMeta, Meta, OneOf, Text, Timestamp, type ObjectMeta } from './meta.ts';
 import { ABSOLUTE_PATH, DNS_LABEL, DNS_SUBDOMAIN, ENV_NAME, IMAGE_REFERENCE, SECRET_KEY } from './names.ts';
 import { ResourceAmounts } from './node.ts';
-import { ServiceExit } from './service-exit.ts';
-import { SERVICE_OPTIONS } from './service-options.ts';
+import { ServiceExit } from './project/service-exit.ts';
+import { SERVICE_OPTIONS } from './project/service-options.ts';
 
 export const PROJECT_PHASES = ['Pending', 'Scheduled', 'Running', 'Failed', 'Terminating', 'Terminated'] as const;
 export type ProjectPhase = (typeof PROJECT_PHASES)[number];

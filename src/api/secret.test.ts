@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ApiError } from './errors.ts';
 import { decodeManifest, decodeSecretManifest } from './manifest.ts';
-import { listSecretUses } from './secret-use.ts';
-import { checkProjectSpec } from './project-rules.ts';
+import { listSecretUses } from './project/secret-use.ts';
+import { checkProjectSpec } from './project/project-rules.ts';
 import type { ProjectSpec, Service } from './project.ts';
 
 const VALUE = 'correct-horse-battery';

@@ -1,9 +1,9 @@
 /** The API as functions, for agents and for people's tools. Every failure is an ApiError. */
 import { AGENT_CREDENTIAL_HEADER, GRANT_HEADER, HOLD_HEADER, RIVAL_HEADER } from '../api/headers.ts';
 import type { ObjectList } from '../api/meta.ts';
-import type { LinkReport } from '../api/link-report.ts';
+import type { LinkReport } from '../api/node/link-report.ts';
 import type { Heartbeat, NodeObject, Registration } from '../api/node.ts';
-import type { NodeStats } from '../api/node-stats.ts';
+import type { NodeStats } from '../api/node/node-stats.ts';
 import type { ProjectObject, ProjectPhase, StatusReport } from '../api/project.ts';
 import type { SecretObject } from '../api/secret.ts';
 import type { Epoch } from '../api/version-report.ts';

@@ -1,5 +1,5 @@
 /** Held Projects as functions. */
-import type { HeldReport, HeldView } from '../api/held-project.ts';
+import type { HeldReport, HeldView } from '../api/project/held-project.ts';
 import type { ProjectObject } from '../api/project.ts';
 import type { Transport } from './transport.ts';
 

@@ -1,6 +1,6 @@
 /** How an agent gets its credential, as functions. Every failure is an ApiError. */
 import type { Registration } from '../api/node.ts';
-import type { NewNodeCredential, NodeChallenge } from '../api/node-proof.ts';
+import type { NewNodeCredential, NodeChallenge } from '../api/node/node-proof.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 
 export interface JoinClient {

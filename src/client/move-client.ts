@@ -1,5 +1,5 @@
 /** Emptying nodes and moving Projects, as functions. */
-import type { DrainPlan, MoveRequest } from '../api/drain.ts';
+import type { DrainPlan, MoveRequest } from '../api/project/drain.ts';
 import type { Transport } from './transport.ts';
 
 export interface MoveClient {

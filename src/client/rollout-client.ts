@@ -1,6 +1,6 @@
 /** A Project's history, going back in it and restarting, as functions. */
 import type { ProjectObject } from '../api/project.ts';
-import type { ProjectRevisionList, RestartRequest, UndoRequest } from '../api/revision.ts';
+import type { ProjectRevisionList, RestartRequest, UndoRequest } from '../api/project/revision.ts';
 import type { Transport } from './transport.ts';
 
 export interface RolloutClient {

@@ -1,5 +1,5 @@
 /** The two halves of a throughput test, as calls to the server. Every failure is an ApiError. */
-import { THROUGHPUT_PATH } from '../api/throughput.ts';
+import { THROUGHPUT_PATH } from '../api/node/throughput.ts';
 import type { Transport } from './transport.ts';
 
 export interface ThroughputLink {

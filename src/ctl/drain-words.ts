@@ -1,5 +1,5 @@
 /** What to tell of the Projects of a node that is drained; pure. Callers: commands/drain.ts. */
-import type { DrainEntry, DrainPlan, DrainReason } from '../api/drain.ts';
+import type { DrainEntry, DrainPlan, DrainReason } from '../api/project/drain.ts';
 import type { MoveStage } from './move-progress.ts';
 
 /** Why the node may not be taken for empty because of this Project, and what would help. */

@@ -1,7 +1,7 @@
 /** What agents hold since a restore: told, listed, adopted; and where a Project ran that had moved after the backup. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { HeldProject } from '../../src/api/held-project.ts';
+import type { HeldProject } from '../../src/api/project/held-project.ts';
 import type { ProjectObject } from '../../src/api/project.ts';
 import { CLUSTER_KIND, newClusterRecord, type ClusterRecord } from '../../src/server/cluster.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';

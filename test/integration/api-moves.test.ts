@@ -1,7 +1,7 @@
 /** Draining a node and moving a Project, as HTTP has it. The test plays the agents. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DrainEntry } from '../../src/api/drain.ts';
+import type { DrainEntry } from '../../src/api/project/drain.ts';
 import { type ApiServer, startApi } from '../support/api.ts';
 import type { VirtualClock } from '../support/virtual-clock.ts';
 

@@ -4,7 +4,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
-import { proofText } from '../../src/api/node-proof.ts';
+import { proofText } from '../../src/api/node/node-proof.ts';
 import type { TokenRequest } from '../../src/api/token.ts';
 import { manifestOf, startApi } from '../support/api.ts';
 import { startAccessWorld, type AccessWorld } from '../support/access-world.ts';

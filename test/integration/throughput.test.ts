@@ -4,7 +4,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import fastify, { type FastifyInstance } from 'fastify';
 import { pino } from 'pino';
-import { THROUGHPUT_PATH } from '../../src/api/throughput.ts';
+import { THROUGHPUT_PATH } from '../../src/api/node/throughput.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { createNoise } from '../../src/base/noise.ts';
 import { systemRandom } from '../../src/base/random.ts';

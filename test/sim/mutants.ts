@@ -54,7 +54,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'kill what is fenced too late',
-    file: 'api/fence.ts',
+    file: 'api/project/fence.ts',
     find: 'const killAtMs = sentAtMs + spanMs -',
     replace: 'const killAtMs = sentAtMs + spanMs + 60_000 -',
   },

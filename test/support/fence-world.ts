@@ -12,7 +12,7 @@ import { createReconciler } from '../../src/agent/reconcile/reconciler.ts';
 import type { Reconciler } from '../../src/agent/reconcile/assignment.ts';
 import { SelfFence } from '../../src/agent/session/self-fence.ts';
 import { ApiError, hasReason } from '../../src/api/errors.ts';
-import { isLeaving } from '../../src/api/leaving.ts';
+import { isLeaving } from '../../src/api/project/leaving.ts';
 import type { ProjectObject, StatusReport } from '../../src/api/project.ts';
 import { systemDisk } from '../../src/base/disk.ts';
 import type { Random } from '../../src/base/random.ts';

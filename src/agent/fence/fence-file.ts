@@ -7,7 +7,7 @@
  * Callers  session/self-fence.ts writes, guard.ts reads.
  */
 import { createHash } from 'node:crypto';
-import type { FenceGrant } from '../../api/fence.ts';
+import type { FenceGrant } from '../../api/project/fence.ts';
 import type { Disk } from '../../base/disk.ts';
 
 export interface FenceRecord {

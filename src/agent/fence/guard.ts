@@ -12,12 +12,12 @@
 import type { BootClock } from '../../base/boot-clock.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
-import { deriveFenceTimes } from '../../api/fence.ts';
+import { deriveFenceTimes } from '../../api/project/fence.ts';
 import type { Engine } from '../docker/engine.ts';
 import { LABEL } from '../docker/names.ts';
 import type { FenceEntry, FenceRecord } from './fence-file.ts';
 
-const LOOK_MS = 250; // part of the time for the kill in api/fence.ts, as is what follows
+const LOOK_MS = 250; // part of the time for the kill in api/project/fence.ts, as is what follows
 const ENGINE_MS = 1000; // for the engine to kill; then the processes are
 const QUIET_LOOK_MS = 500; // while there is nothing left to kill
 const QUIET_END_MS = 60_000; // after it there is nothing that might still come, unless an agent is there

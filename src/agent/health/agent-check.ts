@@ -5,7 +5,7 @@
  * a restart of the agent. It holds what the spec says; defaults are put in when it is read.
  */
 import { durationToMs } from '../../api/duration.ts';
-import type { HealthCheck, HttpGet, TcpSocket } from '../../api/health-check.ts';
+import type { HealthCheck, HttpGet, TcpSocket } from '../../api/project/health-check.ts';
 import type { Labels } from '../docker/docker-types.ts';
 import { LABEL } from '../docker/names.ts';
 import type { CheckTiming } from './check-state.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { test } from 'node:test';
-import type { HttpGet } from '../../api/health-check.ts';
+import type { HttpGet } from '../../api/project/health-check.ts';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { VirtualClock } from '../../../test/support/virtual-clock.ts';
 import { sleepAwake } from './awake.ts';

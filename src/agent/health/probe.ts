@@ -8,7 +8,7 @@
  */
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { connect } from 'node:net';
-import type { HttpGet, TcpSocket } from '../../api/health-check.ts';
+import type { HttpGet, TcpSocket } from '../../api/project/health-check.ts';
 import type { Clock } from '../../base/clock.ts';
 import { http } from '../../base/node-http.ts';
 import { VERSION } from '../../base/version.ts';

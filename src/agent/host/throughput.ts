@@ -7,7 +7,7 @@
  * Callers  session/heartbeat-body.ts reads `latest`; the heartbeater's onAccepted calls `serverAnswered`; composition.ts runs the loop.
  */
 import { ApiError } from '../../api/errors.ts';
-import { formatBitRate } from '../../api/throughput.ts';
+import { formatBitRate } from '../../api/node/throughput.ts';
 import { Backoff } from '../../base/backoff.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';

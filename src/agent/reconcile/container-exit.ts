@@ -4,7 +4,7 @@
  * The engine forgets the code of a run when the next begins, so what its events said of the end helps out where it restarted the
  * container before anyone looked.
  */
-import type { ExitReason, ServiceExit } from '../../api/service-exit.ts';
+import type { ExitReason, ServiceExit } from '../../api/project/service-exit.ts';
 import type { ContainerDetail, RestartSpec } from '../docker/docker-types.ts';
 
 /** What the engine's events said of the newest end of a container. */

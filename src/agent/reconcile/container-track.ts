@@ -6,7 +6,7 @@
  * in a row, without the container staying up in between.
  */
 import type { ServiceStatus } from '../../api/project.ts';
-import type { ServiceExit } from '../../api/service-exit.ts';
+import type { ServiceExit } from '../../api/project/service-exit.ts';
 import type { ContainerDetail } from '../docker/docker-types.ts';
 import { judgeHealth } from '../health/verdict.ts';
 import { findExit, type ExitContext } from './container-exit.ts';

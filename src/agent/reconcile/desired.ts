@@ -11,8 +11,8 @@
  */
 import { posix } from 'node:path';
 import { durationToMs } from '../../api/duration.ts';
-import type { HealthCheck } from '../../api/health-check.ts';
-import { deriveFenceTerms } from '../../api/fence.ts';
+import type { HealthCheck } from '../../api/project/health-check.ts';
+import { deriveFenceTerms } from '../../api/project/fence.ts';
 import type { ProjectObject, Service, ServiceStatus, Volume } from '../../api/project.ts';
 import { quantityToMillis, quantityToUnits } from '../../api/quantity.ts';
 import type { ContainerMount, ContainerSpec, HealthCheckSpec, Labels, PublishedPort, RestartSpec } from '../docker/docker-types.ts';

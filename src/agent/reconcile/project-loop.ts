@@ -8,8 +8,8 @@
  * Source   Kubernetes' controllers: level-triggered, one item at a time.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { deriveFenceTerms } from '../../api/fence.ts';
-import { isLeaving } from '../../api/leaving.ts';
+import { deriveFenceTerms } from '../../api/project/fence.ts';
+import { isLeaving } from '../../api/project/leaving.ts';
 import type { ProjectObject, StatusReport } from '../../api/project.ts';
 import { Backoff } from '../../base/backoff.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';

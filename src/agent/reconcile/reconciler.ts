@@ -8,7 +8,7 @@
  * Source   balena-supervisor (observe, plan, step); Kubernetes' kubelet (a worker a pod, so that none waits for another).
  */
 import { ApiError } from '../../api/errors.ts';
-import { listSecretUses } from '../../api/secret-use.ts';
+import { listSecretUses } from '../../api/project/secret-use.ts';
 import { hasVolume } from '../../api/volume-rules.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';

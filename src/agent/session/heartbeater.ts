@@ -7,7 +7,7 @@
  * Source   The node guide: a deleted node's agent registers again only at its next start.
  */
 import { ApiError } from '../../api/errors.ts';
-import type { FenceGrant } from '../../api/fence.ts';
+import type { FenceGrant } from '../../api/project/fence.ts';
 import type { Heartbeat } from '../../api/node.ts';
 import { Backoff } from '../../base/backoff.ts';
 import { readBootClock, type BootClock } from '../../base/boot-clock.ts';

@@ -5,7 +5,7 @@
  * Callers  ../compose/supervise.ts
  */
 import { ApiError } from '../../api/errors.ts';
-import type { HeldProject } from '../../api/held-project.ts';
+import type { HeldProject } from '../../api/project/held-project.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import type { Epoch } from '../../api/version-report.ts';
 import { Backoff } from '../../base/backoff.ts';

@@ -10,7 +10,7 @@
  * Callers  ../compose/supervise.ts asks it with each list and each change.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { isLeaving } from '../../api/leaving.ts';
+import { isLeaving } from '../../api/project/leaving.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import type { Epoch } from '../../api/version-report.ts';
 

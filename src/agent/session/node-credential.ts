@@ -8,7 +8,7 @@
  */
 import { ApiError, hasReason } from '../../api/errors.ts';
 import type { Registration } from '../../api/node.ts';
-import { proofText } from '../../api/node-proof.ts';
+import { proofText } from '../../api/node/node-proof.ts';
 import { abortable } from '../../base/abortable.ts';
 import { Backoff } from '../../base/backoff.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';

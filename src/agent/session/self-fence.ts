@@ -1,7 +1,7 @@
 /**
  * Self-fence: stops what is fenced before the server may give it to another node, and lets it run again only on the server's word.
  *
- * A fenced Project is `open` while two things hold: the last granted heartbeat is young enough (api/fence.ts), and the server has said
+ * A fenced Project is `open` while two things hold: the last granted heartbeat is young enough (api/project/fence.ts), and the server has said
  * that the assignment stands, asked after a grant and with no lapse since. The server gives nothing away while what it granted lasts, so
  * both together mean that the Project is here and nowhere else. Times are those of the boot clock, which goes on while the machine is
  * suspended; a timer does not, so the loop looks at it every second.
@@ -12,10 +12,10 @@
  *          After a reboot, or where the fence file cannot be read, nothing is granted.
  * Callers  composition.ts (assignments, grants); reconcile/project-loop.ts asks it, as a FenceGate.
  */
-import { deriveFenceTerms, deriveFenceTimes, type FenceGrant, type FenceTerms, type FenceTimes } from '../../api/fence.ts';
+import { deriveFenceTerms, deriveFenceTimes, type FenceGrant, type FenceTerms, type FenceTimes } from '../../api/project/fence.ts';
 import { ApiError } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';
-import { isLeaving } from '../../api/leaving.ts';
+import { isLeaving } from '../../api/project/leaving.ts';
 import type { BootClock } from '../../base/boot-clock.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import type { Disk } from '../../base/disk.ts';
@@ -27,7 +27,7 @@ import type { AssignmentSource } from '../reconcile/assignment.ts';
 import { StepError } from '../reconcile/failure.ts';
 import type { FenceGate, FenceState } from '../reconcile/fence-gate.ts';
 
-const LOOK_MS = 1000; // part of the slack in api/fence.ts
+const LOOK_MS = 1000; // part of the slack in api/project/fence.ts
 const CONFIRM_MS = 5000; // for the server to answer
 const GUARD_KEPT_MS = 60_000; // after the kill
 const FOREIGN_KEPT_MS = 60_000; // what another control plane had here, after the guard has killed it

@@ -5,7 +5,7 @@
  * Never    asks the engine for more than eight containers at a time, or waits for one that does not answer for longer than the others take.
  * Callers  http/stats.ts
  */
-import type { NodeStats, ServiceStats } from '../../api/node-stats.ts';
+import type { NodeStats, ServiceStats } from '../../api/node/node-stats.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import type { ContainerStats, ContainerSummary } from '../docker/docker-types.ts';
 import type { Engine } from '../docker/engine.ts';

@@ -1,5 +1,5 @@
 /** caractrl adopt: takes into the control plane what nodes run on with after a restore though the restored state does not know it. */
-import type { HeldView } from '../../api/held-project.ts';
+import type { HeldView } from '../../api/project/held-project.ts';
 import { defineCommand, flag, text, type CommandContext } from '../command.ts';
 import { CtlError, UsageError } from '../ctl-error.ts';
 import { ageOf } from '../output/age.ts';

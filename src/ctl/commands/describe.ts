@@ -1,7 +1,7 @@
 /** caractrl describe: one object, whole, for people. */
 import { ApiError } from '../../api/errors.ts';
 import type { EventObject } from '../../api/event.ts';
-import type { LinkReport } from '../../api/link-report.ts';
+import type { LinkReport } from '../../api/node/link-report.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { withDeadline } from '../../base/clock.ts';

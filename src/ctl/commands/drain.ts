@@ -1,5 +1,5 @@
 /** caractrl drain: empties a node: shows what would become of each Project, asks, and waits until the stops are confirmed. */
-import type { DrainPlan } from '../../api/drain.ts';
+import type { DrainPlan } from '../../api/project/drain.ts';
 import { formatDuration } from '../../api/duration.ts';
 import { checkMayAsk, confirm } from '../ask.ts';
 import { defineCommand, duration, flag, text, type CommandContext } from '../command.ts';

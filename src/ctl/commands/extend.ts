@@ -1,7 +1,7 @@
 /** caractrl extend: more time for a Project that expires. */
 import { DURATION, formatDuration, durationToMs } from '../../api/duration.ts';
 import { hasReason } from '../../api/errors.ts';
-import { deriveExpiry } from '../../api/expiry.ts';
+import { deriveExpiry } from '../../api/project/expiry.ts';
 import { matches } from '../../api/names.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { parseSince } from '../../api/since.ts';

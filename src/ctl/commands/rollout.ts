@@ -1,6 +1,6 @@
 /** caractrl rollout: how changes of a Project go, what it was before, going back, and restarting. */
 import type { ProjectObject } from '../../api/project.ts';
-import type { ProjectRevision } from '../../api/revision.ts';
+import type { ProjectRevision } from '../../api/project/revision.ts';
 import { defineCommand, duration, flag, type CommandContext, type OptionSpec } from '../command.ts';
 import { CtlError, UsageError } from '../ctl-error.ts';
 import { renderDocument } from '../output/document.ts';

@@ -1,7 +1,7 @@
 /** Health and last exit of a service, for `describe project`. */
-import type { HealthCheck } from '../../api/health-check.ts';
+import type { HealthCheck } from '../../api/project/health-check.ts';
 import type { ServiceHealth } from '../../api/project.ts';
-import { describeExit, type ServiceExit } from '../../api/service-exit.ts';
+import { describeExit, type ServiceExit } from '../../api/project/service-exit.ts';
 import { ageOf } from './age.ts';
 
 /** `Unhealthy: GET http://… answered 503 Service Unavailable` */

@@ -1,5 +1,5 @@
 /** `describe node`. */
-import type { LinkReport } from '../../api/link-report.ts';
+import type { LinkReport } from '../../api/node/link-report.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { listNodeUsage } from '../node-usage.ts';

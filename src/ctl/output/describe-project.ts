@@ -1,6 +1,6 @@
 /** `describe project`. */
 import type { ProjectObject, Service, ServiceFile, ServiceStatus } from '../../api/project.ts';
-import { deriveExpiry } from '../../api/expiry.ts';
+import { deriveExpiry } from '../../api/project/expiry.ts';
 import { explainPhase } from '../project-progress.ts';
 import { formatLongAge, timeWithAge } from './age.ts';
 import { metaFields, renderConditions, type DescribeView } from './describe-common.ts';

@@ -1,7 +1,7 @@
 /** `describe secret`; with its values only where these were asked for. */
 import type { ProjectObject } from '../../api/project.ts';
 import type { SecretObject } from '../../api/secret.ts';
-import { listSecretUses } from '../../api/secret-use.ts';
+import { listSecretUses } from '../../api/project/secret-use.ts';
 import { metaFields, type DescribeView } from './describe-common.ts';
 import { formatBytes } from './secret-columns.ts';
 import { heading, renderFields } from './section.ts';

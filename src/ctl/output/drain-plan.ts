@@ -1,5 +1,5 @@
 /** The plan of a drain. */
-import type { DrainPlan } from '../../api/drain.ts';
+import type { DrainPlan } from '../../api/project/drain.ts';
 import type { OutputFormat } from '../command.ts';
 import type { Screen } from '../io.ts';
 import { renderDocument } from './document.ts';

@@ -1,5 +1,5 @@
 /** The table of a Project's history. */
-import type { ProjectRevision } from '../../api/revision.ts';
+import type { ProjectRevision } from '../../api/project/revision.ts';
 import { ageOf } from './age.ts';
 import type { Column } from './column.ts';
 import type { Tone } from './paint.ts';

@@ -5,7 +5,7 @@
  * Callers  commands/top.ts
  */
 import { ApiError } from '../../api/errors.ts';
-import type { NodeStats } from '../../api/node-stats.ts';
+import type { NodeStats } from '../../api/node/node-stats.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
 import type { Samples } from './use.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { NodeStats, ServiceStats } from '../../api/node-stats.ts';
+import type { NodeStats, ServiceStats } from '../../api/node/node-stats.ts';
 import { sortByUse } from './sort-use.ts';
 import { deriveNodeUse, deriveServiceUse, sumUse, UNKNOWN_USE } from './use.ts';
 

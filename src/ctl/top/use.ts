@@ -1,5 +1,5 @@
 /** What is used, of two samples of counters; pure. What cannot be told is undefined, never a guess. Callers: commands/top.ts. */
-import type { MachineStats, NodeStats, ServiceStats } from '../../api/node-stats.ts';
+import type { MachineStats, NodeStats, ServiceStats } from '../../api/node/node-stats.ts';
 
 /** Of a node, a service or a Project. Rates are per second. */
 export interface Use {

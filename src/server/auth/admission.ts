@@ -7,10 +7,10 @@
  * Callers  http/routes/* hand it to the services.
  */
 import { isGranted } from '../../api/access.ts';
-import { listPrivileges } from '../../api/capabilities.ts';
+import { listPrivileges } from '../../api/project/capabilities.ts';
 import { ApiError } from '../../api/errors.ts';
 import type { ProjectObject, ProjectSpec } from '../../api/project.ts';
-import { listSecretUses } from '../../api/secret-use.ts';
+import { listSecretUses } from '../../api/project/secret-use.ts';
 import type { Store, StoredObject } from '../../store/store.ts';
 import { describeCaller, describeLimit, type Caller } from './caller.ts';
 import { checkName, checkScope, isWithin, type Seen } from './scope.ts';

@@ -8,7 +8,7 @@
  */
 import { createHash, createPublicKey, randomBytes, timingSafeEqual, verify } from 'node:crypto';
 import { ApiError, hasReason } from '../../api/errors.ts';
-import { proofText, type NewNodeCredential } from '../../api/node-proof.ts';
+import { proofText, type NewNodeCredential } from '../../api/node/node-proof.ts';
 import type { NodeKeyView, ProofOfKey } from '../../api/token.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';

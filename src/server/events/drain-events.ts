@@ -1,5 +1,5 @@
 /** Drain events: that a cordoned node has become empty, by the word of its agent; pure. Callers: event-source.ts, main.ts. */
-import { hasMoved } from '../../api/leaving.ts';
+import { hasMoved } from '../../api/project/leaving.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { subjectOf, type EventFact } from './event-fact.ts';

@@ -5,8 +5,8 @@
  */
 import { findCondition, type Condition } from '../../api/condition.ts';
 import type { EventType } from '../../api/event.ts';
-import { EXPIRING } from '../../api/expiry.ts';
-import { MOVED } from '../../api/leaving.ts';
+import { EXPIRING } from '../../api/project/expiry.ts';
+import { MOVED } from '../../api/project/leaving.ts';
 import type { ProjectObject, ProjectStatus } from '../../api/project.ts';
 import { subjectOf, type EventFact } from './event-fact.ts';
 import { listServiceEvents } from './service-events.ts';

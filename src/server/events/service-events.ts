@@ -5,7 +5,7 @@
  */
 import type { EventType } from '../../api/event.ts';
 import type { ProjectObject, ProjectStatus, Service, ServiceStatus } from '../../api/project.ts';
-import { describeExit, type ServiceExit } from '../../api/service-exit.ts';
+import { describeExit, type ServiceExit } from '../../api/project/service-exit.ts';
 import { subjectOf, type EventFact } from './event-fact.ts';
 
 /** @param before the status that the Project had */

@@ -1,5 +1,5 @@
 /** What an agent runs on with after a restore, though the restored state does not know it or not as it is: as the store keeps it. */
-import type { HeldProject } from '../../api/held-project.ts';
+import type { HeldProject } from '../../api/project/held-project.ts';
 import { API_VERSION } from '../../api/meta.ts';
 import type { Draft, StoredObject } from '../../store/store.ts';
 

@@ -6,7 +6,7 @@
  * Callers  http/routes/held-projects.ts
  */
 import { ApiError, hasReason } from '../../api/errors.ts';
-import type { HeldProject, HeldReport, HeldView } from '../../api/held-project.ts';
+import type { HeldProject, HeldReport, HeldView } from '../../api/project/held-project.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import type { Epoch } from '../../api/version-report.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';

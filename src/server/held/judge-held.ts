@@ -1,6 +1,6 @@
 /** How what an agent holds differs from what the server knows, and what taking it in makes of the Project; pure. Callers: held-service.ts. */
 import { isDeepStrictEqual } from 'node:util';
-import type { HeldProject, HeldView } from '../../api/held-project.ts';
+import type { HeldProject, HeldView } from '../../api/project/held-project.ts';
 import type { ProjectObject, ProjectStatus } from '../../api/project.ts';
 import type { Draft } from '../../store/store.ts';
 import { newObject } from '../objects/write-object.ts';

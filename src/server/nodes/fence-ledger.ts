@@ -2,7 +2,7 @@
  * Fence ledger: until when the agents of each name may still run what is fenced, and so from when on another node may.
  *
  * Each answer to a heartbeat is a grant: its sender may count on the heartbeat timeout and the Project's own `after` from when it sent
- * it (api/fence.ts). Here is what the server must know of that to give a Project away: when it granted last, and to whom.
+ * it (api/project/fence.ts). Here is what the server must know of that to give a Project away: when it granted last, and to whom.
  *
  * Owns     node name -> its last grant, in memory. What an earlier process granted is not known: it is taken to have been at this
  *          one's start, which is later than any of them. A deleted node's stays, as its agent may go on for that long.

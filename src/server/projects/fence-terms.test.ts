@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { boundOf, projectOf } from '../../../test/support/resources.ts';
 import { durationToMs } from '../../api/duration.ts';
-import { deriveFenceTerms } from '../../api/fence.ts';
+import { deriveFenceTerms } from '../../api/project/fence.ts';
 import type { ProjectSpec, ProjectStatus } from '../../api/project.ts';
 import { fenceHoldMs, longestHoldMs, withTermsOfBinding, withTermsOfEdit, withTermsOfReport } from './fence-terms.ts';
 

@@ -7,7 +7,7 @@
  * Callers  project-status.ts and project-phase.ts (who keep it), node-loss.ts and main.ts (who go by it)
  */
 import { durationToMs, formatDuration } from '../../api/duration.ts';
-import { deriveFenceTerms } from '../../api/fence.ts';
+import { deriveFenceTerms } from '../../api/project/fence.ts';
 import type { ProjectObject, ProjectSpec, ProjectStatus } from '../../api/project.ts';
 
 /** A node was chosen: its agent will hear of the present spec, or of a later one. */

@@ -7,11 +7,11 @@
  *          have begun, and nobody but it could tell.
  * Callers  http/routes/moves.ts
  */
-import type { DrainEntry, DrainPlan, MoveRequest } from '../../api/drain.ts';
+import type { DrainEntry, DrainPlan, MoveRequest } from '../../api/project/drain.ts';
 import { invalid } from '../../api/decode.ts';
 import { ApiError, hasReason } from '../../api/errors.ts';
 import type { NodeObject } from '../../api/node.ts';
-import { isLeaving } from '../../api/leaving.ts';
+import { isLeaving } from '../../api/project/leaving.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { type Clock, nowRfc3339 } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { EPOCH, type ProjectOptions, boundOf, nodeOf } from '../../../test/support/resources.ts';
 import { findCondition } from '../../api/condition.ts';
 import { LOST_NODE_ACTIONS } from '../../api/project.ts';
-import { deriveLossPolicy } from '../../api/loss-policy.ts';
+import { deriveLossPolicy } from '../../api/project/loss-policy.ts';
 import { type Loss, type LossVerdict, judgeNodeLoss } from './node-loss.ts';
 
 const TIMEOUT_MS = 90_000;

@@ -6,7 +6,7 @@
  * Source   Kubernetes' taint-based eviction (tolerationSeconds), and its refusal to evict while no zone is healthy.
  */
 import { findCondition } from '../../api/condition.ts';
-import { type LossPolicy, deriveLossPolicy } from '../../api/loss-policy.ts';
+import { type LossPolicy, deriveLossPolicy } from '../../api/project/loss-policy.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject, ProjectStatus } from '../../api/project.ts';
 import { type Cause, isLost, markLost, markUnreachable, unbind } from './project-status.ts';

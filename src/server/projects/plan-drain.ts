@@ -6,11 +6,11 @@
  * the same: the scheduler decides when a Project has left, by what there is then.
  * Callers  move-service.ts
  */
-import type { DrainEntry, DrainReason } from '../../api/drain.ts';
+import type { DrainEntry, DrainReason } from '../../api/project/drain.ts';
 import { formatDuration } from '../../api/duration.ts';
 import type { NodeObject } from '../../api/node.ts';
-import { isLeaving } from '../../api/leaving.ts';
-import { deriveLossPolicy } from '../../api/loss-policy.ts';
+import { isLeaving } from '../../api/project/leaving.ts';
+import { deriveLossPolicy } from '../../api/project/loss-policy.ts';
 import type { ProjectObject, Volume } from '../../api/project.ts';
 import type { Demand } from '../scheduler/demand.ts';
 import { describeRefusal, explain } from '../scheduler/explain.ts';

@@ -7,7 +7,7 @@
  * Callers  move-service.ts (request), project-phase.ts (the agent's word), project-verdict.ts (lapse).
  */
 import { withCondition } from '../../api/condition.ts';
-import { MOVED } from '../../api/leaving.ts';
+import { MOVED } from '../../api/project/leaving.ts';
 import type { ProjectMove, ProjectObject, ProjectStatus, StatusReport } from '../../api/project.ts';
 import { type Cause, enter, release, settle, withoutMove } from './project-status.ts';
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { EPOCH, boundOf, projectOf } from '../../../test/support/resources.ts';
 import { findCondition } from '../../api/condition.ts';
-import { hasMoved, isLeaving } from '../../api/leaving.ts';
+import { hasMoved, isLeaving } from '../../api/project/leaving.ts';
 import {
   PROJECT_PHASES,
   type ProjectObject,

@@ -13,7 +13,7 @@
  * Callers  project-service.ts
  */
 import { isDeepStrictEqual } from 'node:util';
-import { isLeaving } from '../../api/leaving.ts';
+import { isLeaving } from '../../api/project/leaving.ts';
 import type { ProjectObject, ProjectStatus, StatusReport } from '../../api/project.ts';
 import { withTermsOfReport } from './fence-terms.ts';
 import { describeLeaving, isStopConfirmed, leave } from './project-move.ts';

@@ -5,8 +5,8 @@
  * Callers  project-service.ts, project-controller.ts and its judges, scheduler/scheduler.ts. Moving is in project-move.ts.
  */
 import { type Condition, findCondition, withCondition } from '../../api/condition.ts';
-import { EXPIRING } from '../../api/expiry.ts';
-import { MOVED, hasMoved, isLeaving } from '../../api/leaving.ts';
+import { EXPIRING } from '../../api/project/expiry.ts';
+import { MOVED, hasMoved, isLeaving } from '../../api/project/leaving.ts';
 import type { ProjectObject, ProjectPhase, ProjectStatus } from '../../api/project.ts';
 import { withTermsOfBinding, withTermsOfEdit } from './fence-terms.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ProjectOptions, boundOf, nodeOf, projectOf } from '../../../test/support/resources.ts';
 import { findCondition } from '../../api/condition.ts';
-import { deriveExpiry } from '../../api/expiry.ts';
+import { deriveExpiry } from '../../api/project/expiry.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { type Sighting, type Verdict, judgeProject } from './project-verdict.ts';
 import { markLost, markUnreachable, settle, terminate } from './project-status.ts';

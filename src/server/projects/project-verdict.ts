@@ -1,7 +1,7 @@
 /** Project verdict: what the project controller is to do about one Project, of everything that time and nodes can do to it; pure. */
 import { isDeepStrictEqual } from 'node:util';
 import { findCondition } from '../../api/condition.ts';
-import { deriveExpiry, type Expiry } from '../../api/expiry.ts';
+import { deriveExpiry, type Expiry } from '../../api/project/expiry.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject, ProjectStatus } from '../../api/project.ts';
 import type { Amounts } from '../../api/resource-amounts.ts';

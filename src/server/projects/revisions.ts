@@ -9,7 +9,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { API_VERSION } from '../../api/meta.ts';
 import type { ProjectObject, ProjectSpec } from '../../api/project.ts';
-import type { ProjectRevision, RevisionOutcome } from '../../api/revision.ts';
+import type { ProjectRevision, RevisionOutcome } from '../../api/project/revision.ts';
 import type { Store, StoredObject, Write } from '../../store/store.ts';
 
 const REVISION_KIND = 'ProjectRevision';

@@ -8,7 +8,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ApiError } from '../../api/errors.ts';
 import type { ProjectObject, ServiceRestart } from '../../api/project.ts';
-import type { ProjectRevision, RestartRequest, UndoRequest } from '../../api/revision.ts';
+import type { ProjectRevision, RestartRequest, UndoRequest } from '../../api/project/revision.ts';
 import type { Admit } from '../auth/admission.ts';
 import { listRevisions } from './revisions.ts';
 import { getProject, rewriteProject, type RewriteContext } from './rewrite-project.ts';

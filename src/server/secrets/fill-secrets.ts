@@ -1,6 +1,6 @@
 /** Reads the Secrets that a Project uses into its status, for the very write that brings its spec. Callers: project-service.ts. */
 import type { ProjectObject } from '../../api/project.ts';
-import { listSecretUses } from '../../api/secret-use.ts';
+import { listSecretUses } from '../../api/project/secret-use.ts';
 import type { Store } from '../../store/store.ts';
 import { presentSecret, SECRET_KIND, type StoredSecret } from './stored-secret.ts';
 import { withUsedSecrets } from './used-secrets.ts';

@@ -5,7 +5,7 @@
  * Callers  secret-controller.ts, http/routes/secrets.ts
  */
 import type { ProjectObject } from '../../api/project.ts';
-import { listSecretUses } from '../../api/secret-use.ts';
+import { listSecretUses } from '../../api/project/secret-use.ts';
 import type { Mirror } from '../../store/mirror.ts';
 
 export interface SecretUsers extends Disposable {

@@ -8,7 +8,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ProjectObject, UsedSecret } from '../../api/project.ts';
 import type { SecretObject } from '../../api/secret.ts';
-import { listSecretUses, type SecretUse } from '../../api/secret-use.ts';
+import { listSecretUses, type SecretUse } from '../../api/project/secret-use.ts';
 
 /** The Project with the Secrets of its spec in its status; the very same object where nothing changes. */
 export function withUsedSecrets<Project extends Pick<ProjectObject, 'spec' | 'status'>>(

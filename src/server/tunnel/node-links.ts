@@ -9,7 +9,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { hasReason } from '../../api/errors.ts';
-import type { LinkReport } from '../../api/link-report.ts';
+import type { LinkReport } from '../../api/node/link-report.ts';
 import type { NodeObject } from '../../api/node.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';

@@ -1,5 +1,5 @@
 /** The options of a service as the engine wants them: pure. What is left out, false or empty leaves no trace, so that no hash depends on it. */
-import { listPrivileges } from '../../../api/capabilities.ts';
+import { listPrivileges } from '../../../api/project/capabilities.ts';
 import type { Service } from '../../../api/project.ts';
 import { quantityToUnits } from '../../../api/quantity.ts';
 import type { ContainerSpec, Labels } from '../../docker/docker-types.ts';

@@ -1,6 +1,6 @@
 /** What agents run on with after a restore: listed, told by agents, and adopted. */
 import { decodeOrThrow } from '../../../api/decode.ts';
-import { HeldListSchema, HeldReport } from '../../../api/held-project.ts';
+import { HeldListSchema, HeldReport } from '../../../api/project/held-project.ts';
 import { API_VERSION } from '../../../api/meta.ts';
 import { ProjectSchema } from '../../../api/project.ts';
 import { createReportDecoder } from '../../../api/report.ts';

@@ -1,6 +1,6 @@
 /** Routes that empty a node and that move a Project. */
 import { createDecoder, decodeOrThrow } from '../../../api/decode.ts';
-import { DrainPlan, MoveRequest } from '../../../api/drain.ts';
+import { DrainPlan, MoveRequest } from '../../../api/project/drain.ts';
 import type { Store } from '../../../store/store.ts';
 import type { MoveService } from '../../projects/move-service.ts';
 import { defineRoute, type Route } from '../route.ts';

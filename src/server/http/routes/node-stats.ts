@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import Type from 'typebox';
 import { ApiError } from '../../../api/errors.ts';
 import { Closed } from '../../../api/meta.ts';
-import type { NodeStats } from '../../../api/node-stats.ts';
+import type { NodeStats } from '../../../api/node/node-stats.ts';
 import { withDeadline, type Clock } from '../../../base/clock.ts';
 import { scopeFilter, type LabelsOf } from '../../auth/scope.ts';
 import type { NodeLinks } from '../../tunnel/node-links.ts';

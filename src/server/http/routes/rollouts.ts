@@ -2,7 +2,7 @@
 import { createDecoder, decodeOrThrow } from '../../../api/decode.ts';
 import { API_VERSION } from '../../../api/meta.ts';
 import { ProjectSchema, type ProjectObject } from '../../../api/project.ts';
-import { ProjectRevisionList, RestartRequest, UndoRequest } from '../../../api/revision.ts';
+import { ProjectRevisionList, RestartRequest, UndoRequest } from '../../../api/project/revision.ts';
 import { createAdmit } from '../../auth/admission.ts';
 import { userOf, type Caller } from '../../auth/caller.ts';
 import { checkName } from '../../auth/scope.ts';

@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import fastify, { type FastifyInstance } from 'fastify';
 import { pino } from 'pino';
-import { MAX_THROUGHPUT_BYTES, THROUGHPUT_PATH } from '../../../api/throughput.ts';
+import { MAX_THROUGHPUT_BYTES, THROUGHPUT_PATH } from '../../../api/node/throughput.ts';
 import { systemRandom } from '../../../base/random.ts';
 import { VirtualClock } from '../../../../test/support/virtual-clock.ts';
 import { replyWithProblem } from '../problem-reply.ts';

@@ -2,7 +2,7 @@
 import Type from 'typebox';
 import { ApiError } from '../../../api/errors.ts';
 import { AGENT_CREDENTIAL_HEADER } from '../../../api/headers.ts';
-import { LINK_PATHS } from '../../../api/link-report.ts';
+import { LINK_PATHS } from '../../../api/node/link-report.ts';
 import { Closed, OneOf } from '../../../api/meta.ts';
 import { withDeadline, type Clock } from '../../../base/clock.ts';
 import { TUNNEL_PATH } from '../../../base/tunnel-settings.ts';

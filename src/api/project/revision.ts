@@ -1,8 +1,8 @@
 /** The history of a Project's spec, and what is asked of it: going back, and restarting. */
 import Type, { type Static } from 'typebox';
-import { API_VERSION, Closed, OneOf, Text, Timestamp } from './meta.ts';
-import { DNS_LABEL } from './names.ts';
-import { ProjectSpec } from './project.ts';
+import { API_VERSION, Closed, OneOf, Text, Timestamp } from '../meta.ts';
+import { DNS_LABEL } from '../names.ts';
+import { ProjectSpec } from '../project.ts';
 
 /** What became of a revision. `Superseded`: another came before it was good. */
 export const REVISION_OUTCOMES = ['Progressing', 'Good', 'RolledBack', 'Failed', 'Superseded'] as const;

@@ -2,7 +2,7 @@
  * Whether a Project is on its way off its node, or has left it. Apart from project.ts, so that agents, which decode nothing, need not
  * load the schemas: TypeBox is 20 MB of resident memory.
  */
-import type { ProjectObject, ProjectStatus } from './project.ts';
+import type { ProjectObject, ProjectStatus } from '../project.ts';
 
 /** The type of the condition that tells how the latest move off a node went. */
 export const MOVED = 'Moved';

@@ -1,6 +1,6 @@
 /** What a schema cannot say about the files of a service; pure. Callers: project-rules.ts. */
-import type { FieldError } from './errors.ts';
-import type { Service, ServiceFile } from './project.ts';
+import type { FieldError } from '../errors.ts';
+import type { Service, ServiceFile } from '../project.ts';
 
 /** The kernel and the engine put their own over what stands there. */
 const TAKEN_FOLDERS = ['/dev', '/proc', '/sys'];

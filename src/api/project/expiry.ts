@@ -1,6 +1,6 @@
 /** Expiry: when a Project's time is up, by `expireAt` or `ttl`, and when it is to be warned of; pure. Apart from project.ts as leaving.ts is. */
-import { durationToMs } from './duration.ts';
-import type { ProjectObject } from './project.ts';
+import { durationToMs } from '../duration.ts';
+import type { ProjectObject } from '../project.ts';
 
 /** The type of the condition that warns of it. */
 export const EXPIRING = 'Expiring';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { listPrivileges } from './capabilities.ts';
-import { ApiError } from './errors.ts';
-import { decodeProjectManifest } from './manifest.ts';
+import { ApiError } from '../errors.ts';
+import { decodeProjectManifest } from '../manifest.ts';
 
 /** Decodes a Project of a service `web` with these fields beside a service `db`. @returns pointer below the service -> what is wrong with it */
 function errorsOf(fields: object): Readonly<Record<string, string>> {

@@ -1,6 +1,6 @@
 /** What the server answers to a throughput test's upload. */
 import Type, { type Static } from 'typebox';
-import { Closed } from './meta.ts';
+import { Closed } from '../meta.ts';
 
 export const ThroughputReport = Closed({
   bytes: Type.Integer({ minimum: 0, description: 'Received' }),

@@ -6,10 +6,10 @@
  * nothing is said. So of a service only fields are looked at whose rules need no other field, but names.
  * Callers  manifest.ts
  */
-import { createDecoder, type Decoder } from './decode.ts';
-import type { FieldError } from './errors.ts';
+import { createDecoder, type Decoder } from '../decode.ts';
+import type { FieldError } from '../errors.ts';
 import { checkProjectSpec } from './project-rules.ts';
-import { ProjectSpec, Service, Volume } from './project.ts';
+import { ProjectSpec, Service, Volume } from '../project.ts';
 
 const isService = createDecoder(Service);
 const isVolume = createDecoder(Volume);

@@ -1,8 +1,8 @@
 /** What a schema cannot say about the health check of a service; pure. Callers: project-rules.ts. */
-import { durationToMs, formatDuration } from './duration.ts';
-import type { FieldError } from './errors.ts';
+import { durationToMs, formatDuration } from '../duration.ts';
+import type { FieldError } from '../errors.ts';
 import type { HealthCheck } from './health-check.ts';
-import type { Service } from './project.ts';
+import type { Service } from '../project.ts';
 
 /** Every service of a fleet may ask for so many checks: no more often than this. */
 const LEAST_MS = 100;

@@ -1,7 +1,7 @@
 /** Emptying a node, and moving one Project: what is asked for, and what comes of it for each Project. */
 import Type, { type Static } from 'typebox';
-import { Closed, OneOf, Text } from './meta.ts';
-import { DNS_SUBDOMAIN } from './names.ts';
+import { Closed, OneOf, Text } from '../meta.ts';
+import { DNS_SUBDOMAIN } from '../names.ts';
 
 /** Body of `POST /nodes/{name}/drain` and of `POST /projects/{name}/move`. */
 export const MoveRequest = Closed({

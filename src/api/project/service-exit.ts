@@ -1,7 +1,7 @@
 /** How the last run of a service's container ended, and what to say of it: pure, browser-safe. */
 import Type, { type Static } from 'typebox';
-import { formatDuration } from './duration.ts';
-import { Closed, OneOf, Timestamp } from './meta.ts';
+import { formatDuration } from '../duration.ts';
+import { Closed, OneOf, Timestamp } from '../meta.ts';
 
 /**
  * `Exited`: by itself. `Stopped`, `Removed`: by someone on the node. `Unhealthy`: stopped by the agent, as its health check failed.

@@ -1,8 +1,8 @@
 /** What a schema cannot say about `onNodeLost`: pure. Callers: project-rules.ts. */
-import { formatDuration } from './duration.ts';
-import type { FieldError } from './errors.ts';
+import { formatDuration } from '../duration.ts';
+import type { FieldError } from '../errors.ts';
 import { deriveFenceTerms, leastAfterMs } from './fence.ts';
-import type { ProjectSpec } from './project.ts';
+import type { ProjectSpec } from '../project.ts';
 
 /** A fence goes with moving alone, and must leave time for an orderly stop before the server may move. */
 export function checkFence(spec: ProjectSpec, base: string): readonly FieldError[] {

@@ -1,6 +1,6 @@
 /** What becomes of a Project whose node is lost: `onNodeLost` with its defaults; pure. Apart from project.ts for the agents' sake, see leaving.ts. */
-import { durationToMs } from './duration.ts';
-import type { LOST_NODE_ACTIONS, ProjectSpec } from './project.ts';
+import { durationToMs } from '../duration.ts';
+import type { LOST_NODE_ACTIONS, ProjectSpec } from '../project.ts';
 
 export interface LossPolicy {
   readonly action: (typeof LOST_NODE_ACTIONS)[number];

@@ -2,13 +2,13 @@
  * What a schema cannot say about a Project: references that must resolve, names that must be unique, choices that exclude each other.
  * Pure; returns every mistake, each with a JSON pointer.
  */
-import { durationToMs } from './duration.ts';
-import type { FieldError } from './errors.ts';
+import { durationToMs } from '../duration.ts';
+import type { FieldError } from '../errors.ts';
 import { checkHealth } from './health-check-rules.ts';
-import type { ProjectSpec, Service } from './project.ts';
+import type { ProjectSpec, Service } from '../project.ts';
 import { checkFence } from './project-fence-rules.ts';
 import { checkFiles } from './project-file-rules.ts';
-import { quantityToMillis } from './quantity.ts';
+import { quantityToMillis } from '../quantity.ts';
 import { checkServiceOptions } from './service-option-rules.ts';
 
 /** All mistakes in a spec that fits the schema; `base` is the pointer of the spec in its document. */

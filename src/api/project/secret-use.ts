@@ -3,7 +3,7 @@
  *
  * Callers  the server: who may read a Secret, whom a change of it concerns. The agent: what to fetch before a container is made.
  */
-import type { ProjectSpec } from './project.ts';
+import type { ProjectSpec } from '../project.ts';
 
 export interface SecretUse {
   readonly name: string;

@@ -1,8 +1,8 @@
 /** What an agent runs on with after the control plane was restored to an older state that does not know it, or not as it is. */
 import Type, { type Static } from 'typebox';
-import { API_VERSION, Closed, OneOf, Text, Timestamp } from './meta.ts';
-import { DNS_SUBDOMAIN } from './names.ts';
-import { ProjectSpec, UsedSecret } from './project.ts';
+import { API_VERSION, Closed, OneOf, Text, Timestamp } from '../meta.ts';
+import { DNS_SUBDOMAIN } from '../names.ts';
+import { ProjectSpec, UsedSecret } from '../project.ts';
 
 /** As much as an agent tells of: more Projects than one node has. */
 const MAX_HELD = 2_000;

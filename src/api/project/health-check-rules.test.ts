@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ApiError } from './errors.ts';
-import { decodeProjectManifest } from './manifest.ts';
+import { ApiError } from '../errors.ts';
+import { decodeProjectManifest } from '../manifest.ts';
 
 const HEAD = { apiVersion: 'caravanserai/v1', kind: 'Project', metadata: { name: 'shop' } };
 

@@ -9,9 +9,9 @@
  * The margin covers two clocks whose rates differ, and what a kill takes. Before the kill there is time for an orderly stop.
  * Callers  project-rules.ts (is there time for the stop?); the agent's self-fence.ts and fence guard.
  */
-import { durationToMs } from './duration.ts';
+import { durationToMs } from '../duration.ts';
 import { deriveLossPolicy } from './loss-policy.ts';
-import type { ProjectSpec, Service } from './project.ts';
+import type { ProjectSpec, Service } from '../project.ts';
 
 /** What the server has granted last. Times are of the agent's clock since boot, which goes on while the machine is suspended. */
 export interface FenceGrant {

@@ -1,8 +1,8 @@
 /** The health check of a service: run by the engine in the container (`test`), or by the agent from outside (`httpGet`, `tcpSocket`). */
 import Type, { type Static } from 'typebox';
-import { DURATION } from './duration.ts';
-import { Closed, OneOf, Text } from './meta.ts';
-import type { Grammar } from './names.ts';
+import { DURATION } from '../duration.ts';
+import { Closed, OneOf, Text } from '../meta.ts';
+import type { Grammar } from '../names.ts';
 
 const HTTP_PATH = {
   pattern: '^/[!-~]*$',

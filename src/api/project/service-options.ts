@@ -1,9 +1,9 @@
 /** Fields of a service that Compose users know: how its container runs, beside what runs in it. In Compose's words where it has one. */
 import Type, { type Static } from 'typebox';
 import { CAPABILITY } from './capabilities.ts';
-import { Closed, MapOf, Text } from './meta.ts';
-import { ABSOLUTE_PATH, DNS_LABEL, DNS_SUBDOMAIN, type Grammar } from './names.ts';
-import { Quantity } from './node.ts';
+import { Closed, MapOf, Text } from '../meta.ts';
+import { ABSOLUTE_PATH, DNS_LABEL, DNS_SUBDOMAIN, type Grammar } from '../names.ts';
+import { Quantity } from '../node.ts';
 
 const HOST_NAME = {
   pattern: DNS_SUBDOMAIN.pattern,

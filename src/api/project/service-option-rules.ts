@@ -1,7 +1,7 @@
 /** What a schema cannot say about the options of a service; pure. Callers: project-rules.ts. */
-import type { FieldError } from './errors.ts';
-import type { ProjectSpec, Service } from './project.ts';
-import { quantityToUnits } from './quantity.ts';
+import type { FieldError } from '../errors.ts';
+import type { ProjectSpec, Service } from '../project.ts';
+import { quantityToUnits } from '../quantity.ts';
 
 const OWN_LABEL_PREFIX = 'caravanserai.io/';
 const LEAST_LOG_BYTES = 4096; // below it the engine would rotate with every few lines
