@@ -7,7 +7,7 @@ import { durationToMs } from '../api/duration.ts';
 import { parseSelector } from '../api/selector.ts';
 import { UsageError } from './ctl-error.ts';
 import type { Io } from './io.ts';
-import type { Target } from './target.ts';
+import type { Target } from './target/target.ts';
 
 export const OUTPUT_FORMATS = ['table', 'wide', 'json', 'yaml', 'name'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];

@@ -1,6 +1,6 @@
 /** What to tell of the Projects of a node that is drained; pure. Callers: commands/drain.ts. */
 import type { DrainEntry, DrainPlan, DrainReason } from '../api/project/drain.ts';
-import type { MoveStage } from './move-progress.ts';
+import type { MoveStage } from './waiting/move-progress.ts';
 
 /** Why the node may not be taken for empty because of this Project, and what would help. */
 export function findProblem(

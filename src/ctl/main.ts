@@ -14,7 +14,7 @@ import type { CommandContext } from './command.ts';
 import { loadCommands, loadLikelyCommand } from './commands.ts';
 import { withoutColor, type Environment, type Io } from './io.ts';
 import { parseArguments, type GlobalOptions, type Parsed } from './program.ts';
-import { configPathOf, resolveTarget, type Target } from './target.ts';
+import { configPathOf, resolveTarget, type Target } from './target/target.ts';
 
 export interface Ports {
   readonly argv: readonly string[];
@@ -110,7 +110,7 @@ if (import.meta.main) {
       if (target.caFingerprint === undefined && !target.serverUrl.includes('https:')) {
         return { fetch: httpFetch }; // the common case on one machine: nothing of TLS is loaded
       }
-      const { trustTarget } = await import('./trust-target.ts');
+      const { trustTarget } = await import('./target/trust-target.ts');
       const trust = trustTarget(target, process.env);
       return { fetch: createHttpFetch(trust), trust };
     },

@@ -11,7 +11,7 @@ import { NodeApply } from '../../src/api/node.ts';
 import { ProjectApply } from '../../src/api/project.ts';
 import { SecretApply } from '../../src/api/secret.ts';
 import { CtlError } from '../../src/ctl/ctl-error.ts';
-import { readManifests } from '../../src/ctl/manifest-file.ts';
+import { readManifests } from '../../src/ctl/manifest/manifest-file.ts';
 import { toJsonSchema } from '../../src/server/http/openapi.ts';
 import { createDice, type Dice } from '../support/fuzz/dice.ts';
 import { examplesFor } from '../support/fuzz/examples.ts';

@@ -4,7 +4,7 @@ import type { ProjectObject } from '../../api/project.ts';
 import type { ApplyResult } from '../../client/cara-client.ts';
 import { defineCommand, duration, flag, list, type CommandContext } from '../command.ts';
 import { CtlError, UsageError } from '../ctl-error.ts';
-import type { Manifest } from '../manifest-file.ts';
+import type { Manifest } from '../manifest/manifest-file.ts';
 import { renderDocument, toDocument } from '../output/document.ts';
 import { formatSeconds } from '../output/age.ts';
 import { reportFailure } from '../report-failure.ts';
@@ -43,9 +43,9 @@ async function runApply(context: CommandContext, _: readonly string[], options: 
   if (options.filename.length === 0) {
     throw new UsageError('Cannot tell what to apply as no file is given', { hint: 'caractrl apply -f FILE' });
   }
-  const { readSources } = await import('../manifest-source.ts');
+  const { readSources } = await import('../manifest/manifest-source.ts');
   const sources = await readSources(options.filename, { isRecursive: options.recursive, io }, signal);
-  const { readManifests } = await import('../manifest-file.ts');
+  const { readManifests } = await import('../manifest/manifest-file.ts');
   // Projects last: they may select a label that a Node of the same set brings, or use a Secret of it
   const manifests = readManifests(sources).toSorted((left, right) => Number(left.type === 'project') - Number(right.type === 'project'));
   if (options.dryRun) {
@@ -143,7 +143,7 @@ interface WaitInput {
 
 async function waitAndPrint(context: CommandContext, { objects, projects, startMs, timeoutMs }: WaitInput): Promise<void> {
   const { io, output = 'table' } = context;
-  const { waitUntilRunning } = await import('../wait-running.ts');
+  const { waitUntilRunning } = await import('../waiting/wait-running.ts');
   const secrets = objects.filter((object) => object.kind === 'Secret');
   const running = await waitUntilRunning(context, { projects, secrets, timeoutMs });
   const elapsedMs = context.clock.monotonicMs() - startMs;

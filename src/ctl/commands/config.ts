@@ -1,6 +1,6 @@
 /** caractrl config: the servers that are known. Tokens are never shown. */
 import { defineCommand, type CommandContext } from '../command.ts';
-import { deleteContext, readContexts, useContext } from '../context-file.ts';
+import { deleteContext, readContexts, useContext } from '../target/context-file.ts';
 import { UsageError } from '../ctl-error.ts';
 import { renderDocument } from '../output/document.ts';
 import { renderTable } from '../output/table.ts';

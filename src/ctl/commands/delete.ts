@@ -79,7 +79,7 @@ async function runDelete(context: CommandContext, args: readonly string[], optio
     }
   }
   if (going.length > 0) {
-    const { waitUntilGone } = await import('../wait-gone.ts');
+    const { waitUntilGone } = await import('../waiting/wait-gone.ts');
     await waitUntilGone(context, {
       projects: going,
       timeoutMs: options.timeout === 0 ? Infinity : options.timeout,
@@ -101,9 +101,9 @@ async function readTargets(context: CommandContext, args: readonly string[], opt
   if (args.length > 0) {
     throw new UsageError('Cannot take both names and -f: leave out one of them');
   }
-  const { readSources } = await import('../manifest-source.ts');
+  const { readSources } = await import('../manifest/manifest-source.ts');
   const sources = await readSources(options.filename, { isRecursive: options.recursive, io: context.io }, context.signal);
-  const { readManifests } = await import('../manifest-file.ts');
+  const { readManifests } = await import('../manifest/manifest-file.ts');
   // Projects first: their nodes are needed to stop them, and they use the Secrets
   return readManifests(sources).toSorted((left, right) => Number(left.type !== 'project') - Number(right.type !== 'project'));
 }

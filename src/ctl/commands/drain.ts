@@ -7,7 +7,7 @@ import { readNodeNames } from '../cordon-node.ts';
 import { CtlError, UsageError } from '../ctl-error.ts';
 import { describeStage, findProblem, questionOf } from '../drain-words.ts';
 import { renderPlan, renderPlanAs } from '../output/drain-plan.ts';
-import { waitUntilMoved, type MovedOutcome } from '../wait-moved.ts';
+import { waitUntilMoved, type MovedOutcome } from '../waiting/wait-moved.ts';
 
 interface DrainOptions {
   readonly to: string | undefined;

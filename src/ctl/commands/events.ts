@@ -5,7 +5,7 @@ import type { EventClient, EventQuery } from '../../client/event-client.ts';
 import type { ResourceClient } from '../../client/cara-client.ts';
 import { defineCommand, flag, text, type CommandContext } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
-import { follow } from '../follow.ts';
+import { follow } from '../waiting/follow.ts';
 import { renderDocument, toDocument } from '../output/document.ts';
 import { byLastSeen, EVENT_COLUMNS } from '../output/event-columns.ts';
 import { columnWidths, renderTable } from '../output/table.ts';

@@ -66,7 +66,7 @@ async function runGet(context: CommandContext, args: readonly string[], options:
     checkReveal(context, selections, options);
   }
   if (options.watch) {
-    const { watchResources } = await import('../watch-resources.ts');
+    const { watchResources } = await import('../waiting/watch-resources.ts');
     return watchResources(context, selections, query);
   }
   const client = await context.connect();

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { explainFileError } from '../../base/file-error.ts';
 import type { WhoAmI } from '../../api/token.ts';
 import { defineCommand, text, type CommandContext } from '../command.ts';
-import { isReadableByOthers, saveContext } from '../context-file.ts';
+import { isReadableByOthers, saveContext } from '../target/context-file.ts';
 import { CtlError, UsageError } from '../ctl-error.ts';
-import { readUrl } from '../target.ts';
+import { readUrl } from '../target/target.ts';
 
 const MAX_BYTES = 4096;
 const FORM = /^cara_t[0-9a-f]{15}_[A-Za-z0-9_-]{43}$/u;

@@ -2,11 +2,11 @@
 import { formatDuration } from '../../api/duration.ts';
 import { defineCommand, duration, flag, text, type CommandContext } from '../command.ts';
 import { CtlError } from '../ctl-error.ts';
-import type { MoveStage } from '../move-progress.ts';
+import type { MoveStage } from '../waiting/move-progress.ts';
 import { renderDocument } from '../output/document.ts';
 import { readProjectName } from '../project-name.ts';
-import { waitUntilMoved } from '../wait-moved.ts';
-import { waitUntilRunning } from '../wait-running.ts';
+import { waitUntilMoved } from '../waiting/wait-moved.ts';
+import { waitUntilRunning } from '../waiting/wait-running.ts';
 
 interface MoveOptions {
   readonly to: string | undefined;

@@ -8,7 +8,7 @@ import { renderTable } from '../output/table.ts';
 import { toPrintable } from '../output/printable.ts';
 import { REVISION_COLUMNS } from '../output/revision-columns.ts';
 import { isType, readType } from '../resource-type.ts';
-import { waitUntilRunning } from '../wait-running.ts';
+import { waitUntilRunning } from '../waiting/wait-running.ts';
 
 interface RolloutOptions {
   readonly revision: number | undefined;

@@ -1,7 +1,7 @@
 /** `describe project`. */
 import type { ProjectObject, Service, ServiceFile, ServiceStatus } from '../../api/project.ts';
 import { deriveExpiry } from '../../api/project/expiry.ts';
-import { explainPhase } from '../project-progress.ts';
+import { explainPhase } from '../waiting/project-progress.ts';
 import { formatLongAge, timeWithAge } from './age.ts';
 import { metaFields, renderConditions, type DescribeView } from './describe-common.ts';
 import { describeOptions } from './describe-options.ts';

@@ -1,12 +1,12 @@
 /** `delete --wait`: until every Project is gone, showing what holds it up. Callers: commands/delete.ts. */
-import { formatDuration } from '../api/duration.ts';
-import { hasReason } from '../api/errors.ts';
-import type { NodeObject } from '../api/node.ts';
-import type { ProjectObject } from '../api/project.ts';
-import type { CommandContext } from './command.ts';
-import { CtlError } from './ctl-error.ts';
-import { formatLongAge } from './output/age.ts';
-import { createProgress, type ProgressLine } from './output/progress.ts';
+import { formatDuration } from '../../api/duration.ts';
+import { hasReason } from '../../api/errors.ts';
+import type { NodeObject } from '../../api/node.ts';
+import type { ProjectObject } from '../../api/project.ts';
+import type { CommandContext } from '../command.ts';
+import { CtlError } from '../ctl-error.ts';
+import { formatLongAge } from '../output/age.ts';
+import { createProgress, type ProgressLine } from '../output/progress.ts';
 import { describeAway } from './project-progress.ts';
 import { trackProjects, type View } from './track.ts';
 

@@ -1,7 +1,7 @@
 /** How far a Project has come on its way off a node; pure. */
-import { hasMoved, isLeaving } from '../api/project/leaving.ts';
-import type { ProjectObject } from '../api/project.ts';
-import type { ProgressLine } from './output/progress.ts';
+import { hasMoved, isLeaving } from '../../api/project/leaving.ts';
+import type { ProjectObject } from '../../api/project.ts';
+import type { ProgressLine } from '../output/progress.ts';
 import { explainPhase } from './project-progress.ts';
 
 export type MoveStage =

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CtlError } from './ctl-error.ts';
+import { CtlError } from '../ctl-error.ts';
 import { readManifests } from './manifest-file.ts';
 
 const NODE = 'apiVersion: caravanserai/v1\nkind: Node\nmetadata: { name: a }\n';

@@ -1,7 +1,7 @@
 /** What a Project is doing, in words; and whether it has got where it should. Pure. */
-import type { ApiError } from '../api/errors.ts';
-import type { ProjectObject, ServiceStatus } from '../api/project.ts';
-import type { ProgressLine } from './output/progress.ts';
+import type { ApiError } from '../../api/errors.ts';
+import type { ProjectObject, ServiceStatus } from '../../api/project.ts';
+import type { ProgressLine } from '../output/progress.ts';
 
 export type ProjectVerdict =
   | { readonly kind: 'waiting' }

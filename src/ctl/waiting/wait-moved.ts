@@ -1,7 +1,7 @@
 /** Waits until Projects have left a node, showing how far each is. Callers: commands/drain.ts, commands/move.ts. */
-import { formatLongAge } from './output/age.ts';
-import type { CommandContext } from './command.ts';
-import { createProgress } from './output/progress.ts';
+import { formatLongAge } from '../output/age.ts';
+import type { CommandContext } from '../command.ts';
+import { createProgress } from '../output/progress.ts';
 import { judgeMove, moveLine, type MoveStage } from './move-progress.ts';
 import { describeAway } from './project-progress.ts';
 import { trackProjects, type View } from './track.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { NodeObject } from '../api/node.ts';
-import type { ProjectObject, ProjectStatus } from '../api/project.ts';
+import type { NodeObject } from '../../api/node.ts';
+import type { ProjectObject, ProjectStatus } from '../../api/project.ts';
 import { describeHold } from './wait-gone.ts';
 
 const AT = '2026-01-01T00:00:00Z';

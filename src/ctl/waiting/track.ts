@@ -4,13 +4,13 @@
  * Owns     the followers of one wait; they end with it.
  * Callers  wait-running.ts, wait-gone.ts, wait-moved.ts.
  */
-import type { ApiError } from '../api/errors.ts';
-import type { ProjectObject } from '../api/project.ts';
-import type { Clock } from '../base/clock.ts';
-import type { Random } from '../base/random.ts';
-import { Stopper } from '../base/stopper.ts';
-import { Wakeup } from '../base/wakeup.ts';
-import type { CaraClient } from '../client/cara-client.ts';
+import type { ApiError } from '../../api/errors.ts';
+import type { ProjectObject } from '../../api/project.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
+import { Stopper } from '../../base/stopper.ts';
+import { Wakeup } from '../../base/wakeup.ts';
+import type { CaraClient } from '../../client/cara-client.ts';
 import { follow } from './follow.ts';
 
 const TICK_MS = 1000;

@@ -2,9 +2,9 @@
 import type { Stats } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { explainFileError } from '../base/file-error.ts';
-import { CtlError } from './ctl-error.ts';
-import type { Io } from './io.ts';
+import { explainFileError } from '../../base/file-error.ts';
+import { CtlError } from '../ctl-error.ts';
+import type { Io } from '../io.ts';
 
 /** The server refuses larger bodies too; said before anything is parsed, as parsing is what a large file is dangerous for. */
 export const MAX_FILE_BYTES = 1024 * 1024;

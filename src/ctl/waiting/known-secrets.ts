@@ -1,6 +1,6 @@
 /** Whether a Project has heard of Secrets that were applied together with it: pure. */
-import type { ProjectObject } from '../api/project.ts';
-import type { SecretObject } from '../api/secret.ts';
+import type { ProjectObject } from '../../api/project.ts';
+import type { SecretObject } from '../../api/secret.ts';
 
 /** Whether the Project's status speaks of the Secrets as they are now: until then it may still be Running with what they were. */
 export function knowsSecrets({ status }: ProjectObject, secrets: readonly SecretObject[]): boolean {

@@ -6,12 +6,12 @@
  *
  * Callers  track.ts (apply --wait, delete), commands/get.ts (--watch).
  */
-import { ApiError, hasReason } from '../api/errors.ts';
-import type { ObjectMeta } from '../api/meta.ts';
-import { Backoff } from '../base/backoff.ts';
-import { withDeadline, type Clock } from '../base/clock.ts';
-import type { Random } from '../base/random.ts';
-import type { ListQuery, ResourceClient } from '../client/cara-client.ts';
+import { ApiError, hasReason } from '../../api/errors.ts';
+import type { ObjectMeta } from '../../api/meta.ts';
+import { Backoff } from '../../base/backoff.ts';
+import { withDeadline, type Clock } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
+import type { ListQuery, ResourceClient } from '../../client/cara-client.ts';
 
 /** A watch is begun anew this often: a connection that died without a word costs at most so long. */
 const WATCH_MS = 30_000;

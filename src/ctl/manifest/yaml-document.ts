@@ -4,7 +4,7 @@
  * Never    expands aliases without bound, nor takes time that grows faster than the input.
  * Source   YAML 1.2 core schema, with merge keys (`<<`), as Compose files use them.
  */
-import { escape } from '../api/decode.ts';
+import { escape } from '../../api/decode.ts';
 import {
   isAlias,
   isMap,

@@ -7,10 +7,10 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileAtomically } from '../base/atomic-file.ts';
-import { makeDataDir } from '../base/data-dir.ts';
-import { createTrust, fingerprintOf, type Trust } from '../client/trust.ts';
-import type { Environment } from './io.ts';
+import { writeFileAtomically } from '../../base/atomic-file.ts';
+import { makeDataDir } from '../../base/data-dir.ts';
+import { createTrust, fingerprintOf, type Trust } from '../../client/trust.ts';
+import type { Environment } from '../io.ts';
 import type { Target } from './target.ts';
 
 export function trustTarget({ caFingerprint }: Target, env: Environment): Trust {

@@ -1,12 +1,12 @@
 /** `get --watch`: what is there, then a row (or a document) for each change. Callers: commands/get.ts. */
-import type { ListQuery } from '../client/cara-client.ts';
-import type { CommandContext } from './command.ts';
-import { UsageError } from './ctl-error.ts';
+import type { ListQuery } from '../../client/cara-client.ts';
+import type { CommandContext } from '../command.ts';
+import { UsageError } from '../ctl-error.ts';
 import { follow, type FollowEvent } from './follow.ts';
-import { renderDocument } from './output/document.ts';
-import { columnWidths, renderTable } from './output/table.ts';
-import type { Selection } from './resource-type.ts';
-import { resourceOf, tableOf, type AnyObject } from './resource-view.ts';
+import { renderDocument } from '../output/document.ts';
+import { columnWidths, renderTable } from '../output/table.ts';
+import type { Selection } from '../resource-type.ts';
+import { resourceOf, tableOf, type AnyObject } from '../resource-view.ts';
 
 /** Lasts until the signal aborts. */
 export async function watchResources(context: CommandContext, selections: readonly Selection[], query: ListQuery): Promise<number> {

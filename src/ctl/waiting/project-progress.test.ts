@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ProjectObject, ProjectStatus, ServiceStatus } from '../api/project.ts';
+import type { ProjectObject, ProjectStatus, ServiceStatus } from '../../api/project.ts';
 import { explainPhase, judgeProject, projectLines } from './project-progress.ts';
 
 function project(status: Partial<ProjectStatus>): ProjectObject {

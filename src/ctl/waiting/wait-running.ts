@@ -1,13 +1,13 @@
 /** `apply --wait`: until every Project runs what was applied, or cannot. Callers: commands/apply.ts. */
-import type { ProjectObject } from '../api/project.ts';
-import type { SecretObject } from '../api/secret.ts';
-import { formatDuration } from '../api/duration.ts';
-import type { CommandContext } from './command.ts';
-import { CtlError } from './ctl-error.ts';
-import { formatLongAge } from './output/age.ts';
+import type { ProjectObject } from '../../api/project.ts';
+import type { SecretObject } from '../../api/secret.ts';
+import { formatDuration } from '../../api/duration.ts';
+import type { CommandContext } from '../command.ts';
+import { CtlError } from '../ctl-error.ts';
+import { formatLongAge } from '../output/age.ts';
 import { knowsSecrets } from './known-secrets.ts';
-import { createProgress, type ProgressLine } from './output/progress.ts';
-import { countReady } from './output/project-columns.ts';
+import { createProgress, type ProgressLine } from '../output/progress.ts';
+import { countReady } from '../output/project-columns.ts';
 import { describeAway, explainPhase, judgeProject, projectLines } from './project-progress.ts';
 import { trackProjects, type View } from './track.ts';
 

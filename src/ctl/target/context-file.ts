@@ -7,12 +7,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Document } from 'yaml';
-import { FINGERPRINT, parseFingerprint } from '../api/fingerprint.ts';
-import { writeFileAtomically } from '../base/atomic-file.ts';
-import { makeDataDir } from '../base/data-dir.ts';
-import { explainFileError } from '../base/file-error.ts';
-import { CtlError } from './ctl-error.ts';
-import type { Environment } from './io.ts';
+import { FINGERPRINT, parseFingerprint } from '../../api/fingerprint.ts';
+import { writeFileAtomically } from '../../base/atomic-file.ts';
+import { makeDataDir } from '../../base/data-dir.ts';
+import { explainFileError } from '../../base/file-error.ts';
+import { CtlError } from '../ctl-error.ts';
+import type { Environment } from '../io.ts';
 
 export interface Context {
   readonly name: string;

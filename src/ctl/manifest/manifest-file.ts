@@ -3,12 +3,12 @@
  *
  * Callers  commands/apply.ts, commands/delete.ts.
  */
-import { valueAt } from '../api/decode.ts';
-import { ApiError, type FieldError } from '../api/errors.ts';
-import { decodeManifest } from '../api/manifest.ts';
-import { CtlError } from './ctl-error.ts';
+import { valueAt } from '../../api/decode.ts';
+import { ApiError, type FieldError } from '../../api/errors.ts';
+import { decodeManifest } from '../../api/manifest.ts';
+import { CtlError } from '../ctl-error.ts';
 import type { ManifestSource } from './manifest-source.ts';
-import { typeOf, type ResourceType } from './resource-type.ts';
+import { typeOf, type ResourceType } from '../resource-type.ts';
 import { parseYaml, type Place, type YamlDocument } from './yaml-document.ts';
 
 export interface Manifest {

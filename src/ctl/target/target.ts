@@ -3,11 +3,11 @@
  * then loopback. The token is CARA_TOKEN, else the context's; also where the server of a context is named by its URL.
  */
 import { readFile } from 'node:fs/promises';
-import { FINGERPRINT, parseFingerprint } from '../api/fingerprint.ts';
-import { explainFileError } from '../base/file-error.ts';
+import { FINGERPRINT, parseFingerprint } from '../../api/fingerprint.ts';
+import { explainFileError } from '../../base/file-error.ts';
 import { defaultConfigPath, getContext, getCurrentContext, readContexts, type Context, type Contexts } from './context-file.ts';
-import { CtlError, UsageError } from './ctl-error.ts';
-import type { Environment } from './io.ts';
+import { CtlError, UsageError } from '../ctl-error.ts';
+import type { Environment } from '../io.ts';
 
 export interface Target {
   readonly serverUrl: string;

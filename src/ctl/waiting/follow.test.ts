@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { test } from 'node:test';
-import { ApiError } from '../api/errors.ts';
-import type { WatchEvent } from '../api/watch-event.ts';
-import type { Clock } from '../base/clock.ts';
-import type { ResourceClient } from '../client/cara-client.ts';
+import { ApiError } from '../../api/errors.ts';
+import type { WatchEvent } from '../../api/watch-event.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { ResourceClient } from '../../client/cara-client.ts';
 import { follow, type FollowEvent, type Named } from './follow.ts';
 
 function item(name: string, version: string): Named {
