@@ -92,7 +92,8 @@ export function serverSettings(host: DataDirSources) {
   };
 }
 
-export type ServerConfig = ValuesOf<ReturnType<typeof serverSettings>>;
+export type ServerSettings = ReturnType<typeof serverSettings>;
+export type ServerConfig = ValuesOf<ServerSettings>;
 
 /** Where the state is, when nobody says otherwise. */
 export function databaseUrlOf(config: ServerConfig): string {

@@ -10,14 +10,12 @@ import { systemClock } from '../../base/clock.ts';
 import { createLogger } from '../../base/log.ts';
 import { runTask, StartError, type ProgramSources, type Task } from '../../base/program.ts';
 import { systemRandom } from '../../base/random.ts';
-import type { ServerConfig, serverSettings } from '../config.ts';
+import type { ServerConfig, ServerSettings } from '../config.ts';
 import { openOwnStore } from '../own-store.ts';
 import { localSocketPath } from './local-socket.ts';
 import { createTokenService } from './token-service.ts';
 
 export const TOKEN_COMMAND = 'token';
-
-type ServerSettings = ReturnType<typeof serverSettings>;
 
 const FLAGS = ['--role', '--user', '--ttl', '--node', '--uses'] as const;
 

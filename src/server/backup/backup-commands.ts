@@ -9,7 +9,7 @@ import { systemRandom } from '../../base/random.ts';
 import { saveBackup } from '../../store/backup/backup-file.ts';
 import type { BackupSummary } from '../../store/backup/backup-format.ts';
 import { parseStoreUrl } from '../../store/open-store.ts';
-import { databaseUrlOf, type serverSettings, type ServerConfig } from '../config.ts';
+import { databaseUrlOf, type ServerConfig, type ServerSettings } from '../config.ts';
 import { openOwnStore } from '../own-store.ts';
 import { askForBackup } from './backup-socket.ts';
 import { restore } from './restore.ts';
@@ -17,8 +17,6 @@ import { toBackup } from './to-backup.ts';
 
 export const BACKUP_COMMAND = 'backup';
 export const RESTORE_COMMAND = 'restore';
-
-type ServerSettings = ReturnType<typeof serverSettings>;
 
 export function createBackupTask(settings: ServerSettings, file: string | undefined): Task<ServerSettings> {
   return {

@@ -7,7 +7,7 @@
  * Callers  main.ts
  */
 import type { FastifyInstance, onRequestAsyncHookHandler } from 'fastify';
-import { hostname, networkInterfaces } from 'node:os';
+import { hostname } from 'node:os';
 import { ApiError, hasReason } from '../../api/errors.ts';
 import type { ServerObject } from '../../api/server.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -17,7 +17,7 @@ import { Stopper } from '../../base/stopper.ts';
 import { VERSION } from '../../base/version.ts';
 import { parseDatabaseUrl } from '../../store/postgres/database-url.ts';
 import type { Store } from '../../store/store.ts';
-import { closeApp, listen } from '../listen.ts';
+import { closeApp, listen, toReachableUrl } from '../listen.ts';
 import { loadForwardKey } from './forward-key.ts';
 import type { TlsKeeper } from '../tls/tls-keeper.ts';
 import type { ClusterSession } from './cluster-session.ts';
@@ -93,7 +93,7 @@ export async function startCluster<Parts extends RoleParts>(deps: ClusterDeps<Pa
   const identity: ServerIdentity = {
     id: random.uuid(),
     name: config.SERVER_NAME ?? hostname(),
-    url: config.ADVERTISE_URL ?? advertisedUrl(config.HOST, url),
+    url: config.ADVERTISE_URL ?? toReachableUrl(url, config.HOST),
   };
   const cluster = new Cluster(deps, { front, identity, key: await loadForwardKey({ store, random, clock }) });
   const stopper = new Stopper((loop, error) => {
@@ -283,14 +283,4 @@ async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) {
     await promise;
   }
-}
-
-/** Where other machines reach a server that listens on `host`; on a wildcard, this machine's first address. */
-export function advertisedUrl(host: string, url: string): string {
-  if (host !== '0.0.0.0' && host !== '::') {
-    return url;
-  }
-  const addresses = Object.values(networkInterfaces()).flatMap((found) => found ?? []);
-  const own = addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? hostname();
-  return url.replace('127.0.0.1', own);
 }

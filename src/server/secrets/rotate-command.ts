@@ -3,15 +3,13 @@ import { ApiError } from '../../api/errors.ts';
 import { systemClock } from '../../base/clock.ts';
 import { createLogger } from '../../base/log.ts';
 import { StartError, type Task } from '../../base/program.ts';
-import { databaseUrlOf, isPostgresUrl, type serverSettings } from '../config.ts';
+import { databaseUrlOf, isPostgresUrl, type ServerSettings } from '../config.ts';
 import { openOwnStore } from '../own-store.ts';
 import { forgetSharedKey } from './key-agreement.ts';
 import { rotateKeys, type Rotation } from './rotate-keys.ts';
 
 export const ROTATE_COMMAND = 'rotate-secrets-key';
 export const DROP_FLAG = '--drop-unreadable';
-
-type ServerSettings = ReturnType<typeof serverSettings>;
 
 export function createRotateTask(settings: ServerSettings, unreadable: 'refuse' | 'drop'): Task<ServerSettings> {
   return {

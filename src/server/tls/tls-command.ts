@@ -5,7 +5,7 @@ import { systemClock } from '../../base/clock.ts';
 import { createLogger } from '../../base/log.ts';
 import { StartError, type Task } from '../../base/program.ts';
 import { systemRandom } from '../../base/random.ts';
-import { databaseUrlOf, isPostgresUrl, type ServerConfig, type serverSettings } from '../config.ts';
+import { databaseUrlOf, isPostgresUrl, type ServerConfig, type ServerSettings } from '../config.ts';
 import { openOwnStore } from '../own-store.ts';
 import { openSealer } from '../secrets/start-secrets.ts';
 import { readAuthority, tlsFolder, writeAuthority, type Authority } from './authority-file.ts';
@@ -18,8 +18,6 @@ import { findSharedRecord, share } from './shared-authority.ts';
 
 export const TLS_COMMAND = 'tls';
 export const DISTRUST_FLAG = '--distrust-old';
-
-type ServerSettings = ReturnType<typeof serverSettings>;
 
 /** @param action what stands after "cara-server tls" */
 export function createTlsTask(settings: ServerSettings, action: string | undefined, old: 'vouch' | 'distrust'): Task<ServerSettings> {
