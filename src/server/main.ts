@@ -38,7 +38,7 @@ import { createCrowdEvents } from './events/crowd-events.ts';
 import { drained } from './events/drain-events.ts';
 import { createBackupTask, createRestoreTask, BACKUP_COMMAND, RESTORE_COMMAND } from './backup/backup-commands.ts';
 import { startBackups } from './backup/start-backups.ts';
-import { loadCluster } from './cluster.ts';
+import { loadCluster } from './cluster/cluster-record.ts';
 import { createEventRecorder } from './events/event-recorder.ts';
 import { createEventService } from './events/event-service.ts';
 import { createEventSource } from './events/event-source.ts';

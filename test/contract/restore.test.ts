@@ -8,7 +8,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { restore } from '../../src/server/backup/restore.ts';
 import { toBackup } from '../../src/server/backup/to-backup.ts';
-import { loadCluster } from '../../src/server/cluster.ts';
+import { loadCluster } from '../../src/server/cluster/cluster-record.ts';
 import { saveBackup } from '../../src/store/backup/backup-file.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import type { Store, StoredObject } from '../../src/store/store.ts';

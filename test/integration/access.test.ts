@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { TokenLimit } from '../../src/api/token.ts';
 import { systemClock } from '../../src/base/clock.ts';
-import { newClusterRecord, type ClusterRecord } from '../../src/server/cluster.ts';
+import { newClusterRecord, type ClusterRecord } from '../../src/server/cluster/cluster-record.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
 import { APPLY, manifestOf, MERGE, startApi, startApiOn } from '../support/api.ts';
 import {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { HeldProject } from '../../src/api/project/held-project.ts';
 import type { ProjectObject } from '../../src/api/project.ts';
-import { CLUSTER_KIND, newClusterRecord, type ClusterRecord } from '../../src/server/cluster.ts';
+import { CLUSTER_KIND, newClusterRecord, type ClusterRecord } from '../../src/server/cluster/cluster-record.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
 import { startApi, type ApiServer } from '../support/api.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';

@@ -13,7 +13,7 @@ import { readBackup } from '../../store/backup/backup-file.ts';
 import type { BackupSummary } from '../../store/backup/backup-format.ts';
 import { replaceStore, type Replacement } from '../../store/replace-store.ts';
 import type { StoredObject } from '../../store/store.ts';
-import { CLUSTER_KIND, newClusterRecord, type ClusterRecord } from '../cluster.ts';
+import { CLUSTER_KIND, newClusterRecord, type ClusterRecord } from '../cluster/cluster-record.ts';
 import { HELD_KIND } from '../held/held-record.ts';
 
 export interface RestoreDeps {

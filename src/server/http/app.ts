@@ -15,7 +15,7 @@ import type { ServerMetrics } from '../../base/metrics.ts';
 import type { Random } from '../../base/random.ts';
 import type { Mirror } from '../../store/mirror.ts';
 import type { Store } from '../../store/store.ts';
-import type { Cluster } from '../cluster.ts';
+import type { Cluster } from '../cluster/cluster-record.ts';
 import type { Seat } from '../cluster/seat.ts';
 import type { EventService } from '../events/event-service.ts';
 import type { HeldService } from '../held/held-service.ts';

@@ -7,7 +7,7 @@ import { VersionReport } from '../../../api/version-report.ts';
 import { VERSION } from '../../../base/version.ts';
 import type { ServerMetrics } from '../../../base/metrics.ts';
 import type { Store } from '../../../store/store.ts';
-import type { Cluster } from '../../cluster.ts';
+import type { Cluster } from '../../cluster/cluster-record.ts';
 import { defineRoute, type Route } from '../route.ts';
 
 const Health = Closed({ status: Type.String(), warnings: Type.Optional(Type.Array(Type.String())) });

@@ -4,7 +4,7 @@ import { createDecoder, decodeOrThrow } from '../../../api/decode.ts';
 import { ApiError } from '../../../api/errors.ts';
 import { API_VERSION, Closed } from '../../../api/meta.ts';
 import { NewNodeCredentialSchema, NodeChallengeSchema, NodeKeySchema, ProofOfKey } from '../../../api/token.ts';
-import type { Cluster } from '../../cluster.ts';
+import type { Cluster } from '../../cluster/cluster-record.ts';
 import type { LoginLimit } from '../../auth/login-limit.ts';
 import { isFailedLogin, type NodeKeys } from '../../auth/node-keys.ts';
 import { addressOf } from '../remote-address.ts';

@@ -4,12 +4,12 @@
  *
  * Callers  main.ts; backup/restore.ts writes the epoch.
  */
-import { hasReason } from '../api/errors.ts';
-import { API_VERSION } from '../api/meta.ts';
-import type { Epoch } from '../api/version-report.ts';
-import { nowRfc3339, type Clock } from '../base/clock.ts';
-import type { Random } from '../base/random.ts';
-import type { Draft, Store, StoredObject } from '../store/store.ts';
+import { hasReason } from '../../api/errors.ts';
+import { API_VERSION } from '../../api/meta.ts';
+import type { Epoch } from '../../api/version-report.ts';
+import { nowRfc3339, type Clock } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
+import type { Draft, Store, StoredObject } from '../../store/store.ts';
 
 /** Internal: users see it in /api/v1/version. */
 export const CLUSTER_KIND = 'Cluster';
