@@ -105,6 +105,11 @@ export function isPostgresUrl(databaseUrl: string): boolean {
   return /^postgres(?:ql)?:/iu.test(databaseUrl);
 }
 
+/** Tells whether the state is in memory alone, and ends with the process. */
+export function isMemoryUrl(databaseUrl: string): boolean {
+  return /^(?:memory:|sqlite::memory:)/iu.test(databaseUrl);
+}
+
 /** Tells whether only this machine reaches `host`. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));

@@ -1,4 +1,4 @@
-/** The store that the settings name, in a data folder that nobody else may read. Callers: main.ts, secrets/rotate-command.ts. */
+/** The store that the settings name, in a data folder that nobody else may read. Callers: main.ts, and the tasks that work while no server runs. */
 import { chmod } from 'node:fs/promises';
 import { ApiError } from '../api/errors.ts';
 import type { Clock } from '../base/clock.ts';

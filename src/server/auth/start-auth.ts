@@ -1,4 +1,4 @@
-/** Puts the parts of auth/ together. Callers: main.ts. */
+/** Puts the parts of auth/ together. Callers: composition.ts. */
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';

@@ -3,7 +3,7 @@
  *
  * Owns     files in BACKUP_DIR with names of its own form; what it says of its last attempt.
  * Never    deletes a file before a newer one was verified, or a file with another name.
- * Callers  main.ts spawns `run`; readyz and metrics ask for `state`.
+ * Callers  start-backups.ts spawns `run`; readyz and metrics ask for `state`.
  */
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';

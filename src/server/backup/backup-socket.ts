@@ -3,7 +3,7 @@
  * use. It gives the bytes of a backup, and whoever asked writes them where it likes, as itself.
  *
  * Never    takes a path, or anything else, from the one who asks.
- * Callers  main.ts listens; backup-commands.ts asks.
+ * Callers  start-backups.ts listens; backup-commands.ts asks.
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Socket } from 'node:net';

@@ -1,4 +1,4 @@
-/** Puts the parts of backup/ that a running server has together. Callers: main.ts. */
+/** Puts the parts of backup/ that a running server has together. Callers: composition.ts. */
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';

@@ -2,7 +2,7 @@
  * The cluster's record: its id, made at the first start and kept ever after (agents label what they run with it), and since when the
  * state is one that was restored.
  *
- * Callers  main.ts; backup/restore.ts writes the epoch.
+ * Callers  composition.ts; backup/restore.ts writes the epoch.
  */
 import { hasReason } from '../../api/errors.ts';
 import { API_VERSION } from '../../api/meta.ts';

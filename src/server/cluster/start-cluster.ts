@@ -29,7 +29,7 @@ import { openPostgresSession } from './postgres-session.ts';
 import type { Seat } from './seat.ts';
 import { toServerObject } from './server-objects.ts';
 
-/** What a role is made of; main.ts knows what else there is. */
+/** What a role is made of; composition.ts knows what else there is. */
 export interface RoleParts {
   readonly app: FastifyInstance;
   /** starts what need not run before the app has the socket; called once it has */

@@ -4,7 +4,7 @@
  *
  * Owns     per reason how many nodes it happened to since the crowd began, and the first names. In memory, bounded.
  * Never    tells of fewer than LEAST: those stand for themselves.
- * Callers  event-source.ts notes; main.ts spawns `run`.
+ * Callers  event-source.ts notes; start-events.ts spawns `run`.
  */
 import type { Clock } from '../../base/clock.ts';
 import { Wakeup } from '../../base/wakeup.ts';

@@ -1,4 +1,4 @@
-/** Drain events: that a cordoned node has become empty, by the word of its agent; pure. Callers: event-source.ts, main.ts. */
+/** Drain events: that a cordoned node has become empty, by the word of its agent; pure. Callers: event-source.ts, composition.ts. */
 import { hasMoved } from '../../api/project/leaving.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';

@@ -4,7 +4,7 @@
  * Owns     the kind Event, alone; in memory what is not stored yet, bounded; a budget of writes for each object.
  * Never    makes its caller wait or fail: `record` touches memory only. What happened in the last second before a kill is lost:
  *          Events are told for people, and nothing is decided by them. Never writes while nothing happens, but to delete what is old.
- * Callers  event-source.ts and whoever has something to tell records; main.ts spawns `run`.
+ * Callers  event-source.ts and whoever has something to tell records; start-events.ts spawns `run`.
  * Source   Kubernetes' EventCorrelator (aggregation, and a token bucket for each object).
  */
 import { ApiError } from '../../api/errors.ts';

@@ -2,7 +2,7 @@
  * Event source: tells the recorder what each change of a Node or a Project means, and what happens to many nodes at once.
  *
  * Never    tells of what was there when the server started: that is state, not something that happened.
- * Callers  main.ts makes one before the mirrors run, and disposes of it at the end.
+ * Callers  start-events.ts makes one before the mirrors run; the composition disposes of it at the end.
  */
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';

@@ -3,7 +3,7 @@
  *
  * Owns     Fastify, request ids, the log line and the metrics of requests.
  * Never    gives 5xx for what came from outside, nor a stack trace to anyone.
- * Callers  main.ts listens with it; tests and the simulation call it through inject().
+ * Callers  composition.ts makes it, main.ts listens with it; tests and the simulation call it through inject().
  */
 import fastify, { type FastifyInstance, type FastifyRequest, type HTTPMethods } from 'fastify';
 import type { IncomingMessage } from 'node:http';

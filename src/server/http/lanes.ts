@@ -4,7 +4,7 @@
  *
  * Owns     three queues, bounded in length and in time: who would wait for too long is told so at once, and when to come again.
  * Never    holds up a request where nothing else is under way.
- * Callers  app.ts, before a route runs; main.ts spawns `run`.
+ * Callers  app.ts, before a route runs; composition.ts spawns `run`.
  * Source   Kubernetes' API priority and fairness.
  */
 import { ApiError } from '../../api/errors.ts';

@@ -4,7 +4,7 @@
  *
  * Owns     status of Nodes, together with node-service.ts (which derives it in the commits that change spec).
  * Never    writes because time passed: a status that says the same but for lastHeartbeat stays as it is stored.
- * Callers  main.ts spawns `run`.
+ * Callers  start-nodes.ts spawns `run`.
  */
 import { findCondition } from '../../api/condition.ts';
 import { hasReason } from '../../api/errors.ts';

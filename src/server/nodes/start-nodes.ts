@@ -1,4 +1,4 @@
-/** Puts the parts of nodes/ together: mirror -> registry -> lifecycle and service. Callers: main.ts. */
+/** Puts the parts of nodes/ together: mirror -> registry -> lifecycle and service. Callers: composition.ts. */
 import type { NodeObject } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';

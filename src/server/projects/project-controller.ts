@@ -5,7 +5,7 @@
  * Owns     the conditions NodeReachable, FitsNode and Expiring, the phases Failed/NodeLost and Terminating/Expired, and giving up a lost node
  *          (back to Pending). In memory: since when this process has seen what (loss-tracker.ts), and when to look at which Project again.
  * Never    chooses a node. Never acts on how long something lasted before this process saw it.
- * Callers  main.ts spawns `run`; the mirrors' changes and its own deadlines wake it.
+ * Callers  start-projects.ts spawns `run`; the mirrors' changes and its own deadlines wake it.
  */
 import { hasReason } from '../../api/errors.ts';
 import type { NodeObject } from '../../api/node.ts';

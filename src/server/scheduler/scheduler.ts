@@ -4,7 +4,7 @@
  * Owns     the binding: status.nodeRef, status.assignment, the phase Scheduled and the condition Scheduled. Its view of the fleet is
  *          in memory and made anew from the mirrors at each start.
  * Never    moves what is bound. Never believes its own view: each binding is a compare-and-set on Project and node (binder.ts).
- * Callers  main.ts spawns `run`; the mirrors' changes wake it.
+ * Callers  projects/start-projects.ts spawns `run`; the mirrors' changes wake it.
  * Source   Kubernetes' scheduler (assume, then bind); SwarmKit manager/scheduler (explain).
  */
 import type { NodeObject } from '../../api/node.ts';

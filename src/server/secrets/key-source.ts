@@ -3,7 +3,7 @@
  *
  * Owns     DATA_DIR/secret.key, made at the first start: readable by its owner alone, and replaced whole.
  * Never    makes a key while there are Secrets under another one: they would be lost for good. Never shows a part of a key.
- * Callers  server/main.ts at start; rotate-keys.ts.
+ * Callers  start-secrets.ts; rotate-keys.ts.
  */
 import { chmod, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -4,7 +4,7 @@
  * Crash-safe, as at no moment a value is stored under a key that the file does not have: the file gets the new key in front of the old
  * ones, one commit encrypts everything under it, then the old ones go. Cut short anywhere, the next start reads all, and the next
  * rotation ends what this one began. Fingerprints stay, so nothing that runs notices.
- * Callers  server/main.ts (`cara-server rotate-secrets-key`)
+ * Callers  rotate-command.ts
  */
 import type { Logger } from '../../base/log.ts';
 import { StartError } from '../../base/program.ts';

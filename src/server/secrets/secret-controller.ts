@@ -5,7 +5,7 @@
  * Owns     `Project.status.secrets` after the write of a spec, and in memory which Projects to look at. With changed values a Project leaves
  *          Running, as with a changed spec: it does not run what is asked for until its agent says so.
  * Never    sees a value.
- * Callers  main.ts spawns `run`; the mirrors' changes wake it.
+ * Callers  start-secrets.ts spawns `run`; the mirrors' changes wake it.
  */
 import { hasReason } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';

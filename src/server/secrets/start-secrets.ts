@@ -1,4 +1,4 @@
-/** The parts that serve Secrets, put together and started. Callers: main.ts. */
+/** The parts that serve Secrets, put together and started. Callers: composition.ts; openSealer also main.ts and tls/tls-command.ts. */
 import type { ProjectObject } from '../../api/project.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';

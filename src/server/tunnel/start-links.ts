@@ -1,4 +1,4 @@
-/** The parts that reach nodes, put together and started. Callers: main.ts. */
+/** The parts that reach nodes, put together and started. Callers: composition.ts. */
 import { networkInterfaces } from 'node:os';
 import type { NodeObject } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';

@@ -1,4 +1,4 @@
-/** Puts the parts of volumes/ together. Callers: main.ts. */
+/** Puts the parts of volumes/ together. Callers: composition.ts. */
 import type { NodeObject } from '../../api/node.ts';
 import type { VolumeObject } from '../../api/volume.ts';
 import { createMirror, type Mirror } from '../../store/mirror.ts';

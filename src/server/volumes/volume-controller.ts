@@ -3,7 +3,7 @@
  *
  * Owns     the states Cancelled (no agent took it up, and none will) and Failed for want of an answer.
  * Never    says that a volume is gone: that is its agent's word.
- * Callers  main.ts spawns `run`; the mirrors' changes and the deadlines wake it.
+ * Callers  start-volumes.ts spawns `run`; the mirrors' changes and the deadlines wake it.
  */
 import { hasReason } from '../../api/errors.ts';
 import type { NodeObject } from '../../api/node.ts';
