@@ -6,7 +6,8 @@
  * Callers  server/http/routes/reach.ts, client/web-socket-link.ts
  */
 import type { Clock } from './clock.ts';
-import { ConnectionLost, type WebSocketStream } from './web-socket.ts';
+import type { WebSocketStream } from './web-socket.ts';
+import { ConnectionLost } from './web-socket/end.ts';
 
 const PING_MS = 4000;
 const SILENCE_MS = 12_000; // with one round more: noticed within 16 s

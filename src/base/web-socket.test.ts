@@ -4,8 +4,10 @@ import net from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { acceptOf, ClosedByPeer, GoingAway, WebSocketStream } from './web-socket.ts';
-import { applyMask, encodeHeader, FrameError, FrameReader, OPCODE } from './web-socket-frames.ts';
+import { WebSocketStream } from './web-socket.ts';
+import { ClosedByPeer, GoingAway } from './web-socket/end.ts';
+import { acceptOf } from './web-socket/handshake.ts';
+import { applyMask, encodeHeader, FrameError, FrameReader, OPCODE } from './web-socket/frames.ts';
 
 describe('FrameReader', () => {
   it('FrameReader gives back what encodeHeader() framed, however the connection cuts it', () => {

@@ -4,21 +4,17 @@
  * Owns     the connection after its handshake. The boundaries of messages do not count; an empty message ends one direction, as FIN does
  *          for TCP, which WebSocket itself does not know. Pings are answered, and counted as `heard` like everything that comes.
  * Never    waits by itself: whoever uses it decides when silence is an end (`heard`, `ping`).
- * Callers  the tunnel on both sides (agent/session/tunnel.ts, server/tunnel), agent/http/upgrade.ts.
+ * Callers  client/web-socket-link.ts, server/tunnel and server/http/routes/reach.ts, agent/http/upgrade.ts make one after the handshake.
  * Source   RFC 6455. Not the package `ws`: with what that loads an agent has 12 MB more resident memory (Node 26.10).
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { freeBuffer, markSole } from './free-buffer.ts';
-import { applyMask, encodeHeader, FrameError, FrameReader, OPCODE, type FramePart, type Opcode } from './web-socket-frames.ts';
+import { ClosedByPeer, closeCodeOf, ConnectionLost, GOING_AWAY, GoingAway, MAX_REASON_BYTES, NO_CODE, NORMAL_END } from './web-socket/end.ts';
+import { encodeHeader, FrameReader, OPCODE, type FrameError, type FramePart, type Opcode } from './web-socket/frames.ts';
+import { applyMask, randomMask } from './web-socket/mask.ts';
+import { closeUp, toMessages } from './web-socket/packing.ts';
 
-const ACCEPT_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'; // RFC 6455 section 1.3
-const MAX_FRAME_BYTES = 64 * 1024; // so that a ping never waits behind more than this
-const NORMAL_END = 1000;
-const GOING_AWAY = 1001;
-const INTERNAL_ERROR = 1011;
-const NO_CODE = 1005; // a close frame without content
-const MAX_REASON_BYTES = 123;
 const WORTH_FREEING_BYTES = 4096;
 const CLOSE_MS = 3000; // for what is left to say; a peer that does not read holds no connection for longer
 
@@ -150,7 +146,7 @@ export class WebSocketStream extends Duplex {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     const isDone = this.#hasEnded && this.#hasFinished;
-    this.#close(error === null ? (isDone ? NORMAL_END : GOING_AWAY) : codeOf(error), error instanceof GoingAway ? error.message : '');
+    this.#close(error === null ? (isDone ? NORMAL_END : GOING_AWAY) : closeCodeOf(error), error instanceof GoingAway ? error.message : '');
     this.#socket.setTimeout(CLOSE_MS, () => this.#socket.destroy());
     this.#socket.destroySoon();
     done(error);
@@ -277,93 +273,4 @@ const EMPTY = Buffer.alloc(0);
 
 function sumLengths(pieces: readonly Uint8Array[]): number {
   return pieces.reduce((sum, { length }) => sum + length, 0);
-}
-
-/** Puts what is to be written into messages of 64 KiB at most, without copying. */
-function toMessages(chunks: readonly Buffer[]): readonly (readonly Uint8Array[])[] {
-  const messages: Uint8Array[][] = [];
-  let room = 0;
-  for (const chunk of chunks) {
-    for (let at = 0; at < chunk.length;) {
-      if (room === 0) {
-        messages.push([]);
-        room = MAX_FRAME_BYTES;
-      }
-      const piece = chunk.subarray(at, at + room);
-      messages.at(-1)?.push(piece);
-      at += piece.length;
-      room -= piece.length;
-    }
-  }
-  return messages;
-}
-
-/** Makes one of two views of the same buffer by closing the gap between them: moving a few bytes costs less than another write. */
-function closeUp(left: Buffer | undefined, right: Uint8Array): Buffer {
-  const start = left === undefined ? right.byteOffset : left.length < right.length ? right.byteOffset - left.length : left.byteOffset;
-  const both = Buffer.from(right.buffer, start, (left?.length ?? 0) + right.length);
-  if (left !== undefined && start === left.byteOffset) {
-    both.set(right, left.length);
-  } else if (left !== undefined) {
-    both.set(left);
-  }
-  return both;
-}
-
-/** The other end went away without a word. */
-export class ConnectionLost extends Error {
-  readonly code = 'ECONNRESET';
-
-  constructor() {
-    super('The connection was cut');
-    this.name = 'ConnectionLost';
-  }
-}
-
-/** A reason to destroy a stream with: its message is told to the other end. At most 123 bytes of it. */
-export class GoingAway extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'GoingAway';
-  }
-}
-
-/** The other end closed the connection in the middle of something. The message is its words; "" for none. */
-export class ClosedByPeer extends Error {
-  readonly code = 'ECONNRESET';
-
-  constructor(reason: string) {
-    super(reason);
-    this.name = 'ClosedByPeer';
-  }
-}
-
-function codeOf(error: Error): number {
-  return error instanceof FrameError ? error.code : error instanceof GoingAway ? GOING_AWAY : INTERNAL_ERROR;
-}
-
-/** `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key`. */
-export function acceptOf(key: string): string {
-  const { createHash } = process.getBuiltinModule('node:crypto');
-  return createHash('sha1')
-    .update(key + ACCEPT_SUFFIX)
-    .digest('base64');
-}
-
-/** A `Sec-WebSocket-Key`. */
-export function newWebSocketKey(): string {
-  return Buffer.from(globalThis.crypto.getRandomValues(new Uint8Array(16))).toString('base64');
-}
-
-let masks = new Uint8Array(0);
-let nextMask = 0;
-
-/** Unpredictable, as RFC 6455 section 5.3 wants it; taken from the system in portions, as each call costs a microsecond. */
-function randomMask(): Uint8Array {
-  if (nextMask >= masks.length) {
-    masks = globalThis.crypto.getRandomValues(new Uint8Array(4096));
-    nextMask = 0;
-  }
-  nextMask += 4;
-  return masks.subarray(nextMask - 4, nextMask);
 }

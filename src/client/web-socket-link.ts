@@ -3,7 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { ApiError, fromProblem } from '../api/errors.ts';
 import { withDeadline, type Clock } from '../base/clock.ts';
-import { acceptOf, newWebSocketKey, WebSocketStream } from '../base/web-socket.ts';
+import { WebSocketStream } from '../base/web-socket.ts';
+import { acceptOf, newWebSocketKey } from '../base/web-socket/handshake.ts';
 import { toFailure } from './network-failure.ts';
 import type { TlsRequestOptions, Trust } from './trust.ts';
 

@@ -12,7 +12,8 @@ import { ApiError, toProblem } from '../../api/errors.ts';
 import { STREAM_PROTOCOL } from '../../api/headers.ts';
 import { cut } from '../../base/join.ts';
 import { MAX_STREAMS } from '../../base/tunnel-settings.ts';
-import { acceptOf, WebSocketStream } from '../../base/web-socket.ts';
+import { WebSocketStream } from '../../base/web-socket.ts';
+import { acceptOf } from '../../base/web-socket/handshake.ts';
 import type { Dispatcher, Refusal } from './dispatcher.ts';
 import { jsonReply } from './route.ts';
 

@@ -16,7 +16,8 @@ import {
   type ExecFrame,
 } from '../../api/exec-frames.ts';
 import { abortable } from '../../base/abortable.ts';
-import { ClosedByPeer, type WebSocketStream } from '../../base/web-socket.ts';
+import type { WebSocketStream } from '../../base/web-socket.ts';
+import { ClosedByPeer } from '../../base/web-socket/end.ts';
 import { CtlError } from '../ctl-error.ts';
 import type { Streams } from '../io.ts';
 import { DetachWatch } from './detach-keys.ts';

@@ -8,7 +8,8 @@
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { ApiError } from '../../api/errors.ts';
 import { cut, join } from '../../base/join.ts';
-import { ClosedByPeer, type WebSocketStream } from '../../base/web-socket.ts';
+import type { WebSocketStream } from '../../base/web-socket.ts';
+import { ClosedByPeer } from '../../base/web-socket/end.ts';
 import { CtlError } from '../ctl-error.ts';
 import type { PortPair } from './port-pairs.ts';
 

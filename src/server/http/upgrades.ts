@@ -9,7 +9,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ServerResponse, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { ApiError } from '../../api/errors.ts';
-import { acceptOf } from '../../base/web-socket.ts';
+import { acceptOf } from '../../base/web-socket/handshake.ts';
 
 export interface Upgrade {
   readonly socket: Socket;

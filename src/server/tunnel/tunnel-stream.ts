@@ -8,7 +8,7 @@
 import type { ClientHttp2Stream } from 'node:http2';
 import http2 from 'node:http2';
 import { Duplex } from 'node:stream';
-import { ConnectionLost } from '../../base/web-socket.ts';
+import { ConnectionLost } from '../../base/web-socket/end.ts';
 
 export class TunnelStream extends Duplex {
   readonly #stream: ClientHttp2Stream;

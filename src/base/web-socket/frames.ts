@@ -5,6 +5,8 @@
  * Source   RFC 6455 section 5.
  */
 
+import { applyMask } from './mask.ts';
+
 const FIN = 0x80;
 const RESERVED = 0x70; // extensions, of which none is negotiated
 const MASKED = 0x80;
@@ -173,25 +175,4 @@ export function encodeHeader(opcode: Opcode, payloadBytes: number, mask?: Uint8A
   }
   header.set(mask ?? EMPTY, 2 + lengthBytes);
   return header;
-}
-
-/** Masks, or unmasks, in place. Four bytes at a time where they are aligned: 5 times faster. @param phase bytes of the payload before these */
-export function applyMask(bytes: Uint8Array, mask: Uint8Array, phase = 0): void {
-  const at = (index: number): number => mask[(phase + index) & 3] ?? 0;
-  const start = Math.min(bytes.length, (4 - (bytes.byteOffset & 3)) & 3);
-  const words = (bytes.length - start) >> 2;
-  const end = start + words * 4;
-  for (let index = 0; index < start; index += 1) {
-    bytes[index] = (bytes[index] ?? 0) ^ at(index);
-  }
-  if (words > 0) {
-    const view = new Int32Array(bytes.buffer, bytes.byteOffset + start, words);
-    const word = new Int32Array(Uint8Array.from([at(start), at(start + 1), at(start + 2), at(start + 3)]).buffer)[0] ?? 0;
-    for (let index = 0; index < words; index += 1) {
-      view[index] = (view[index] ?? 0) ^ word;
-    }
-  }
-  for (let index = end; index < bytes.length; index += 1) {
-    bytes[index] = (bytes[index] ?? 0) ^ at(index);
-  }
 }
