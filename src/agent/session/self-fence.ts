@@ -12,26 +12,25 @@
  *          After a reboot, or where the fence file cannot be read, nothing is granted.
  * Callers  composition.ts (assignments, grants); reconcile/project-loop.ts asks it, as a FenceGate.
  */
-import { deriveFenceTerms, deriveFenceTimes, type FenceGrant, type FenceTerms, type FenceTimes } from '../../api/project/fence.ts';
+import { deriveFenceTerms, type FenceGrant } from '../../api/project/fence.ts';
 import { ApiError } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';
-import { isLeaving } from '../../api/project/leaving.ts';
 import type { BootClock } from '../../base/boot-clock.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import type { Disk } from '../../base/disk.ts';
 import type { Logger } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
-import { readFenceFile, writeFenceFile, type FenceEntry } from '../fence/fence-file.ts';
+import { readFenceFile, writeFenceFile } from '../fence/fence-file.ts';
 import type { FenceGuard } from '../fence/guard-process.ts';
 import type { AssignmentSource } from '../reconcile/assignment.ts';
 import { StepError } from '../reconcile/failure.ts';
 import type { FenceGate, FenceState } from '../reconcile/fence-gate.ts';
+import { FencedProject, type Question } from './fenced-project.ts';
 
 const LOOK_MS = 1000; // part of the slack in api/project/fence.ts
 const CONFIRM_MS = 5000; // for the server to answer
 const GUARD_KEPT_MS = 60_000; // after the kill
 const FOREIGN_KEPT_MS = 60_000; // what another control plane had here, after the guard has killed it
-const CONTAINERS_KEPT = 64; // ids of a Project that are kept though not all of them are there any more
 
 export interface SelfFenceOptions {
   readonly path: string;
@@ -50,24 +49,9 @@ export interface SelfFenceOptions {
   readonly log: Logger;
 }
 
-/** A fenced Project. What of it is on disk, and what only this process knows. */
-interface Fenced {
-  entry: FenceEntry;
-  /** as assigned last; undefined: only the fence file tells of it */
-  order: ProjectObject | undefined;
-  /** the assignment that the server has confirmed since the last lapse */
-  confirmed: number | undefined;
-  /** the grant after which the server was asked */
-  askedAtMs: number;
-  hasLapsed: boolean;
-  /** counts lapses */
-  epoch: number;
-  told: FenceState | undefined;
-}
-
 export class SelfFence implements FenceGate {
   readonly #options: SelfFenceOptions;
-  readonly #fenced = new Map<string, Fenced>(); // uid -> Project
+  readonly #fenced = new Map<string, FencedProject>(); // uid -> Project
   readonly #listeners = new Set<(project: string) => void>();
   readonly #wakeups = { looks: new Wakeup(), guard: new Wakeup(), confirmations: new Wakeup() };
   /** of this process */
@@ -81,7 +65,7 @@ export class SelfFence implements FenceGate {
     const isSameBoot = before !== undefined && before.bootId === options.bootClock.bootId && options.isOtherMachine !== true;
     for (const entry of before?.entries ?? []) {
       // without their ids: on the same kernel the guard would find and kill the other machine's containers
-      this.#fenced.set(entry.uid, newFenced(isSameBoot ? entry : { ...entry, grant: null, containers: [] }));
+      this.#fenced.set(entry.uid, new FencedProject(isSameBoot ? entry : { ...entry, grant: null, containers: [] }));
     }
     if (this.#fenced.size > 0) {
       this.#writeOrClose();
@@ -115,13 +99,9 @@ export class SelfFence implements FenceGate {
 
   /** To be told of each granted heartbeat. */
   granted(grant: FenceGrant): void {
-    const clusterId = this.#options.clusterId();
-    const renewed = [...this.#fenced.values()].filter(({ entry }) => entry.cluster === clusterId);
-    const before = renewed.map(({ entry }) => entry);
-    for (const fenced of renewed) {
-      this.#look(fenced); // what lapsed before this came stays so until it is confirmed
-      fenced.entry = { ...fenced.entry, grant };
-    }
+    const { clusterId, bootClock } = this.#options;
+    const renewed = [...this.#fenced.values()].filter(({ entry }) => entry.cluster === clusterId());
+    const takeBack = renewed.map((fenced) => fenced.renew(grant, bootClock.bootMs()));
     try {
       if (renewed.length > 0) {
         this.#write();
@@ -129,7 +109,7 @@ export class SelfFence implements FenceGate {
       this.#grant = grant;
     } catch (error) {
       // the guard goes by what stands on disk, and so must we
-      renewed.forEach((fenced, index) => (fenced.entry = before[index] ?? fenced.entry));
+      takeBack.forEach((take) => take());
       this.#options.log.error({ err: error }, 'fence file cannot be written: fenced projects will be stopped at the time before');
     }
     this.#notify();
@@ -145,8 +125,8 @@ export class SelfFence implements FenceGate {
 
   note(project: ProjectObject, containerIds: readonly string[]): void {
     const fenced = this.#fenced.get(project.metadata.uid);
-    if (fenced !== undefined && containerIds.some((id) => !fenced.entry.containers.includes(id))) {
-      this.#addContainers(fenced, containerIds);
+    if (fenced !== undefined && !fenced.hasContainers(containerIds)) {
+      fenced.addContainers(containerIds);
       this.#writeOrClose();
     }
   }
@@ -157,7 +137,7 @@ export class SelfFence implements FenceGate {
       return;
     }
     if (fenced !== undefined) {
-      this.#addContainers(fenced, [containerId]);
+      fenced.addContainers([containerId]);
       this.#write(); // before it is started: the guard must know of it
       await this.#options.guard.ensure(signal);
     }
@@ -194,7 +174,7 @@ export class SelfFence implements FenceGate {
       const nowMs = bootClock.bootMs();
       const isNeeded = this.#fenced
         .values()
-        .some(({ entry }) => entry.containers.length > 0 && nowMs < (timesOf(entry)?.killAtMs ?? -Infinity) + GUARD_KEPT_MS);
+        .some(({ entry, killAtMs }) => entry.containers.length > 0 && nowMs < killAtMs + GUARD_KEPT_MS);
       if (isNeeded) {
         try {
           await guard.ensure(signal);
@@ -214,9 +194,7 @@ export class SelfFence implements FenceGate {
   /** Asks for what is not confirmed: once after each grant, again where the server did not answer. */
   async #runConfirmations(signal: AbortSignal): Promise<void> {
     for (;;) {
-      const open = this.#listUnconfirmed();
-      const grantedAtMs = this.#grant?.sentAtMs ?? -Infinity;
-      await Promise.all(open.map(async (fenced) => await this.#confirm(fenced, grantedAtMs, signal)));
+      await Promise.all(this.#listUnconfirmed().map(async ([fenced, question]) => await this.#confirm(fenced, question, signal)));
       this.#tell();
       await this.#wakeups.confirmations.wait(this.#options.clock, this.#listUnconfirmed().length === 0 ? Infinity : LOOK_MS, signal);
     }
@@ -232,45 +210,22 @@ export class SelfFence implements FenceGate {
       }
       return;
     }
-    const existing = this.#fenced.get(uid);
     const grant = source === 'server' ? (this.#grant ?? null) : null;
-    const fenced = existing ?? newFenced({ cluster, uid, project: name, ...terms, grant, containers: [] });
-    fenced.entry = { ...fenced.entry, ...(source === 'server' ? terms : shortest(fenced.entry, terms)) };
-    if (fenced.order?.status.assignment !== project.status.assignment) {
-      fenced.askedAtMs = -Infinity;
-    }
-    fenced.order = project;
+    const fenced = this.#fenced.get(uid) ?? new FencedProject({ cluster, uid, project: name, ...terms, grant, containers: [] });
+    fenced.assign(project, terms, source);
     this.#fenced.set(uid, fenced);
   }
 
-  #judge(fenced: Fenced, assignment: number): FenceState {
-    if (!this.#look(fenced) || this.#isUnwritten) {
-      return 'closed';
-    }
-    if (fenced.confirmed === assignment) {
-      return 'open';
-    }
-    return fenced.hasLapsed ? 'closed' : 'held';
-  }
-
-  /** Whether what was granted lasts; where it does not, what was confirmed is so no more. */
-  #look(fenced: Fenced): boolean {
-    const times = timesOf(fenced.entry);
-    if (times !== undefined && this.#options.bootClock.bootMs() < times.stopAtMs) {
-      return true;
-    }
-    if (fenced.confirmed !== undefined || !fenced.hasLapsed) {
-      fenced.confirmed = undefined;
-      fenced.hasLapsed = true;
-      fenced.epoch += 1;
-    }
-    return false;
+  /** @param assignment default: the one it was assigned with last */
+  #judge(fenced: FencedProject, assignment?: number): FenceState {
+    const state = fenced.judge(this.#options.bootClock.bootMs(), assignment);
+    return this.#isUnwritten ? 'closed' : state;
   }
 
   #tell(): void {
     for (const fenced of this.#fenced.values()) {
-      const { order, entry, told } = fenced;
-      const state = order === undefined ? 'closed' : this.#judge(fenced, order.status.assignment);
+      const { entry, told } = fenced;
+      const state = this.#judge(fenced);
       if (state !== told) {
         fenced.told = state;
         this.#options.log[state === 'closed' && told !== undefined ? 'warn' : 'info'](
@@ -282,22 +237,19 @@ export class SelfFence implements FenceGate {
     }
   }
 
-  #listUnconfirmed(): readonly Fenced[] {
+  #listUnconfirmed(): readonly (readonly [FencedProject, Question])[] {
+    const { clusterId, bootClock } = this.#options;
     const grantedAtMs = this.#grant?.sentAtMs ?? -Infinity;
-    return [...this.#fenced.values()].filter(
-      (fenced) =>
-        fenced.order !== undefined &&
-        fenced.entry.cluster === this.#options.clusterId() &&
-        fenced.askedAtMs < grantedAtMs &&
-        this.#look(fenced) &&
-        fenced.confirmed !== fenced.order.status.assignment,
-    );
+    return [...this.#fenced.values()].flatMap((fenced) => {
+      const question = fenced.entry.cluster === clusterId() ? fenced.question(grantedAtMs, bootClock.bootMs()) : undefined;
+      return question === undefined ? [] : [[fenced, question] as const];
+    });
   }
 
-  async #confirm(fenced: Fenced, grantedAtMs: number, signal: AbortSignal): Promise<void> {
-    const { epoch } = fenced;
+  async #confirm(fenced: FencedProject, question: Question, signal: AbortSignal): Promise<void> {
+    const { clock, bootClock, nodeName: node } = this.#options;
     let found: ProjectObject | undefined;
-    using deadline = withDeadline(this.#options.clock, CONFIRM_MS, signal);
+    using deadline = withDeadline(clock, CONFIRM_MS, signal);
     try {
       found = await this.#options.find(fenced.entry.project, deadline.signal);
     } catch (error) {
@@ -307,25 +259,12 @@ export class SelfFence implements FenceGate {
       }
       throw error;
     }
-    fenced.askedAtMs = grantedAtMs;
-    const isHere = found?.metadata.uid === fenced.entry.uid && found.status.nodeRef === this.#options.nodeName;
-    if (found !== undefined && isHere && found.metadata.deletedAt === undefined && !isLeaving(found) && this.#look(fenced)) {
-      // a lapse in between voids the answer: the server may have given it away after it
-      fenced.confirmed = fenced.epoch === epoch ? found.status.assignment : undefined;
-      fenced.hasLapsed &&= fenced.confirmed === undefined;
-      fenced.askedAtMs = fenced.confirmed === undefined ? -Infinity : grantedAtMs;
-    }
-  }
-
-  #addContainers(fenced: Fenced, ids: readonly string[]): void {
-    const all = [...new Set([...fenced.entry.containers.filter((id) => !ids.includes(id)), ...ids])];
-    fenced.entry = { ...fenced.entry, containers: all.slice(-CONTAINERS_KEPT) };
+    fenced.answer(question, found, { node, nowMs: bootClock.bootMs() });
   }
 
   /** What another control plane had here is the guard's to kill in time; its entry goes when that is done. */
   #forgetForeign(): void {
-    for (const [uid, { entry }] of this.#fenced) {
-      const killAtMs = timesOf(entry)?.killAtMs ?? -Infinity;
+    for (const [uid, { entry, killAtMs }] of this.#fenced) {
       const isForeign = this.#options.clusterId() !== undefined && entry.cluster !== this.#options.clusterId();
       if (isForeign && this.#options.bootClock.bootMs() > killAtMs + FOREIGN_KEPT_MS) {
         this.remove(uid);
@@ -363,16 +302,4 @@ export class SelfFence implements FenceGate {
     const entries = [...this.#fenced.values()].map(({ entry }) => entry);
     writeFenceFile(disk, path, { bootId: bootClock.bootId ?? '', engineHost, entries });
   }
-}
-
-function newFenced(entry: FenceEntry): Fenced {
-  return { entry, order: undefined, confirmed: undefined, askedAtMs: -Infinity, hasLapsed: false, epoch: 0, told: undefined };
-}
-
-function timesOf({ grant, ...terms }: FenceEntry): FenceTimes | undefined {
-  return grant === null ? undefined : deriveFenceTimes(grant, terms);
-}
-
-function shortest(one: FenceTerms, other: FenceTerms): FenceTerms {
-  return { afterMs: Math.min(one.afterMs, other.afterMs), graceMs: Math.max(one.graceMs, other.graceMs) };
 }
