@@ -42,7 +42,7 @@ export type Target =
   /** No longer ours: take everything of this uid away. `desired` is the last spec known. */
   | { readonly kind: 'remove'; readonly uid: string; readonly desired: DesiredProject | undefined };
 
-interface PlanInput extends AgendaOptions {
+export interface PlanInput extends AgendaOptions {
   readonly target: Target;
   /** Everything under the Project's name, whatever its uid. */
   readonly observed: ObservedProject;

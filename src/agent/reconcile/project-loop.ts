@@ -10,7 +10,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { deriveFenceTerms } from '../../api/project/fence.ts';
 import { isLeaving } from '../../api/project/leaving.ts';
-import type { ProjectObject, StatusReport } from '../../api/project.ts';
+import type { ProjectObject } from '../../api/project.ts';
 import { Backoff } from '../../base/backoff.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
@@ -21,14 +21,12 @@ import { hasEngineReason } from '../docker/engine-error.ts';
 import type { HealthChecker } from '../health/health-checker.ts';
 import type { KeptLogs } from '../logs/kept-logs.ts';
 import type { ProjectReport } from './assignment.ts';
-import { canonicalJson } from './desired/config-hash.ts';
 import { deriveDesired } from './desired.ts';
 import { createEffects, type EffectsOptions } from './effects.ts';
 import type { FenceGate, FenceState } from './fence-gate.ts';
 import { observeProject, type ObservedProject } from './observe.ts';
-import { planProject, type Target } from './plan.ts';
-import { PullBoard } from './pull-board.ts';
-import { withPullProgress } from './pull-progress.ts';
+import { planProject, type Plan, type PlanInput, type Target } from './plan.ts';
+import { ProjectTeller } from './project-teller.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import { RolloutKeeper } from './rollout-keeper.ts';
 import { partsOf, type RolloutStore } from './desired/rollout.ts';
@@ -85,9 +83,7 @@ export class ProjectLoop {
   readonly #interrupted = new Set<string>();
   readonly #keeper = new TrackKeeper();
   #observed: ObservedProject | undefined;
-  readonly #pulls: PullBoard;
-  #planned: StatusReport | undefined;
-  #told: string | undefined;
+  readonly #teller: ProjectTeller;
 
   constructor(order: Order, options: ProjectLoopOptions) {
     this.#order = order;
@@ -104,9 +100,9 @@ export class ProjectLoop {
       }
     };
     const { clock, engine } = options;
-    this.#pulls = new PullBoard(clock, () => this.#tell());
+    this.#teller = new ProjectTeller(options);
     const keepLog = async (service: string, id: string, signal: AbortSignal): Promise<void> => await this.#keepLog(service, id, signal);
-    const effects = createEffects({ ...options, admit, onRollBack, keepLog }, (image, progress) => this.#pulls.record(image, progress));
+    const effects = createEffects({ ...options, admit, onRollBack, keepLog }, (image, progress) => this.#teller.notePull(image, progress));
     this.#runner = new StepRunner({ effects, engine, backoff: this.#backoff, clock, log, onEnd: () => this.#wakeup.notify() });
   }
 
@@ -146,8 +142,9 @@ export class ProjectLoop {
 
   /** Reports anew where the server has another phase, or one for another spec, than was told last: a report was lost. */
   tellAgainUnless({ phase, observedGeneration }: { readonly phase: string; readonly observedGeneration: number }): void {
-    if (this.#planned?.phase !== phase || this.#planned.observedGeneration !== observedGeneration) {
-      this.#told = undefined;
+    const { latest } = this.#teller;
+    if (latest?.phase !== phase || latest.observedGeneration !== observedGeneration) {
+      this.#teller.forget();
       this.#wakeup.notify();
     }
   }
@@ -196,7 +193,7 @@ export class ProjectLoop {
 
   /** One look, one plan. @returns ms until the next, unless something wakes it */
   async #pass(signal: AbortSignal): Promise<number | 'gone'> {
-    const { clock, isAuthoritative, name, log } = this.#options;
+    const { clock, name, log } = this.#options;
     const target = this.#getTarget();
     const busy = this.#runner.busy; // what ends during the look may or may not show in it
     const observed = await this.#observe(target, signal);
@@ -207,52 +204,62 @@ export class ProjectLoop {
       return 0; // what ended with the engine did not end by itself
     }
     const nowMs = clock.monotonicMs();
-    this.#observed = observed;
-    this.#noteContainers(observed);
-    const restarter = this.#order.project !== undefined && deriveFenceTerms(this.#order.project.spec) !== undefined ? 'agent' : 'engine';
-    this.#options.onContainers?.(observed.containers);
-    this.#keeper.look(observed.containers, {
-      nowMs,
-      now: nowRfc3339(clock),
-      restarter,
-      restartOf: target.kind === 'run' ? restartsOf(target.desired) : undefined,
-      reported: this.#order.project?.status.services ?? [],
-    });
-    const plan = planProject({
-      target,
-      observed,
-      tracks: this.#keeper.tracks,
-      lost: this.#keeper.lost,
-      secrets: this.#options.secrets.values,
-      backoff: this.#backoff.entries,
-      busy,
-      isAuthoritative: isAuthoritative(),
-      interrupted: this.#interrupted,
-      quietSinceMs: this.#rollout.quietSinceMs,
-      nowMs,
-    });
-    this.#rollout.noteProgress(plan.report, nowMs);
+    this.#takeIn(observed, target, nowMs);
+    const plan = this.#plan({ target, observed, busy, nowMs });
     if (plan.isGood && this.#order.project !== undefined && this.#rollout.noteGood(this.#order.project, target, observed)) {
       this.#lookAgain();
     }
     this.#backoff.keepOnly(plan.wanted);
-    this.#planned = plan.report;
-    this.#pulls.keepOnly(plan.wanted);
-    this.#tell();
-    this.#runner.abortUnwantedPulls(plan.wanted);
-    for (const step of plan.steps) {
-      if (target.kind === 'fenced' && step.kind === 'stopContainer') {
-        this.#interrupted.add(step.containerId);
-      }
-      this.#keeper.noteStep(step);
-      this.#runner.start(step);
-    }
+    this.#teller.tell(plan.report, plan.wanted);
+    this.#take(plan, target);
     if (plan.isDone && target.kind === 'remove') {
       log.info({ project: name, uid: target.uid }, 'project removed');
       this.#options.onGone();
       return 'gone';
     }
     return plan.wakeAtMs - nowMs;
+  }
+
+  /** Remembers what a look found that later looks are held against, and whoever else has to know is told. */
+  #takeIn(observed: ObservedProject, target: Target, nowMs: number): void {
+    const { project } = this.#order;
+    this.#observed = observed;
+    this.#noteContainers(observed);
+    this.#options.onContainers?.(observed.containers);
+    this.#keeper.look(observed.containers, {
+      nowMs,
+      now: nowRfc3339(this.#options.clock),
+      restarter: project !== undefined && deriveFenceTerms(project.spec) !== undefined ? 'agent' : 'engine',
+      restartOf: target.kind === 'run' ? restartsOf(target.desired) : undefined,
+      reported: project?.status.services ?? [],
+    });
+  }
+
+  #plan(look: Pick<PlanInput, 'target' | 'observed' | 'busy' | 'nowMs'>): Plan {
+    const plan = planProject({
+      ...look,
+      tracks: this.#keeper.tracks,
+      lost: this.#keeper.lost,
+      secrets: this.#options.secrets.values,
+      backoff: this.#backoff.entries,
+      isAuthoritative: this.#options.isAuthoritative(),
+      interrupted: this.#interrupted,
+      quietSinceMs: this.#rollout.quietSinceMs,
+    });
+    this.#rollout.noteProgress(plan.report, look.nowMs);
+    return plan;
+  }
+
+  /** Begins the steps of a plan, and ends pulls that it has no use for. */
+  #take({ steps, wanted }: Plan, target: Target): void {
+    this.#runner.abortUnwantedPulls(wanted);
+    for (const step of steps) {
+      if (target.kind === 'fenced' && step.kind === 'stopContainer') {
+        this.#interrupted.add(step.containerId);
+      }
+      this.#keeper.noteStep(step);
+      this.#runner.start(step);
+    }
   }
 
   /**
@@ -304,7 +311,7 @@ export class ProjectLoop {
   #settleBefore(next: Order): void {
     const { project } = this.#order;
     const isOther = project !== undefined && next.project !== undefined && !isDeepStrictEqual(partsOf(project), partsOf(next.project));
-    if (isOther && this.#planned?.phase === 'Running' && this.#observed !== undefined) {
+    if (isOther && this.#teller.latest?.phase === 'Running' && this.#observed !== undefined) {
       this.#rollout.noteGood(project, this.#target, this.#observed);
     }
   }
@@ -359,24 +366,5 @@ export class ProjectLoop {
   #wasHealthy({ id, state }: ObservedProject['containers'][number]): boolean {
     const services = this.#order.project?.status.services ?? [];
     return services.some(({ containerId, startedAt, ready }) => ready && containerId === id && startedAt === state.startedAt);
-  }
-
-  /** Hands on what is true, if it is not what was handed on last. */
-  #tell(): void {
-    if (this.#planned === undefined) {
-      return;
-    }
-    const report = withPullProgress(this.#planned, this.#pulls.lines);
-    const text = canonicalJson(report);
-    if (text === this.#told) {
-      return;
-    }
-    const from = this.#told === undefined ? undefined : (JSON.parse(this.#told) as StatusReport).phase;
-    if (from !== report.phase) {
-      const { reason, message } = report;
-      this.#options.log.info({ from, to: report.phase, reason, reasonMessage: message }, 'project phase changed');
-    }
-    this.#told = text;
-    this.#options.report({ project: this.#options.name, uid: report.uid ?? '', report });
   }
 }
