@@ -1,7 +1,7 @@
 /**
  * Reconciler: keeps on this machine's engine what the server assigned to it, one loop a Project.
  *
- * Owns     the loops, and which Project is assigned, removed or an orphan.
+ * Owns     which Project is assigned, removed or an orphan, and the look at everything now and then.
  * Never    acts before the first `assign`; clears anything away that only the file speaks against; touches what has not
  *          this cluster's labels.
  * Callers  agent/main.ts makes and runs it, agent/session hands it assignments.
@@ -30,6 +30,7 @@ import { readHostRoutes } from './host-routes.ts';
 import type { ObservedProject } from './observe.ts';
 import { OrphanTable } from './orphans.ts';
 import { ProjectLoop, type Order } from './project-loop.ts';
+import { ProjectLoops } from './project-loops.ts';
 import { createRolloutMemory, type RolloutStore } from './desired/rollout.ts';
 import type { PrivilegePolicy } from './desired/service-options.ts';
 import { SecretCache, type SecretSource } from './secret-cache.ts';
@@ -80,18 +81,10 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   return new EngineReconciler(options);
 }
 
-interface Member {
-  readonly loop: ProjectLoop;
-  readonly controller: AbortController;
-}
-
 class EngineReconciler implements Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #log: Logger;
-  /** Project name -> its loop. One a name, so that an earlier Project of the name and the present one never act side by side. */
-  readonly #members = new Map<string, Member>();
-  /** Project name -> resolves when its last loop has ended; a new one waits for it. */
-  readonly #ended = new Map<string, Promise<void>>();
+  readonly #loops = new ProjectLoops((name, order) => this.#createLoop(name, order));
   readonly #orphans: OrphanTable;
   readonly #sweepWakeup = new Wakeup();
   readonly #networkTurn = new Turn();
@@ -109,7 +102,7 @@ class EngineReconciler implements Reconciler {
     this.#secrets = new SecretCache(options.secrets);
     this.#rollouts = options.rollouts ?? createRolloutMemory();
     this.#images = options.images ?? createImagePuller(options);
-    this.#health = createHealthChecker({ ...options, onChange: (project) => this.#members.get(project)?.loop.wake() });
+    this.#health = createHealthChecker({ ...options, onChange: (project) => this.#loops.find(project)?.wake() });
     this.#orphans = new OrphanTable(options.orphanAfterMs);
   }
 
@@ -118,20 +111,20 @@ class EngineReconciler implements Reconciler {
     this.#isAssigned = true;
     this.#isAuthoritative ||= source === 'server';
     const names = new Set(assignments.map(({ project }) => project.metadata.name));
-    for (const [name, { loop }] of this.#members) {
+    for (const [name, loop] of this.#loops.all()) {
       if (!names.has(name) && loop.order.kind === 'assigned') {
         this.#drop(name);
       }
     }
     for (const { project } of assignments) {
-      const member = this.#setOrder(project.metadata.name, { kind: 'assigned', project });
+      const loop = this.#setOrder(project.metadata.name, { kind: 'assigned', project });
       if (source === 'server') {
-        member.loop.tellAgainUnless(project.status);
+        loop.tellAgainUnless(project.status);
       }
     }
     this.#log.info({ projects: assignments.length, source }, 'projects assigned');
-    if (isFirst) {
-      this.#startAll();
+    if (isFirst && this.#stopper !== undefined) {
+      this.#loops.begin(this.#stopper);
     }
     this.#sweepWakeup.notify();
   }
@@ -141,7 +134,7 @@ class EngineReconciler implements Reconciler {
   }
 
   remove(project: string, uid: string): void {
-    const order = this.#members.get(project)?.loop.order;
+    const order = this.#loops.find(project)?.order;
     const currentUid = order?.kind === 'assigned' ? order.project.metadata.uid : order?.uid;
     if (currentUid === undefined || currentUid === uid) {
       this.#setOrder(project, { kind: 'removed', uid, project: order?.project });
@@ -154,10 +147,10 @@ class EngineReconciler implements Reconciler {
     }
     const { engine, clusterId: cluster } = this.#options;
     const isUsed = (): boolean => {
-      const order = this.#members.get(meant.project)?.loop.order;
+      const order = this.#loops.find(meant.project)?.order;
       return order?.kind === 'assigned' && hasVolume(order.project, meant.volume);
     };
-    return await this.#whileStill(meant.project, async () => {
+    return await this.#loops.whileStill(meant.project, async () => {
       if (isUsed()) {
         return { isGone: false, refused: `Project ${JSON.stringify(meant.project)} on the node uses it` };
       }
@@ -174,39 +167,34 @@ class EngineReconciler implements Reconciler {
     });
     const stopper = new Stopper((name, error) => reject(new Error(`Cannot go on as loop "${name}" crashed`, { cause: error })));
     this.#stopper = stopper;
-    const unsubscribe = this.#options.fence?.subscribe((name) => this.#members.get(name)?.loop.wake());
+    const unsubscribe = this.#options.fence?.subscribe((name) => this.#loops.find(name)?.wake());
     try {
       if (!signal.aborted) {
         stopper.spawn('engine-events', async (inner) => await this.#followEvents(inner));
         stopper.spawn('health-checks', async (inner) => await this.#health.run(inner));
         stopper.spawn('sweep', async (inner) => await this.#sweepAlways(inner));
-        this.#startAll();
+        if (this.#isAssigned) {
+          this.#loops.begin(stopper);
+        }
         await Promise.race([aborted, crashed]);
       }
     } finally {
       unsubscribe?.();
       this.#stopper = undefined;
+      this.#loops.end();
       await stopper.stop();
     }
   }
 
-  #setOrder(name: string, order: Order): Member {
-    const member = this.#members.get(name);
+  #setOrder(name: string, order: Order): ProjectLoop {
     this.#secrets.setUses(name, order.kind === 'assigned' ? listSecretUses(order.project.spec).map((use) => use.name) : []);
-    if (member !== undefined) {
-      member.loop.setOrder(order);
-      return member;
-    }
-    const added = this.#createMember(name, order);
-    this.#members.set(name, added);
-    this.#start(name, added);
-    return added;
+    return this.#loops.setOrder(name, order);
   }
 
-  #createMember(name: string, order: Order): Member {
+  #createLoop(name: string, order: Order): ProjectLoop {
     const { report, readRoutes = readHostRoutes, networkPools = DEFAULT_NETWORK_POOLS, allowedHostPaths = [] } = this.#options;
     const { fence = NO_FENCE } = this.#options;
-    const loop = new ProjectLoop(order, {
+    return new ProjectLoop(order, {
       ...this.#options,
       name,
       allowedHostPaths,
@@ -224,73 +212,17 @@ class EngineReconciler implements Reconciler {
       onVolumesChanged: () => this.#sweepWakeup.notify(),
       onGone: () => this.#forget(name),
     });
-    return { loop, controller: new AbortController() };
   }
 
   /** Nothing of a Project is left but what its containers wrote last. */
   #forget(name: string): void {
-    this.#members.delete(name);
+    this.#loops.forget(name);
     this.#stopper?.spawn(`kept logs ${name}`, async () => await this.#options.keptLogs?.drop(name));
-  }
-
-  #startAll(): void {
-    for (const [name, member] of this.#members) {
-      this.#start(name, member);
-    }
-  }
-
-  /** Starts a loop, unless it is too early for any. */
-  #start(name: string, { loop, controller }: Member): void {
-    const stopper = this.#stopper;
-    if (stopper === undefined || !this.#isAssigned) {
-      return;
-    }
-    const before = this.#ended.get(name);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#ended.set(name, promise);
-    stopper.spawn(`project ${name}`, async (signal) => {
-      const stop = (): void => controller.abort(signal.reason);
-      signal.addEventListener('abort', stop, { once: true });
-      try {
-        await before;
-        await loop.run(controller.signal);
-      } finally {
-        signal.removeEventListener('abort', stop);
-        resolve();
-        if (this.#ended.get(name) === promise) {
-          this.#ended.delete(name);
-        }
-      }
-    });
-  }
-
-  /** Runs `act` while no loop of the Project's name does anything. One that is there begins anew afterwards, as after a restart of the agent. */
-  async #whileStill<Result>(name: string, act: () => Promise<Result>): Promise<Result> {
-    const member = this.#members.get(name);
-    const before = this.#ended.get(name);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#ended.set(name, promise); // what is assigned meanwhile waits for it
-    member?.controller.abort(new DOMException('Held up', 'AbortError'));
-    try {
-      await before;
-      return await act();
-    } finally {
-      if (member !== undefined && this.#members.get(name) === member) {
-        const next = this.#createMember(name, member.loop.order);
-        this.#members.set(name, next);
-        this.#start(name, next);
-      }
-      resolve();
-      if (this.#ended.get(name) === promise) {
-        this.#ended.delete(name);
-      }
-    }
   }
 
   /** Lets go of a Project without touching what runs of it: it becomes an orphan. */
   #drop(name: string): void {
-    this.#members.get(name)?.controller.abort(new DOMException('Unassigned', 'AbortError'));
-    this.#members.delete(name);
+    this.#loops.drop(name);
     this.#secrets.setUses(name, []);
   }
 
@@ -304,14 +236,14 @@ class EngineReconciler implements Reconciler {
         log: this.#log,
         labels: clusterFilter(clusterId),
         onConnected: () => {
-          for (const { loop } of this.#members.values()) {
+          for (const [, loop] of this.#loops.all()) {
             loop.noteEngineAway(); // it may have stopped and started before anyone looked
             loop.wake();
           }
           this.#sweepWakeup.notify();
         },
-        onEvent: (event) => this.#members.get(event.attributes[LABEL.project] ?? '')?.loop.noteEvent(event),
-        onDisconnected: () => this.#members.forEach(({ loop }) => loop.noteEngineAway()),
+        onEvent: (event) => this.#loops.find(event.attributes[LABEL.project] ?? '')?.noteEvent(event),
+        onDisconnected: () => this.#loops.all().forEach(([, loop]) => loop.noteEngineAway()),
       },
       signal,
     );
@@ -345,16 +277,16 @@ class EngineReconciler implements Reconciler {
     const { engine, clusterId, clock } = this.#options;
     const { fingerprints, owners, volumes } = await sweepEngine(engine, clusterId, signal);
     this.#options.onVolumes?.(volumes);
-    for (const [name, { loop }] of this.#members) {
+    for (const [name, loop] of this.#loops.all()) {
       if (loop.fingerprint !== (fingerprints.get(name) ?? '')) {
         loop.wake();
       }
     }
     if (this.#isAuthoritative && (this.#options.mayRemoveOrphans?.() ?? true)) {
-      await this.#options.keptLogs?.keepOnly(new Set([...this.#members.keys(), ...fingerprints.keys()]));
-      const unassigned = owners.filter(({ project }) => !this.#members.has(project));
+      await this.#options.keptLogs?.keepOnly(this.#loops.names().union(new Set(fingerprints.keys())));
+      const unassigned = owners.filter(({ project }) => this.#loops.find(project) === undefined);
       for (const { project, uid } of this.#orphans.update(unassigned, clock.monotonicMs())) {
-        if (!this.#members.has(project)) {
+        if (this.#loops.find(project) === undefined) {
           this.#log.info({ project, uid }, 'orphan is being removed');
           this.#setOrder(project, { kind: 'removed', uid, project: undefined });
         }
