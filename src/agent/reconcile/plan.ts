@@ -5,7 +5,7 @@
  * Callers  project-loop.ts.
  * Source   balena-supervisor's application manager: the plan is found anew from the state, never carried on from memory.
  */
-import type { ProjectPhase, ServiceStatus, StatusReport } from '../../api/project.ts';
+import type { StatusReport } from '../../api/project.ts';
 import { Agenda, type AgendaOptions } from './plan/agenda.ts';
 import type { ContainerTrack } from './container-track.ts';
 import type { DesiredProject } from './desired.ts';
@@ -16,7 +16,9 @@ import { planRecall } from './plan/plan-recall.ts';
 import type { Site } from './plan/doing.ts';
 import { heldPorts } from './plan/obstacles.ts';
 import { prepare } from './plan/plan-create.ts';
+import { findDefeat, type Defeat } from './plan/plan-defeat.ts';
 import { planInfrastructure } from './plan/plan-infrastructure.ts';
+import { summarize, toReport } from './plan/plan-report.ts';
 import { planService, type ServicePlan } from './plan/plan-service.ts';
 import { isRemovable, leavingStatus, planTeardown } from './plan/plan-teardown.ts';
 import { goodHash, isChanged, isUpdating, type Rollout } from './desired/rollout.ts';
@@ -26,8 +28,6 @@ import type { Step } from './steps.ts';
 import type { LostContainer } from './track-keeper.ts';
 
 const NONE_LOST: ReadonlyMap<string, LostContainer> = new Map();
-const MAX_MESSAGE = 16_384; // as in the schema of StatusReport
-const PROGRESS_DEADLINE_MS = 600_000; // as a Deployment's in Kubernetes; checks and pulls end by themselves and are not held to it
 
 /** What is to become of a Project on this node. */
 export type Target =
@@ -121,22 +121,8 @@ function planRun({ desired, rollout }: TargetOf<'run'>, input: PlanInput, agenda
     return planSupersession(desired, superseded, { agenda, isAuthoritative: input.isAuthoritative });
   }
   const own = ofUid(input.observed, desired.uid);
-  const findGoodHash = (service: string): string | undefined => goodHash(rollout, service);
-  const views = viewServices(desired, own, { tracks: input.tracks, nowMs: input.nowMs, goodHash: findGoodHash });
-  const infrastructure = planInfrastructure(desired, own, agenda);
-  const { secrets, tracks, lost = NONE_LOST } = input;
-  const shared = {
-    agenda,
-    views,
-    ...infrastructure,
-    containers: own.containers,
-    tracks,
-    secrets,
-    imageDigests: digestsOf(own),
-    lost,
-    rollout,
-  };
-  const site: Site = { ...shared, isPrepared: isPrepared({ ...shared, isPrepared: true }) };
+  const site = createSite({ desired, rollout, own }, input, agenda);
+  const { views } = site;
   const plans = [...views.byName.values()].map((view) => planService(view, site));
   const isUpdate = rollout !== undefined && isUpdating(rollout);
   const isReady = plans.every(({ status }) => status.ready);
@@ -151,6 +137,20 @@ function planRun({ desired, rollout }: TargetOf<'run'>, input: PlanInput, agenda
   }
   const report = { ...summarize(desired, plans, { agenda, rollout }), ...(rollout && { goodGeneration: rollout.good?.generation ?? 0 }) };
   return { ...toPlan(agenda, report), isGood: isReady && isProven(plans, rollout) };
+}
+
+/** What the planners of services share; asks for what the Project needs as a whole, and for what a change needs before any of it begins. */
+function createSite(
+  { desired, rollout, own }: { readonly desired: DesiredProject; readonly rollout: Rollout | undefined; readonly own: ObservedProject },
+  { tracks, nowMs, secrets, lost = NONE_LOST }: PlanInput,
+  agenda: Agenda,
+): Site {
+  const findGoodHash = (service: string): string | undefined => goodHash(rollout, service);
+  const views = viewServices(desired, own, { tracks, nowMs, goodHash: findGoodHash });
+  const infrastructure = planInfrastructure(desired, own, agenda);
+  const imageDigests = digestsOf(own);
+  const shared = { agenda, views, ...infrastructure, containers: own.containers, tracks, secrets, imageDigests, lost, rollout };
+  return { ...shared, isPrepared: isPrepared({ ...shared, isPrepared: true }) };
 }
 
 /** Whether what runs is what one would come back to; what was so before is so under a new number too. */
@@ -182,32 +182,6 @@ function isInTheWay(container: OurContainer, { services }: DesiredProject): bool
   );
 }
 
-interface Defeat {
-  readonly service: string;
-  readonly containerId: string | undefined;
-  readonly cause: Failure;
-}
-
-/** The first service of a new version that has failed for good. */
-function findDefeat(
-  plans: readonly ServicePlan[],
-  { site, quietMs }: { readonly site: Site; readonly quietMs: number },
-): Defeat | undefined {
-  const isStuck = ({ status: { state, ready }, failure, tried }: ServicePlan): boolean =>
-    !ready && (state === 'Waiting' || state === 'Pending' || tried !== undefined || (state === 'Starting' && failure !== undefined)); // a check that cannot be made
-  const late = site.isPrepared && quietMs >= PROGRESS_DEADLINE_MS ? plans.find(isStuck) : undefined;
-  const plan = plans.find(({ defeat }) => defeat !== undefined) ?? late;
-  if (plan === undefined) {
-    return undefined;
-  }
-  const { status, defeat } = plan;
-  const view = site.views.byName.get(status.name);
-  const isCurrent = view?.container?.owner.configHash === view?.service.configHash;
-  const message = `nothing has happened for ${PROGRESS_DEADLINE_MS / 60_000} min: ${status.message ?? status.state}`;
-  const cause = defeat ?? { reason: 'ProgressDeadlineExceeded' as const, message };
-  return { service: status.name, containerId: isCurrent ? view?.container?.id : undefined, cause };
-}
-
 /** Nothing else is done until what failed is written down; then the version before is what is asked for. */
 function planRollBack(
   rollBack: {
@@ -222,10 +196,9 @@ function planRollBack(
   const { desired, rollout, defeat, plans } = rollBack;
   const only = new Agenda(input);
   only.add({ kind: 'rollBack', ...defeat, version: rollout.version });
+  const failure = { reason: 'RollingBack' as const, message: `${defeat.service}: ${defeat.cause.message}` };
   const report: StatusReport = {
-    ...toReport(desired, 'Scheduled', { services: plans.map(({ status }) => status), failures: [] }),
-    reason: 'RollingBack',
-    message: `${defeat.service}: ${defeat.cause.message}`.slice(0, MAX_MESSAGE),
+    ...toReport(desired, 'Scheduled', { services: plans.map(({ status }) => status), failures: [failure] }),
     ...(rollout.good && { goodGeneration: rollout.good.generation }),
   };
   return { ...toPlan(only, report), wanted: new Set([...agenda.wanted, ...only.wanted]) };
@@ -266,50 +239,6 @@ function planSurplus(
   if (surplus.length > 0) {
     planTeardown({ ...own, containers: surplus, networks: [], volumes: [] }, desired, agenda);
   }
-}
-
-function summarize(
-  desired: DesiredProject,
-  plans: readonly ServicePlan[],
-  { agenda, rollout }: { readonly agenda: Agenda; readonly rollout: Rollout | undefined },
-): StatusReport {
-  const services = plans.map(({ status }) => status);
-  const ofServices = plans.flatMap(({ status, failure }) =>
-    failure === undefined ? [] : [{ reason: failure.reason, message: `${status.name}: ${failure.message}`, origin: failure }],
-  );
-  const told = new Set([...ofServices.map(({ origin }) => origin), ...plans.map(({ tried }) => tried)]);
-  const others = agenda.failures.filter((failure) => !told.has(failure));
-  const given = rollout?.failed === undefined ? [] : [{ reason: 'RolledBack' as const, message: rollout.failed.message }];
-  const failures = [...given, ...others, ...ofServices];
-  if (failures.length > 0) {
-    return toReport(desired, 'Failed', { services, failures });
-  }
-  return toReport(desired, services.every(({ ready }) => ready) ? 'Running' : 'Scheduled', { services, failures });
-}
-
-interface Findings {
-  readonly services: readonly ServiceStatus[];
-  readonly failures: readonly Failure[];
-}
-
-function toReport(desired: DesiredProject, phase: Exclude<ProjectPhase, 'Pending'>, { services, failures }: Findings): StatusReport {
-  const why = failures[0]?.reason ?? (phase === 'Scheduled' ? 'Progressing' : undefined);
-  const message = failures.length > 0 ? failures.map((failure) => failure.message).join('; ') : describeProgress(phase, services);
-  return {
-    phase,
-    ...(why !== undefined && { reason: why }),
-    ...(message !== undefined && { message: message.slice(0, MAX_MESSAGE) }),
-    assignment: desired.assignment,
-    uid: desired.uid,
-    observedGeneration: desired.generation,
-    ...(desired.secretsRevision !== undefined && { secretsRevision: desired.secretsRevision }),
-    services: [...services],
-  };
-}
-
-function describeProgress(phase: ProjectPhase, services: readonly ServiceStatus[]): string | undefined {
-  const pending = services.filter(({ ready }) => !ready);
-  return phase === 'Scheduled' && pending.length > 0 ? pending.map(({ name, state }) => `${name} ${state}`).join(', ') : undefined;
 }
 
 function toPlan(agenda: Agenda, report: StatusReport | undefined): Plan {
