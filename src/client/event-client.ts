@@ -2,8 +2,8 @@
 import type { EventObject } from '../api/event.ts';
 import type { ObjectList } from '../api/meta.ts';
 import type { WatchEvent } from '../api/watch-event.ts';
+import { watchCollection } from './collection.ts';
 import type { Transport } from './transport.ts';
-import { watchPath } from './watch-path.ts';
 
 export interface EventQuery {
   /** `Kind/name`, such as Node/worker-01 */
@@ -27,14 +27,8 @@ export function createEventClient(transport: Transport): EventClient {
       const answer = await transport.request({ method: 'GET', path: `${PATH}?${toParameters(query).toString()}` }, signal);
       return answer.body as ObjectList<EventObject>;
     },
-    watch: (query, signal) => {
-      const parameters = toParameters(query);
-      parameters.set('watch', 'true');
-      if (query.since !== undefined) {
-        parameters.set('resourceVersion', query.since);
-      }
-      return watchPath<EventObject>(transport, `${PATH}?${parameters.toString()}`, signal);
-    },
+    watch: (query, signal) =>
+      watchCollection<EventObject>(transport, { path: PATH, parameters: toParameters(query), since: query.since }, signal),
   };
 }
 

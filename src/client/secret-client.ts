@@ -1,6 +1,6 @@
 /** Secrets as functions: as of every kind, and the ways in which values come and go. */
 import type { SecretObject } from '../api/secret.ts';
-import type { ResourceClient } from './cara-client.ts';
+import type { ResourceClient } from './resource-client.ts';
 import type { Transport } from './transport.ts';
 
 export interface SecretClient extends ResourceClient<SecretObject> {

@@ -1,10 +1,9 @@
 /** Volumes as functions: what is there, the request to delete one, and what agents say. */
-import { hasReason } from '../api/errors.ts';
 import type { ObjectList } from '../api/meta.ts';
 import type { DeletionGrant, DeletionUpdate, VolumeObject, VolumeReport } from '../api/volume.ts';
 import type { WatchEvent } from '../api/watch-event.ts';
+import { findOne, readAllPages, watchCollection } from './collection.ts';
 import type { Transport } from './transport.ts';
-import { watchPath } from './watch-path.ts';
 
 export interface VolumeQuery {
   readonly nodeRef?: string;
@@ -28,47 +27,16 @@ export interface VolumeClient {
 }
 
 const API = '/api/v1';
-const PAGE_SIZE = 500;
+const PATH = `${API}/volumes`;
 
 export function createVolumeClient(transport: Transport): VolumeClient {
   const ofNode = (node: string): string => `${API}/nodes/${encodeURIComponent(node)}/volumes`;
   const pathOf = (node: string, name: string): string => `${ofNode(node)}/${encodeURIComponent(name)}`;
   return {
-    list: async (query, signal) => {
-      const pages: ObjectList<VolumeObject>[] = [];
-      let next: string | undefined;
-      do {
-        const parameters = toParameters(query);
-        parameters.set('limit', String(PAGE_SIZE));
-        if (next !== undefined) {
-          parameters.set('continue', next);
-        }
-        const { body } = await transport.request({ method: 'GET', path: `${API}/volumes?${parameters.toString()}` }, signal);
-        const page = body as ObjectList<VolumeObject>;
-        pages.push(page);
-        next = page.metadata.continue;
-      } while (next !== undefined);
-      const [first] = pages as [ObjectList<VolumeObject>];
-      return { ...first, metadata: { resourceVersion: first.metadata.resourceVersion }, items: pages.flatMap(({ items }) => items) };
-    },
-    find: async (node, name, signal) => {
-      try {
-        return (await transport.request({ method: 'GET', path: pathOf(node, name) }, signal)).body as VolumeObject;
-      } catch (error) {
-        if (hasReason(error, 'NotFound')) {
-          return undefined;
-        }
-        throw error;
-      }
-    },
-    watch: (query, signal) => {
-      const parameters = toParameters(query);
-      parameters.set('watch', 'true');
-      if (query.since !== undefined) {
-        parameters.set('resourceVersion', query.since);
-      }
-      return watchPath<VolumeObject>(transport, `${API}/volumes?${parameters.toString()}`, signal);
-    },
+    list: (query, signal) => readAllPages<VolumeObject>(transport, { path: PATH, parameters: toParameters(query) }, signal),
+    find: (node, name, signal) => findOne<VolumeObject>(transport, pathOf(node, name), signal),
+    watch: (query, signal) =>
+      watchCollection<VolumeObject>(transport, { path: PATH, parameters: toParameters(query), since: query.since }, signal),
     delete: async (node, name, signal) =>
       (await transport.request({ method: 'DELETE', path: pathOf(node, name) }, signal)).body as VolumeObject,
     report: async (node, report, signal) => {

@@ -1,7 +1,7 @@
 /** caractrl apply: makes the server's objects what manifests say. */
 import { ApiError } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';
-import type { ApplyResult } from '../../client/cara-client.ts';
+import type { ApplyResult } from '../../client/resource-client.ts';
 import { defineCommand, duration, flag, list, type CommandContext } from '../command.ts';
 import { CtlError, UsageError } from '../ctl-error.ts';
 import type { Manifest } from '../manifest/manifest-file.ts';

@@ -5,7 +5,7 @@ import type { LinkReport } from '../../api/node/link-report.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { withDeadline } from '../../base/clock.ts';
-import type { ListQuery } from '../../client/cara-client.ts';
+import type { ListQuery } from '../../client/resource-client.ts';
 import { type CommandContext, defineCommand, flag, selector } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
 import { describeNode } from '../output/describe-node.ts';

@@ -2,10 +2,9 @@
 import type { EventObject, EventType } from '../../api/event.ts';
 import { parseSince, SINCE_EXPECTS } from '../../api/since.ts';
 import type { EventClient, EventQuery } from '../../client/event-client.ts';
-import type { ResourceClient } from '../../client/cara-client.ts';
 import { defineCommand, flag, text, type CommandContext } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
-import { follow } from '../waiting/follow.ts';
+import { follow, type Followed } from '../waiting/follow.ts';
 import { renderDocument, toDocument } from '../output/document.ts';
 import { byLastSeen, EVENT_COLUMNS } from '../output/event-columns.ts';
 import { columnWidths, renderTable } from '../output/table.ts';
@@ -98,7 +97,7 @@ async function listEvents(context: CommandContext, query: EventQuery, isWanted: 
 /** Lasts until the signal aborts. */
 async function watchEvents(context: CommandContext, query: EventQuery, isWanted: IsWanted): Promise<number> {
   const { io, clock, random, signal } = context;
-  const resource = toResource((await context.connect()).events, query);
+  const resource = toFollowed((await context.connect()).events, query);
   const print = createPrinter(context);
   /** name -> version that was shown */
   const shown = new Map<string, string>();
@@ -126,13 +125,11 @@ async function watchEvents(context: CommandContext, query: EventQuery, isWanted:
   return 0;
 }
 
-/** What `follow` needs of a resource: it lists and watches, and finds only where it is given a name. */
-function toResource(events: EventClient, query: EventQuery): ResourceClient<EventObject> {
-  const reader: Pick<ResourceClient<EventObject>, 'list' | 'watch'> = {
+function toFollowed(events: EventClient, query: EventQuery): Followed<EventObject> {
+  return {
     list: (_query, signal) => events.list(query, signal),
     watch: ({ since }, signal) => events.watch({ ...query, ...(since !== undefined && { since }) }, signal),
   };
-  return reader as ResourceClient<EventObject>;
 }
 
 function takeNews(shown: Map<string, string>, events: readonly EventObject[]): readonly EventObject[] {

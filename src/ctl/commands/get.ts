@@ -1,7 +1,8 @@
 /** caractrl get: lists of resources, or some by name. */
 import { ApiError } from '../../api/errors.ts';
 import type { ProjectPhase } from '../../api/project.ts';
-import type { CaraClient, ListQuery } from '../../client/cara-client.ts';
+import type { CaraClient } from '../../client/cara-client.ts';
+import type { ListQuery } from '../../client/resource-client.ts';
 import { type CommandContext, defineCommand, flag, list, selector, text } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
 import { renderDocument, toDocument } from '../output/document.ts';

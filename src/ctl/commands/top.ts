@@ -1,7 +1,8 @@
 /** caractrl top: what nodes, Projects and services use; of nodes also what is asked for and left. */
 import { ApiError } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';
-import type { CaraClient, ResourceClient } from '../../client/cara-client.ts';
+import type { CaraClient } from '../../client/cara-client.ts';
+import type { ResourceClient } from '../../client/resource-client.ts';
 import { type CommandContext, defineCommand, flag, selector, text } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
 import { listNodeUsage } from '../node-usage.ts';

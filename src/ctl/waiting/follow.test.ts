@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { ApiError } from '../../api/errors.ts';
 import type { WatchEvent } from '../../api/watch-event.ts';
 import type { Clock } from '../../base/clock.ts';
-import type { ResourceClient } from '../../client/cara-client.ts';
+import type { ResourceClient } from '../../client/resource-client.ts';
 import { follow, type FollowEvent, type Named } from './follow.ts';
 
 function item(name: string, version: string): Named {

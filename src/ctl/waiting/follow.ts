@@ -11,7 +11,7 @@ import type { ObjectMeta } from '../../api/meta.ts';
 import { Backoff } from '../../base/backoff.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
-import type { ListQuery, ResourceClient } from '../../client/cara-client.ts';
+import type { ListQuery, ResourceClient } from '../../client/resource-client.ts';
 
 /** A watch is begun anew this often: a connection that died without a word costs at most so long. */
 const WATCH_MS = 30_000;
@@ -29,8 +29,11 @@ export type FollowEvent<Item> =
   /** the server cannot be reached or refuses for now; tried again until it answers */
   | { readonly kind: 'away'; readonly error: ApiError };
 
+/** What is followed. Without `find`, one of a name is looked for among all. */
+export type Followed<Item> = Pick<ResourceClient<Item>, 'list' | 'watch'> & Partial<Pick<ResourceClient<Item>, 'find'>>;
+
 export interface FollowOptions<Item> {
-  readonly resource: ResourceClient<Item>;
+  readonly resource: Followed<Item>;
   readonly query: ListQuery;
   /** follow this one alone */
   readonly name?: string;
@@ -80,7 +83,7 @@ async function read<Item extends Named>(
   signal: AbortSignal,
 ): Promise<{ readonly items: readonly Item[]; readonly since: string }> {
   if (name !== undefined && isVersionUsable) {
-    const object = await resource.find(name, signal);
+    const object = await resource.find?.(name, signal);
     if (object !== undefined) {
       return { items: [object], since: object.metadata.resourceVersion };
     }

@@ -1,5 +1,5 @@
 /** `get --watch`: what is there, then a row (or a document) for each change. Callers: commands/get.ts. */
-import type { ListQuery } from '../../client/cara-client.ts';
+import type { ListQuery } from '../../client/resource-client.ts';
 import type { CommandContext } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
 import { follow, type FollowEvent } from './follow.ts';
