@@ -8,7 +8,8 @@
 import { Backoff, type BackoffOptions } from '../../base/backoff.ts';
 import type { Random } from '../../base/random.ts';
 import { EngineError, type EngineReason } from '../docker/engine-error.ts';
-import { isEnginesFault, type Failure } from './failure.ts';
+import type { Failure } from './failure.ts';
+import { isEnginesFault } from './step-failure.ts';
 
 export interface BackoffEntry {
   /** Monotonic ms before which the step is not to be tried. */

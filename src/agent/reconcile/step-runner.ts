@@ -8,7 +8,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Engine } from '../docker/engine.ts';
-import { toFailure } from './failure.ts';
+import { toFailure } from './step-failure.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
 import { executeStep, stepKey, stepTarget, type Effects, type Step } from './steps.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toEngineFailure } from '../docker/engine-failure.ts';
-import { toFailure } from './failure.ts';
+import { toFailure } from './step-failure.ts';
 
 test('toFailure() says what mends a container whose last run the engine does not let go of', () => {
   const containerId = 'ab'.repeat(32);
