@@ -7,7 +7,8 @@ import fc from 'fast-check';
 import { WebSocketStream } from './web-socket.ts';
 import { ClosedByPeer, GoingAway } from './web-socket/end.ts';
 import { acceptOf } from './web-socket/handshake.ts';
-import { applyMask, encodeHeader, FrameError, FrameReader, OPCODE } from './web-socket/frames.ts';
+import { encodeHeader, FrameError, FrameReader, OPCODE } from './web-socket/frames.ts';
+import { applyMask } from './web-socket/mask.ts';
 
 describe('FrameReader', () => {
   it('FrameReader gives back what encodeHeader() framed, however the connection cuts it', () => {

@@ -10,7 +10,16 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { freeBuffer, markSole } from './free-buffer.ts';
-import { ClosedByPeer, closeCodeOf, ConnectionLost, GOING_AWAY, GoingAway, MAX_REASON_BYTES, NO_CODE, NORMAL_END } from './web-socket/end.ts';
+import {
+  ClosedByPeer,
+  closeCodeOf,
+  ConnectionLost,
+  GOING_AWAY,
+  GoingAway,
+  MAX_REASON_BYTES,
+  NO_CODE,
+  NORMAL_END,
+} from './web-socket/end.ts';
 import { encodeHeader, FrameReader, OPCODE, type FrameError, type FramePart, type Opcode } from './web-socket/frames.ts';
 import { applyMask, randomMask } from './web-socket/mask.ts';
 import { closeUp, toMessages } from './web-socket/packing.ts';

@@ -30,7 +30,7 @@ export async function runServerCommand(
   { argv, env, isRoot }: ProgramSources & { readonly isRoot: boolean },
 ): Promise<void> {
   const settings = serverSettings({ env, isRoot });
-  const [command, ...words] = argv;
+  const [command = '', ...words] = argv;
   switch (command) {
     case BACKUP_COMMAND:
     case RESTORE_COMMAND:

@@ -172,9 +172,7 @@ export class SelfFence implements FenceGate {
     let isFailing = false;
     for (;;) {
       const nowMs = bootClock.bootMs();
-      const isNeeded = this.#fenced
-        .values()
-        .some(({ entry, killAtMs }) => entry.containers.length > 0 && nowMs < killAtMs + GUARD_KEPT_MS);
+      const isNeeded = this.#fenced.values().some(({ entry, killAtMs }) => entry.containers.length > 0 && nowMs < killAtMs + GUARD_KEPT_MS);
       if (isNeeded) {
         try {
           await guard.ensure(signal);

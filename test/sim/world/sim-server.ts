@@ -4,7 +4,8 @@ import { loadConfig } from '../../../src/base/config.ts';
 import type { Logger } from '../../../src/base/log.ts';
 import '../../../src/server/cluster/start-cluster.ts'; // main.ts loads it late: by then nothing may wait for a real disk
 import { serverSettings } from '../../../src/server/config.ts';
-import { type ServerPorts, startServer } from '../../../src/server/main.ts';
+import { startServer } from '../../../src/server/main.ts';
+import type { ServerPorts } from '../../../src/server/ports.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { openFollowingStore } from './following-store.ts';
 import { Life } from './life.ts';

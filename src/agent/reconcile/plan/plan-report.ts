@@ -33,11 +33,7 @@ interface Findings {
   readonly failures: readonly { readonly reason: string; readonly message: string }[];
 }
 
-export function toReport(
-  desired: DesiredProject,
-  phase: Exclude<ProjectPhase, 'Pending'>,
-  { services, failures }: Findings,
-): StatusReport {
+export function toReport(desired: DesiredProject, phase: Exclude<ProjectPhase, 'Pending'>, { services, failures }: Findings): StatusReport {
   const why = failures[0]?.reason ?? (phase === 'Scheduled' ? 'Progressing' : undefined);
   const message = failures.length > 0 ? failures.map((failure) => failure.message).join('; ') : describeProgress(phase, services);
   return {

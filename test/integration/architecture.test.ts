@@ -1,0 +1,66 @@
+/** docs/ARCHITECTURE.md is read first, and believed: what its flow tables name has to be there. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+
+const ROOT = path.join(import.meta.dirname, '../..');
+const HOP = /^\| (?<number>\d+) \| (?<files>[^|]*) \| (?<names>[^|]*) \|/u;
+
+interface Hop {
+  /** the table's heading and the row's number */
+  readonly place: string;
+  /** as the table has them: below src/, or beside or near the one before */
+  readonly files: readonly string[];
+  /** functions, methods and fields that one of the files is to define */
+  readonly names: readonly string[];
+}
+
+function readHops(): readonly Hop[] {
+  const hops: Hop[] = [];
+  let heading = '';
+  for (const line of readFileSync(path.join(ROOT, 'docs/ARCHITECTURE.md'), 'utf8').split('\n')) {
+    heading = line.startsWith('## ') ? line.slice(3) : heading;
+    const { number, files = '', names = '' } = HOP.exec(line)?.groups ?? {};
+    if (number !== undefined) {
+      hops.push({ place: `${heading}, hop ${number}`, files: quoted(files).filter((file) => file.endsWith('.ts')), names: quoted(names) });
+    }
+  }
+  return hops;
+}
+
+function quoted(cell: string): readonly string[] {
+  return [...cell.matchAll(/`(?<word>[^`]+)`/gu)].map(({ groups }) => groups?.['word'] ?? '');
+}
+
+/** Each of `files` below src/: in full, or from one of the folders of the first. */
+function locate(files: readonly string[]): readonly { readonly file: string; readonly found: string | undefined }[] {
+  const folders = path.dirname(files[0] ?? '').split('/');
+  const above = ['', ...folders.map((_, depth) => `${folders.slice(0, depth + 1).join('/')}/`)];
+  return files.map((file) => ({
+    file,
+    found: above.map((folder) => folder + file).find((each) => existsSync(path.join(ROOT, 'src', each))),
+  }));
+}
+
+function defines(text: string, name: string): boolean {
+  const word = name.replace('#', '');
+  const asDeclaration = new RegExp(String.raw`\b(?:function\*?|const|class) ${word}\b`, 'u');
+  const asMember = new RegExp(String.raw`^\s+(?:override |readonly |async |\*)*#?${word}\b\s*[(<:?=]`, 'mu');
+  return asDeclaration.test(text) || asMember.test(text);
+}
+
+test('each file that a flow of docs/ARCHITECTURE.md names is there, and defines what the table says it does', () => {
+  const hops = readHops();
+  assert.ok(hops.length > 80, `only ${hops.length} hops found: is this still how the tables are written?`);
+  const faults = hops.flatMap(({ place, files, names }) => {
+    const located = locate(files).filter(({ file }) => !file.includes('*'));
+    const text = located.map(({ found }) => (found === undefined ? '' : readFileSync(path.join(ROOT, 'src', found), 'utf8'))).join('\n');
+    const isAnywhere = located.length > 0; // "store" and the like are no file
+    return [
+      ...located.filter(({ found }) => found === undefined).map(({ file }) => `${place}: no file ${file}`),
+      ...(isAnywhere ? names.filter((name) => !defines(text, name)).map((name) => `${place}: ${files.join(', ')} define no ${name}`) : []),
+    ];
+  });
+  assert.deepEqual(faults, []);
+});
