@@ -2,7 +2,7 @@
  * Lists as answers: a short one whole, a long one in pieces, each made when the one before has been taken, with a turn of the event loop
  * in between: 10,000 nodes at once are 0.2 s in which no heartbeat is taken in, and 25 MB that lie there.
  *
- * Callers  routes/resource-routes.ts, routes/volumes.ts
+ * Callers  send-collection.ts
  */
 import type { FastifyReply } from 'fastify';
 import { Readable } from 'node:stream';

@@ -4,7 +4,7 @@
  * Owns     one stream per client; nothing is queued for it: the store keeps the changes, and the next is taken when the client has
  *          taken the last. A client that falls behind what the store keeps gets an ERROR line (410) and lists again.
  * Never    misses what enters or leaves a filtered view: it enters as ADDED and leaves as DELETED.
- * Callers  routes/resource-routes.ts.
+ * Callers  send-collection.ts; routes/events.ts.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Socket } from 'node:net';

@@ -8,15 +8,14 @@ import { explainingConflict } from '../../objects/explain-conflict.ts';
 import { createAdmit, type Admit } from '../../auth/admission.ts';
 import { userOf, type Caller } from '../../auth/caller.ts';
 import type { NodeAccess } from '../../auth/rules.ts';
-import { checkName as checkNameInScope, checkScope, concealing, scopeFilter } from '../../auth/scope.ts';
+import { checkName as checkNameInScope, checkScope, scopeFilter } from '../../auth/scope.ts';
 import { notFound } from '../../objects/not-found.ts';
 import { checkName } from '../../objects/write-object.ts';
 import type { Store, StoredObject } from '../../../store/store.ts';
 import type { Topic } from '../../../store/topic.ts';
-import { listObjects } from '../list.ts';
 import { defineRoute, type Route, type RouteInput } from '../route.ts';
-import { sendList } from '../send-list.ts';
-import { sendWatch, type WatchDeps } from '../watch-response.ts';
+import { sendCollection } from '../send-collection.ts';
+import type { WatchDeps } from '../watch-response.ts';
 
 export const MERGE_PATCH = 'application/merge-patch+json';
 const APPLY_PATCH = 'application/apply-patch+json';
@@ -197,27 +196,15 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
 async function listOrWatch<Item extends StoredObject, Create extends Manifest, Apply extends Manifest, Query extends ListQuery>(
   deps: ResourceRoutesDeps,
   { kind, createFilter, topicOf, checkQuery, present }: ResourceKind<Item, Create, Apply, Query>,
-  { query, caller, request, reply }: RouteInput<Query>,
+  input: RouteInput<Query>,
 ): Promise<unknown> {
+  const { query, caller } = input;
   checkQuery?.(query, caller);
   const requirements = parseSelector(query.labelSelector ?? '');
   const isOfKind = createFilter(query);
-  const topic = topicOf?.(query);
   const isTheirs = scopeFilter(caller);
   const isSelected = (item: Item): boolean => selects(requirements, item.metadata.labels) && isOfKind(item) && isTheirs(item);
-  if (query.watch === true && request.method !== 'HEAD') {
-    const since = query.resourceVersion === undefined ? undefined : Number(query.resourceVersion);
-    return sendWatch(deps, { kind, since, isSelected, topic, present, ...concealing(caller) }, { request, reply });
-  }
-  const found = await listObjects<Item>(deps.store, {
-    kind,
-    isSelected,
-    topic,
-    present,
-    ...(query.limit !== undefined && { limit: query.limit }),
-    ...(query.continue !== undefined && { continue: query.continue }),
-  });
-  return sendList(found, { reply, clock: deps.clock });
+  return await sendCollection(deps, { kind, isSelected, topic: topicOf?.(query), present }, input);
 }
 
 /** @throws {ApiError} NotFound; Forbidden, NotAssigned where it is not for `caller` to see */

@@ -5,13 +5,12 @@ import { API_VERSION, Closed } from '../../../api/meta.ts';
 import { createReportDecoder } from '../../../api/report.ts';
 import { isBeingDeleted } from '../../../api/volume-rules.ts';
 import { DeletionGrant, DeletionUpdate, VolumeReport, VolumeSchema, type VolumeObject } from '../../../api/volume.ts';
-import { checkNodeRef, checkScope, concealing, scopeFilter, type LabelsOf, type Seen } from '../../auth/scope.ts';
+import { checkNodeRef, checkScope, scopeFilter, type LabelsOf, type Seen } from '../../auth/scope.ts';
 import type { Store } from '../../../store/store.ts';
 import type { VolumeService } from '../../volumes/volume-service.ts';
-import { listObjects } from '../list.ts';
 import { defineRoute, type Route, type RouteInput } from '../route.ts';
-import { sendList } from '../send-list.ts';
-import { sendWatch, type WatchDeps } from '../watch-response.ts';
+import { sendCollection } from '../send-collection.ts';
+import type { WatchDeps } from '../watch-response.ts';
 import { LIST_QUERY } from './resource-routes.ts';
 
 const { limit, watch, resourceVersion } = LIST_QUERY;
@@ -132,7 +131,8 @@ function agentRoutes({ volumes }: VolumeRoutesDeps): readonly Route[] {
   ];
 }
 
-async function listOrWatch(deps: VolumeRoutesDeps, { query, caller, request, reply }: RouteInput<VolumesQuery>): Promise<unknown> {
+async function listOrWatch(deps: VolumeRoutesDeps, input: RouteInput<VolumesQuery>): Promise<unknown> {
+  const { query, caller } = input;
   checkNodeRef(query.nodeRef, caller, 'volumes');
   const isTheirs = scopeFilter(caller);
   const isSelected = (volume: VolumeObject): boolean =>
@@ -142,19 +142,7 @@ async function listOrWatch(deps: VolumeRoutesDeps, { query, caller, request, rep
     isTheirs(ownerOf(volume, deps.labelsOf));
   const topic = query.nodeRef === undefined ? undefined : { field: 'status.node', value: query.nodeRef };
   const present = (volume: VolumeObject): VolumeObject => deps.volumes.present(volume);
-  if (query.watch === true && request.method !== 'HEAD') {
-    const since = query.resourceVersion === undefined ? undefined : Number(query.resourceVersion);
-    return sendWatch<VolumeObject>(deps, { kind: 'Volume', since, isSelected, topic, present, ...concealing(caller) }, { request, reply });
-  }
-  const found = await listObjects<VolumeObject>(deps.store, {
-    kind: 'Volume',
-    isSelected,
-    topic,
-    present,
-    ...(query.limit !== undefined && { limit: query.limit }),
-    ...(query.continue !== undefined && { continue: query.continue }),
-  });
-  return sendList(found, { reply, clock: deps.clock });
+  return await sendCollection<VolumeObject>(deps, { kind: 'Volume', isSelected, topic, present }, input);
 }
 
 /** Whose it is: the Project that it was made for, on the node where it is; whoever may see that may see it. */
