@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict';
 import { until } from '../../scripts/lib/wait.ts';
 import { systemRandom } from '../../src/base/random.ts';
-import { newMeta, newStored, NODE_CREDENTIAL_KIND, type NodeCredential } from '../../src/server/auth/stored-credentials.ts';
+import { newStored, NODE_CREDENTIAL_KIND, type NodeCredential } from '../../src/server/auth/stored-credentials.ts';
+import { newMeta } from '../../src/server/objects/record.ts';
 import { newCredential, NODE_LETTER } from '../../src/server/auth/token-format.ts';
 import { AGENT_CREDENTIAL_HEADER } from '../../src/api/headers.ts';
 import type { TokenRequest } from '../../src/api/token.ts';

@@ -10,7 +10,8 @@ import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store, StoredObject } from '../../store/store.ts';
 import { describeJoin } from '../../api/join-command.ts';
-import { newMeta, newStored } from './stored-credentials.ts';
+import { newMeta } from '../objects/record.ts';
+import { newStored } from './stored-credentials.ts';
 import type { TokenService } from './token-service.ts';
 
 const KIND = 'FirstStart';

@@ -16,9 +16,9 @@ import type { Random } from '../../base/random.ts';
 import type { Store, StoredObject, Write } from '../../store/store.ts';
 import { notFound } from '../objects/not-found.ts';
 import { retryOnConflict } from '../objects/write-object.ts';
+import { newMeta, putOver } from '../objects/record.ts';
 import { planJoin, type JoiningMachine } from './plan-join.ts';
 import {
-  newMeta,
   newStored,
   NODE_CREDENTIAL_KIND,
   NODE_KEY_KIND,
@@ -147,7 +147,7 @@ export function createNodeKeys(deps: NodeKeysDeps): NodeKeys {
     const metadata = { ...(key?.metadata ?? newMeta(node, random.uuid(), nowRfc3339(clock))), updatedAt: nowRfc3339(clock) };
     const object = newStored<NodeKey>(NODE_KEY_KIND, metadata, fields);
     await store.commit([
-      key === undefined ? { op: 'create', object } : { op: 'update', object, expectedVersion: key.metadata.resourceVersion },
+      putOver(key, object),
       ...(await deletesOf(NODE_CREDENTIAL_KIND, key?.credentials ?? [])),
       { op: 'update', object: plan.token, expectedVersion: plan.token.metadata.resourceVersion },
     ]);

@@ -42,10 +42,6 @@ export interface NodeCredential extends StoredObject {
   readonly expiresAt: string;
 }
 
-export function newMeta(name: string, uid: string, now: string): Omit<ObjectMeta, 'resourceVersion'> {
-  return { name, labels: {}, annotations: {}, uid, generation: 1, createdAt: now, updatedAt: now };
-}
-
 /** An object of one of the kinds above that is to be created. */
 export function newStored<Item extends StoredObject>(
   kind: Item['kind'],

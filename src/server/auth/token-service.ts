@@ -14,7 +14,8 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store } from '../../store/store.ts';
 import { notFound } from '../objects/not-found.ts';
-import { newMeta, newStored, presentToken, TOKEN_KIND, type StoredToken } from './stored-credentials.ts';
+import { newMeta } from '../objects/record.ts';
+import { newStored, presentToken, TOKEN_KIND, type StoredToken } from './stored-credentials.ts';
 import { newCredential, TOKEN_LETTER } from './token-format.ts';
 
 /** ms; a join token is for now, not for later. */

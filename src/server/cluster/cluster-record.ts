@@ -10,6 +10,7 @@ import type { Epoch } from '../../api/version-report.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import type { Draft, Store, StoredObject } from '../../store/store.ts';
+import { newMeta } from '../objects/record.ts';
 
 /** Internal: users see it in /api/v1/version. */
 export const CLUSTER_KIND = 'Cluster';
@@ -51,6 +52,5 @@ export async function loadCluster(deps: ClusterDeps): Promise<Cluster> {
 }
 
 export function newClusterRecord(uid: string, now: string): Draft<ClusterRecord> {
-  const metadata = { name: CLUSTER_NAME, labels: {}, annotations: {}, uid, generation: 1, createdAt: now, updatedAt: now };
-  return { apiVersion: API_VERSION, kind: CLUSTER_KIND, metadata };
+  return { apiVersion: API_VERSION, kind: CLUSTER_KIND, metadata: newMeta(CLUSTER_NAME, uid, now) };
 }

@@ -4,6 +4,7 @@ import { API_VERSION } from '../../api/meta.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import type { Draft, Store, StoredObject } from '../../store/store.ts';
+import { newMeta } from '../objects/record.ts';
 
 /** Internal: users do not see it. */
 const KIND = 'ForwardKey';
@@ -22,7 +23,7 @@ export async function loadForwardKey(deps: { readonly store: Store; readonly ran
     return found.key;
   }
   const now = nowRfc3339(clock);
-  const metadata = { name: NAME, labels: {}, annotations: {}, uid: random.uuid(), generation: 1, createdAt: now, updatedAt: now };
+  const metadata = newMeta(NAME, random.uuid(), now);
   const object = { apiVersion: API_VERSION, kind: KIND, metadata, key: `${random.uuid()}${random.uuid()}` } satisfies Draft<ForwardKey>;
   try {
     await store.commit([{ op: 'create', object }]);

@@ -8,6 +8,7 @@ import { ApiError, hasReason } from '../../api/errors.ts';
 import { API_VERSION } from '../../api/meta.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Draft, Store, StoredObject } from '../../store/store.ts';
+import { newMeta, putOver } from '../objects/record.ts';
 
 /** Internal: users see it as the role in /api/v1/servers. */
 const KIND = 'Leader';
@@ -39,17 +40,14 @@ export async function writeLeader(store: Store, server: ServerIdentity, clock: C
   await store.refresh();
   const before = await findLeader(store);
   const now = nowRfc3339(clock);
-  const fresh = { name: NAME, labels: {}, annotations: {}, uid: server.id, generation: 1, createdAt: now };
   const object = {
     apiVersion: API_VERSION,
     kind: KIND,
-    metadata: { ...(before?.metadata ?? fresh), updatedAt: now },
+    metadata: { ...(before?.metadata ?? newMeta(NAME, server.id, now)), updatedAt: now },
     epoch: (before?.epoch ?? 0) + 1,
     server,
   } satisfies Draft<LeaderRecord>;
-  const [stored] = await store.commit([
-    before === undefined ? { op: 'create', object } : { op: 'update', object, expectedVersion: before.metadata.resourceVersion },
-  ]);
+  const [stored] = await store.commit([putOver(before, object)]);
   return stored as LeaderRecord;
 }
 

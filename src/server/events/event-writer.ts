@@ -9,6 +9,7 @@ import { MAX_EVENT_MESSAGE, type EventObject } from '../../api/event.ts';
 import { API_VERSION, type ObjectMeta } from '../../api/meta.ts';
 import type { Random } from '../../base/random.ts';
 import type { Draft, Store, Write } from '../../store/store.ts';
+import { newMeta } from '../objects/record.ts';
 import { eventNameOf } from './event-fact.ts';
 import { EventIndex, type EventLimits } from './event-index.ts';
 import type { Tally } from './event-tallies.ts';
@@ -99,7 +100,7 @@ function putTally(index: EventIndex, { fact, count, firstSeenMs, lastSeenMs }: T
 }
 
 function newMetadata(name: string, uid: string, now: string): ObjectMeta {
-  return { name, labels: {}, annotations: {}, uid, resourceVersion: UNSTORED, generation: 1, createdAt: now, updatedAt: now };
+  return { ...newMeta(name, uid, now), resourceVersion: UNSTORED };
 }
 
 function toPut(event: EventObject): Write {

@@ -2,6 +2,7 @@
 import type { HeldProject } from '../../api/project/held-project.ts';
 import { API_VERSION } from '../../api/meta.ts';
 import type { Draft, StoredObject } from '../../store/store.ts';
+import { newMeta } from '../objects/record.ts';
 
 /** Internal: users see it through /api/v1/held-projects. Nothing of it outlives another restore. */
 export const HELD_KIND = 'HeldProject';
@@ -21,6 +22,5 @@ export function newHeldRecord(
   { uid, now }: { readonly uid: string; readonly now: string },
 ): Draft<HeldRecord> {
   const name = heldName(node, held.metadata.name);
-  const metadata = { name, labels: {}, annotations: {}, uid, generation: 1, createdAt: now, updatedAt: now };
-  return { apiVersion: API_VERSION, kind: HELD_KIND, metadata, node, held };
+  return { apiVersion: API_VERSION, kind: HELD_KIND, metadata: newMeta(name, uid, now), node, held };
 }

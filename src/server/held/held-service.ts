@@ -14,6 +14,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Store, Write } from '../../store/store.ts';
 import { notFound } from '../objects/not-found.ts';
+import { putOver } from '../objects/record.ts';
 import { retryOnConflict } from '../objects/write-object.ts';
 import { heldName, HELD_KIND, newHeldRecord, type HeldRecord } from './held-record.ts';
 import { bindWhereItRuns, isOutdatedBinding, judgeHeld, takeIn } from './judge-held.ts';
@@ -117,9 +118,7 @@ export function createHeldService(deps: HeldServiceDeps): HeldService {
     }
     const forget: Write = { op: 'delete', kind: HELD_KIND, name: record.metadata.name };
     const object = takeIn(known, { node, held, now: nowRfc3339(clock) });
-    const write: Write =
-      known === undefined ? { op: 'create', object } : { op: 'update', object, expectedVersion: known.metadata.resourceVersion };
-    const [adopted] = await store.commit([write, forget]);
+    const [adopted] = await store.commit([putOver(known, object), forget]);
     log.info({ project, node, uid: held.metadata.uid, assignment: held.assignment }, 'project adopted');
     return adopted as ProjectObject;
   }

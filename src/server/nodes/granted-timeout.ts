@@ -10,6 +10,7 @@ import { API_VERSION } from '../../api/meta.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import type { Draft, Store, StoredObject } from '../../store/store.ts';
+import { newMeta } from '../objects/record.ts';
 
 /** Internal: users do not see it. */
 const KIND = 'GrantedTimeout';
@@ -62,7 +63,7 @@ async function write({ store, clock, random }: GrantedTimeoutDeps, before: Grant
     await store.commit([{ op: 'update', object, expectedVersion: before.metadata.resourceVersion }]);
     return;
   }
-  const metadata = { name: NAME, labels: {}, annotations: {}, uid: random.uuid(), generation: 1, createdAt: now, updatedAt: now };
+  const metadata = newMeta(NAME, random.uuid(), now);
   const object = { apiVersion: API_VERSION, kind: KIND, metadata, timeoutMs } satisfies Draft<GrantedTimeout>;
   await store.commit([{ op: 'create', object }]);
 }

@@ -9,6 +9,7 @@ import { API_VERSION } from '../../api/meta.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import type { Draft, Store, StoredObject } from '../../store/store.ts';
+import { newMeta } from '../objects/record.ts';
 import type { NodeRegistry } from './node-registry.ts';
 
 /** Internal: users do not see it. */
@@ -45,7 +46,7 @@ export async function saveHeard({ store, registry, clock, random }: HeardRecordD
   const heardAtMs = Object.fromEntries(times.map(({ name, atMs }) => [name, atMs]));
   const before = await store.get<HeardRecord>(KIND, NAME);
   const now = nowRfc3339(clock);
-  const fresh = { name: NAME, labels: {}, annotations: {}, uid: random.uuid(), generation: 1, createdAt: now };
+  const fresh = newMeta(NAME, random.uuid(), now);
   const metadata = { ...(before?.metadata ?? fresh), updatedAt: now };
   const object = { apiVersion: API_VERSION, kind: KIND, metadata, heardAtMs } satisfies Draft<HeardRecord>;
   await store.commit([{ op: before === undefined ? 'create' : 'update', object }]);

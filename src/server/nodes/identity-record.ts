@@ -7,6 +7,7 @@
  */
 import { API_VERSION } from '../../api/meta.ts';
 import type { StoredObject, Write } from '../../store/store.ts';
+import { newMeta, putOver } from '../objects/record.ts';
 import { newHolding, type Holding, type Party } from './node-identity.ts';
 
 export const IDENTITY_KIND = 'NodeIdentity';
@@ -51,16 +52,15 @@ export function writesOfHolder(
     return [];
   }
   const { uid, now } = options;
-  const metadata = { name, labels: {}, annotations: {}, uid, generation: 1, createdAt: now, updatedAt: now };
   const object = {
     apiVersion: API_VERSION,
     kind: IDENTITY_KIND,
-    metadata,
+    metadata: newMeta(name, uid, now),
     identity: { id },
     grantees,
     ...(hostname !== undefined && { hostname }),
   } satisfies Omit<IdentityRecord, 'metadata'> & { readonly metadata: object };
-  return [existing === undefined ? { op: 'create', object } : { op: 'update', object, expectedVersion: existing.metadata.resourceVersion }];
+  return [putOver(existing, object)];
 }
 
 /** The write that gives the name to whoever registers next. */

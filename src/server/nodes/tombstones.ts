@@ -8,6 +8,7 @@
  */
 import { API_VERSION } from '../../api/meta.ts';
 import type { Draft, StoredObject } from '../../store/store.ts';
+import { newMeta } from '../objects/record.ts';
 
 export const TOMBSTONE_KIND = 'NodeTombstone';
 
@@ -68,9 +69,5 @@ export class Tombstones {
 
 /** The stored form. @param now RFC 3339 */
 export function newTombstone(name: string, uid: string, now: string): Draft<StoredObject> {
-  return {
-    apiVersion: API_VERSION,
-    kind: TOMBSTONE_KIND,
-    metadata: { name, labels: {}, annotations: {}, uid, generation: 1, createdAt: now, updatedAt: now },
-  };
+  return { apiVersion: API_VERSION, kind: TOMBSTONE_KIND, metadata: newMeta(name, uid, now) };
 }

@@ -11,6 +11,7 @@ import { API_VERSION } from '../../api/meta.ts';
 import type { ProjectObject, ProjectSpec } from '../../api/project.ts';
 import type { ProjectRevision, RevisionOutcome } from '../../api/project/revision.ts';
 import type { Store, StoredObject, Write } from '../../store/store.ts';
+import { newMeta } from '../objects/record.ts';
 
 const REVISION_KIND = 'ProjectRevision';
 const KEPT = 9; // with the spec of now the last ten
@@ -66,15 +67,7 @@ export async function writesOfArchive(store: Pick<Store, 'list'>, before: Projec
   const kept = await listStored(store, name);
   const { at, cause } = changeOf(before);
   const { outcome, message } = outcomeOf(before);
-  const metadata = {
-    name: recordName(name, generation),
-    labels: {},
-    annotations: {},
-    uid: before.metadata.uid,
-    generation: 1,
-    createdAt: at,
-    updatedAt: at,
-  };
+  const metadata = newMeta(recordName(name, generation), before.metadata.uid, at);
   const object = {
     apiVersion: API_VERSION,
     kind: REVISION_KIND,

@@ -10,6 +10,7 @@ import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import { StartError } from '../../base/program.ts';
 import type { Random } from '../../base/random.ts';
 import type { Draft, Store, StoredObject } from '../../store/store.ts';
+import { newMeta, putOver } from '../objects/record.ts';
 import { describeSource, findKeySource, readKeys, type KeySettings } from './key-source.ts';
 import type { Keyring } from './keyring.ts';
 import { SECRET_KIND } from './stored-secret.ts';
@@ -52,7 +53,7 @@ export async function agreeOnKey(settings: KeySettings, keyring: Keyring, deps: 
     throw refusal(record.keyId, `${where} has another (${keyId})`, where);
   } // else it was rotated: it reads what is stored, or the old one is among them
   const now = nowRfc3339(clock);
-  const fresh = { name: NAME, labels: {}, annotations: {}, uid: random.uuid(), generation: 1, createdAt: now };
+  const fresh = newMeta(NAME, random.uuid(), now);
   const object = {
     apiVersion: API_VERSION,
     kind: KIND,
@@ -60,9 +61,7 @@ export async function agreeOnKey(settings: KeySettings, keyring: Keyring, deps: 
     keyId,
   } satisfies Draft<KeyRecord>;
   try {
-    await store.commit([
-      record === undefined ? { op: 'create', object } : { op: 'update', object, expectedVersion: record.metadata.resourceVersion },
-    ]);
+    await store.commit([putOver(record, object)]);
   } catch (error) {
     if (!hasReason(error, 'AlreadyExists', 'Conflict')) {
       throw error;

@@ -12,6 +12,7 @@ import { StartError } from '../../base/program.ts';
 import type { Random } from '../../base/random.ts';
 import type { Draft, Store, StoredObject } from '../../store/store.ts';
 import type { SealedValue, Sealer } from '../secrets/sealer.ts';
+import { newMeta, putOver } from '../objects/record.ts';
 import { formatAuthority, parseAuthority, readAuthority, writeAuthority, type Authority } from './authority-file.ts';
 
 /** Internal: users do not see it. */
@@ -62,7 +63,7 @@ export async function share(
 ): Promise<void> {
   const { store, sealer, random, clock } = deps;
   const now = nowRfc3339(clock);
-  const metadata = before?.metadata ?? { name: NAME, labels: {}, annotations: {}, uid: random.uuid(), generation: 1, createdAt: now };
+  const metadata = before?.metadata ?? newMeta(NAME, random.uuid(), now);
   const sealed = sealer.seal(placeOf(metadata.uid), Buffer.from(formatAuthority(authority)));
   const object = {
     apiVersion: API_VERSION,
@@ -70,9 +71,7 @@ export async function share(
     metadata: { ...metadata, updatedAt: now },
     sealed,
   } satisfies Draft<AuthorityRecord>;
-  await store.commit([
-    before === undefined ? { op: 'create', object } : { op: 'update', object, expectedVersion: before.metadata.resourceVersion },
-  ]);
+  await store.commit([putOver(before, object)]);
 }
 
 /** The record, for `share`. */

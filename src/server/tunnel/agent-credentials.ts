@@ -13,6 +13,7 @@ import type { Random } from '../../base/random.ts';
 import type { Store, StoredObject } from '../../store/store.ts';
 import { retryOnConflict } from '../objects/write-object.ts';
 import type { SealedValue, Sealer } from '../secrets/sealer.ts';
+import { newMeta, putOver } from '../objects/record.ts';
 
 export const AGENT_CREDENTIAL_KIND = 'AgentCredential';
 const CREDENTIAL_BYTES = 32;
@@ -49,7 +50,7 @@ export function createAgentCredentials({ store, sealer, clock, random }: AgentCr
     const credential = randomBytes(CREDENTIAL_BYTES).toString('base64url');
     const before = await store.get<CredentialRecord>(AGENT_CREDENTIAL_KIND, name);
     const now = nowRfc3339(clock);
-    const metadata = before?.metadata ?? { name, labels: {}, annotations: {}, uid: random.uuid(), generation: 1, createdAt: now };
+    const metadata = before?.metadata ?? newMeta(name, random.uuid(), now);
     const object = {
       apiVersion: API_VERSION,
       kind: AGENT_CREDENTIAL_KIND,
@@ -57,9 +58,7 @@ export function createAgentCredentials({ store, sealer, clock, random }: AgentCr
       node: uid,
       sealed: sealer.seal(placeOf(node), Buffer.from(credential)),
     };
-    await store.commit([
-      before === undefined ? { op: 'create', object } : { op: 'update', object, expectedVersion: before.metadata.resourceVersion },
-    ]);
+    await store.commit([putOver(before, object)]);
     return credential;
   }
 

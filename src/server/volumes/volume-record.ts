@@ -5,6 +5,7 @@ import type { ProjectObject } from '../../api/project.ts';
 import { hasVolume, isSameVolume } from '../../api/volume-rules.ts';
 import type { ReportedVolume, VolumeDeletion, VolumeObject } from '../../api/volume.ts';
 import type { Write } from '../../store/store.ts';
+import { newMeta } from '../objects/record.ts';
 
 export const VOLUME_KIND = 'Volume';
 
@@ -44,8 +45,7 @@ export function writesOfReport(
 
 function newRecord(node: string, volume: ReportedVolume, { now, newUid }: Stamp) {
   const name = recordName(node, volume.name);
-  const metadata = { name, labels: {}, annotations: {}, uid: newUid(), generation: 1, createdAt: now, updatedAt: now };
-  return { apiVersion: API_VERSION, kind: VOLUME_KIND, metadata, status: { ...volume, node } };
+  return { apiVersion: API_VERSION, kind: VOLUME_KIND, metadata: newMeta(name, newUid(), now), status: { ...volume, node } };
 }
 
 export function updateOf(record: VolumeObject, status: VolumeObject['status'], now: string): Write {
