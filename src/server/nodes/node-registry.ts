@@ -11,6 +11,7 @@ import { ApiError } from '../../api/errors.ts';
 import type { Heartbeat, NodeObject, NodeStatus } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
+import { TimeTexts } from '../../base/time-texts.ts';
 import type { Change } from '../../store/store.ts';
 import { FenceLedger } from './fence-ledger.ts';
 import { LeaseTable, NO_LEASE, type Leased } from './lease-table.ts';
@@ -18,7 +19,7 @@ import { NameHolders } from './name-holders.ts';
 import { granteeOf, type Party, type Rivalry } from './node-identity.ts';
 import { deriveNodeStatus, isDisputed, isHeard, type Dispute, type LeaseState } from './node-state.ts';
 import { ReportParts } from './report-parts.ts';
-import { TimeTexts } from './time-texts.ts';
+import { SharedConditions } from './shared-conditions.ts';
 import { Tombstones } from './tombstones.ts';
 
 /** How often the lifecycle loop must call `noticeTime`, in milliseconds. */
@@ -81,6 +82,7 @@ export class NodeRegistry {
   readonly fences: FenceLedger;
   readonly #times = new TimeTexts();
   readonly #parts = new ReportParts();
+  readonly #conditions = new SharedConditions();
   #noticedAtMs: number;
 
   constructor(options: NodeRegistryOptions) {
@@ -310,7 +312,8 @@ export class NodeRegistry {
     const presence = this.presence(name);
     const silentSinceMs = presence.lease === 'Expired' && isHeard(previous) ? this.#entries.get(name)?.silentSinceMs : undefined;
     const now = this.#times.write(silentSinceMs ?? this.#clock.wallMs());
-    return deriveNodeStatus({ name, spec, previous, ...presence, leaseMs: this.#options.heartbeatTimeoutMs, now });
+    const facts = { name, spec, previous, ...presence, leaseMs: this.#options.heartbeatTimeoutMs, now };
+    return deriveNodeStatus(facts, (condition) => this.#conditions.share(condition));
   }
 
   /**

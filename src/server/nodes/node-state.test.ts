@@ -52,6 +52,21 @@ test('deriveNodeStatus() says why no heartbeats arrive, and no longer claims to 
   assert.match(findCondition(never.conditions, 'NoHeartbeat')?.message ?? '', /NODE_NAME=worker-01/u);
 });
 
+test('deriveNodeStatus() takes over what says the same as before, and nothing that does not', () => {
+  const well = deriveNodeStatus({ ...LIVE, report: { ...reporting('DiskPressure', 'False'), capacity: { cpu: '4' } } });
+  const warned = deriveNodeStatus({
+    ...LIVE,
+    previous: well,
+    report: reporting('DiskPressure', 'True', 'DiskLow'),
+    now: '2026-01-02T00:00:00.000Z',
+  });
+  const renewed = NODE_CONDITION_TYPES.filter((type) => findCondition(warned.conditions, type) !== findCondition(well.conditions, type));
+  assert.deepEqual(renewed, ['DiskPressure']);
+  assert.equal(warned.capacity, well.capacity);
+  const worse = deriveNodeStatus({ ...LIVE, previous: warned, report: reporting('DiskPressure', 'True', 'DiskCritical') });
+  assert.equal(statusOf(worse, 'DiskPressure'), 'True DiskCritical');
+});
+
 test('deriveNodeStatus() keeps what a heartbeat leaves out', () => {
   const report: Heartbeat = { ...reporting('DiskPressure', 'True'), capacity: { cpu: '2000m' }, network: { ip: '100.64.0.5' } };
   const first = deriveNodeStatus({ ...LIVE, report });

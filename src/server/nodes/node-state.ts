@@ -44,14 +44,18 @@ const DUPLICATE = 'DuplicateIdentity';
 const REPORTED = ['RuntimeUnavailable', 'DiskPressure', 'MemoryPressure'] as const;
 const SERVER_OWNED: ReadonlySet<string> = new Set([...NODE_CONDITION_TYPES.filter((type) => !isReported(type)), DUPLICATE]);
 
-/** Derives state and conditions. The result's conditions carry no lastHeartbeatTime: `withLastHeartbeat` lays it over when a node is read. */
-export function deriveNodeStatus(facts: NodeFacts): NodeStatus {
+/**
+ * Derives state and conditions. The result's conditions carry no lastHeartbeatTime: `withLastHeartbeat` lays it over when a node is read.
+ * What says the same as before is the very object that it was, so that nobody has to look at it again.
+ * @param share gives one object for conditions that are alike, whoever's they are
+ */
+export function deriveNodeStatus(facts: NodeFacts, share: (condition: Condition) => Condition = (condition) => condition): NodeStatus {
   const { spec, lease, report, previous, lastHeartbeat } = facts;
   const silence = deriveNoHeartbeat(facts);
-  const reported = deriveReported(facts);
+  const reported = REPORTED.map((type) => deriveReported(type, facts));
   const critical = [silence, ...reported].find(isCritical);
   const state: NodeState = critical !== undefined ? 'NotReady' : spec.unschedulable ? 'Draining' : 'Ready';
-  const findings = [deriveReady(lease, critical), silence, ...reported, deriveUnschedulable(spec), ...deriveDuplicate(facts)];
+  const findings = [deriveReady(lease, critical), silence, ...reported, deriveUnschedulable(spec), ...deriveOthers(facts)];
   const network = report?.network ?? previous?.network;
   const capacity = report?.capacity ?? previous?.capacity;
   const allocatable = report?.allocatable ?? previous?.allocatable;
@@ -62,7 +66,7 @@ export function deriveNodeStatus(facts: NodeFacts): NodeStatus {
     ...(capacity && { capacity }),
     ...(allocatable && { allocatable }),
     ...(lastHeartbeat !== undefined && { lastHeartbeat }),
-    conditions: inOrder(findings).map((finding) => withTransitionTime(finding, facts)),
+    conditions: findings.map((finding) => withTransitionTime(finding, facts, share)),
     ...(info && { info }),
   };
 }
@@ -103,20 +107,24 @@ function deriveNoHeartbeat({ name, lease, leaseMs, lastHeartbeat }: NodeFacts): 
   }
 }
 
-function deriveReported(facts: NodeFacts): readonly Finding[] {
-  const { lease, report, previous } = facts;
-  const known = report?.conditions ?? previous?.conditions ?? [];
-  const others = known.map(({ type }) => type).filter((type) => !SERVER_OWNED.has(type) && !isReported(type));
-  return [...REPORTED, ...new Set(others)].map((type): Finding => {
-    const found = known.find((condition) => condition.type === type);
-    if (lease !== 'Live') {
-      return { type, status: 'Unknown', reason: 'NoHeartbeat', message: 'Not known while no heartbeats arrive' };
-    }
-    if (found === undefined || found.reason === 'NoHeartbeat') {
-      return { type, status: 'Unknown', reason: 'NotReported', message: 'The agent has not reported on this' };
-    }
-    return { type, status: found.status, reason: found.reason ?? 'Reported', message: found.message ?? '' };
-  });
+function deriveReported(type: string, { lease, report, previous }: NodeFacts): Finding {
+  if (lease !== 'Live') {
+    return { type, status: 'Unknown', reason: 'NoHeartbeat', message: 'Not known while no heartbeats arrive' };
+  }
+  const found = (report?.conditions ?? previous?.conditions)?.find((condition) => condition.type === type);
+  if (found === undefined || found.reason === 'NoHeartbeat') {
+    return { type, status: 'Unknown', reason: 'NotReported', message: 'The agent has not reported on this' };
+  }
+  return { type, status: found.status, reason: found.reason ?? 'Reported', message: found.message ?? '' };
+}
+
+/** What is not in the contract's list: what else the agent reports, and whether there is a second machine; by name. */
+function deriveOthers(facts: NodeFacts): readonly Finding[] {
+  const { report, previous } = facts;
+  const known: readonly { readonly type: string }[] = report?.conditions ?? previous?.conditions ?? [];
+  const types = new Set(known.map(({ type }) => type).filter((type) => !SERVER_OWNED.has(type) && !isReported(type)));
+  const others = [...Array.from(types, (type) => deriveReported(type, facts)), ...deriveDuplicate(facts)];
+  return others.sort((left, right) => (left.type < right.type ? -1 : 1));
 }
 
 function deriveReady(lease: LeaseState, critical: Finding | undefined): Finding {
@@ -158,17 +166,15 @@ function isReported(type: string): boolean {
   return (REPORTED as readonly string[]).includes(type);
 }
 
-/** The contract's order, then what else agents report, by name. */
-function inOrder(findings: readonly Finding[]): readonly Finding[] {
-  const rank = (type: string): number => {
-    const index = (NODE_CONDITION_TYPES as readonly string[]).indexOf(type);
-    return index === -1 ? NODE_CONDITION_TYPES.length : index;
-  };
-  return findings.toSorted((left, right) => rank(left.type) - rank(right.type) || (left.type < right.type ? -1 : 1));
-}
-
-function withTransitionTime({ type, status, reason, message }: Finding, { previous, now }: NodeFacts): Condition {
+function withTransitionTime(
+  { type, status, reason, message }: Finding,
+  { previous, now }: NodeFacts,
+  share: (condition: Condition) => Condition,
+): Condition {
   const before = previous && findCondition(previous.conditions, type);
+  if (before?.status === status && before.reason === reason && before.message === message && before.lastHeartbeatTime === undefined) {
+    return before;
+  }
   const lastTransitionTime = before?.status === status ? before.lastTransitionTime : now;
-  return { type, status, reason, message, lastTransitionTime }; // field by field: a spread of four and one more takes half as much memory again
+  return share({ type, status, reason, message, lastTransitionTime }); // field by field: a spread of four and one more takes half as much memory again
 }

@@ -1,4 +1,4 @@
-/** Times as text, each written once: where a fleet falls silent, or beats, many nodes share a millisecond. Callers: node-registry.ts. */
+/** Times as text, each written once: where a fleet falls silent, beats or is given Projects, many share a millisecond. */
 
 const KEPT = 64;
 
