@@ -8,6 +8,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { NodeObject } from '../src/api/node.ts';
 import type { ProjectObject } from '../src/api/project.ts';
@@ -97,7 +98,30 @@ function tellRate(name: string, target: number | null, { wallMs, cpuMs }: { read
   ];
 }
 
-/** The scheduler with its mirrors: all Projects wait when it begins. */
+interface HeldMirror {
+  readonly mirror: Mirror<ProjectObject>;
+  readonly hold: () => void;
+  /** Tells what was held, and from then on what changes. */
+  readonly letThrough: () => void;
+}
+
+/** A mirror whose listeners hear of nothing while it is held. */
+function holdable(mirror: Mirror<ProjectObject>): HeldMirror {
+  const held: (() => void)[] = [];
+  let isHeld = false;
+  const onChange: Mirror<ProjectObject>['onChange'] = (listener) =>
+    mirror.onChange((change) => (isHeld ? void held.push(() => listener(change)) : listener(change)));
+  return {
+    mirror: Object.create(mirror, { onChange: { value: onChange } }) as Mirror<ProjectObject>,
+    hold: () => void (isHeld = true),
+    letThrough: () => {
+      isHeld = false;
+      held.splice(0).forEach((tell) => tell());
+    },
+  };
+}
+
+/** The scheduler with its mirrors: it knows the fleet, and hears of all the Projects that wait at once. */
 async function measureScheduler(backend: Backend, nodeCount: number, folder: string): Promise<Figure[]> {
   const store = await openStore(backend, folder);
   await create(store, fleetOf(nodeCount), SEED_BATCH);
@@ -107,19 +131,26 @@ async function measureScheduler(backend: Backend, nodeCount: number, folder: str
   const stop = new AbortController();
   const mirrors = [nodes.run(stop.signal), projects.run(stop.signal)];
   await Promise.all([nodes.ready(), projects.ready()]);
-  const place = async (count: number, begin: number): Promise<void> => {
-    const isDone = untilBound(projects, begin + count);
-    const pause = new AbortController();
-    const running = createScheduler({ ...base, nodes, projects }).run(pause.signal);
-    await isDone;
-    pause.abort();
-    await running.catch(() => undefined);
+  const { mirror, hold, letThrough } = holdable(projects);
+  const running = createScheduler({ ...base, nodes, projects: mirror }).run(stop.signal);
+  const arrive = async (begin: number, count: number): Promise<void> => {
+    hold();
+    await create(store, projectsOf(begin, count), SEED_BATCH);
+    while (projects.items().size < begin + count) {
+      await turn();
+    }
   };
-  await create(store, projectsOf(0, WARM_UP), SEED_BATCH);
-  await place(WARM_UP, 0);
-  await create(store, projectsOf(WARM_UP, PROJECTS), SEED_BATCH);
-  const measured = await timed(() => place(PROJECTS, WARM_UP));
+  const place = async (count: number): Promise<void> => {
+    const isDone = untilBound(projects, count);
+    letThrough();
+    await isDone;
+  };
+  await arrive(0, WARM_UP);
+  await place(WARM_UP);
+  await arrive(WARM_UP, PROJECTS);
+  const measured = await timed(() => place(WARM_UP + PROJECTS));
   stop.abort();
+  await running.catch(() => undefined); // the abort
   await Promise.all(mirrors);
   await store.close();
   return tellRate(`placement_${backend}_${nodeCount}_nodes`, TARGETS[backend], measured);

@@ -56,16 +56,17 @@ export class ChangeLog {
 
   /** Takes in durable changes, in order of version, and wakes their watchers. */
   append(changes: readonly Change[]): void {
-    const touched = new Set<KindLog>();
+    let touched: KindLog | undefined;
     for (const change of changes) {
       const log = this.#kind(change.object.kind);
+      if (log !== touched) {
+        touched?.wakeMost();
+        touched = log;
+      }
       log.push(change, this.#logSize);
-      touched.add(log);
       this.#version = change.version;
     }
-    for (const log of touched) {
-      log.wakeMost();
-    }
+    touched?.wakeMost();
   }
 
   /** Takes in a history in place of the one that was here: whoever watches gets Expired. */
@@ -143,7 +144,11 @@ export class ChangeLog {
   }
 
   #kind(kind: string): KindLog {
-    const log = this.#kinds.get(kind) ?? new KindLog(this.#floor);
+    const known = this.#kinds.get(kind);
+    if (known !== undefined) {
+      return known;
+    }
+    const log = new KindLog(this.#floor);
     this.#kinds.set(kind, log);
     return log;
   }

@@ -51,7 +51,7 @@ export function createDocumentStore(parts: DocumentStoreParts): Store {
 
 class DocumentStore implements Store {
   readonly #parts: DocumentStoreParts;
-  #queue: Waiting[] = [];
+  readonly #queue: Waiting[] = [];
   /** commits that were refused since a write last went through */
   #refused = 0;
   #isClosed = false;
@@ -145,8 +145,7 @@ class DocumentStore implements Store {
   }
 
   #flush(): void {
-    const group = this.#queue.slice(0, GROUP_LIMIT);
-    this.#queue = this.#queue.slice(GROUP_LIMIT);
+    const group = this.#queue.splice(0, GROUP_LIMIT);
     if (this.#queue.length > 0) {
       this.#parts.defer(() => this.#flush());
     }

@@ -159,7 +159,11 @@ export class Documents {
   }
 
   #table(kind: string): Table {
-    const table: Table = this.#tables.get(kind) ?? { byName: new Map(), sorted: undefined, created: [], topics: new Map() };
+    const known = this.#tables.get(kind);
+    if (known !== undefined) {
+      return known;
+    }
+    const table: Table = { byName: new Map(), sorted: undefined, created: [], topics: new Map() };
     this.#tables.set(kind, table);
     return table;
   }

@@ -8,8 +8,9 @@ type Fields = Readonly<Record<string | number, unknown>>;
 /** What JSON leaves out. */
 const NOTHING = Symbol('nothing');
 
-/** Shared, as most objects have no labels and no annotations. */
+/** Shared, as most objects have no labels, no annotations, and lists of nothing. */
 const NO_FIELDS: Fields = Object.freeze({});
+const NO_ITEMS: readonly unknown[] = Object.freeze([]);
 
 /**
  * Copies `value` as a trip through JSON does (undefined fields vanish) and freezes the copy to the last leaf, so that no caller's later
@@ -53,35 +54,38 @@ function copyObject(value: object, depth: number, known: Fields | undefined): un
     return json === undefined ? NOTHING : copyValue(JSON.parse(json), depth, undefined);
   }
   const source = value as Fields;
-  const keys = Object.keys(source);
-  const isFrozen = Object.isFrozen(value) && prototype !== null;
-  if (keys.length === 0) {
-    return isFrozen ? value : NO_FIELDS;
-  }
   let copy: Record<string, unknown> | undefined;
+  let isEmpty = true;
   let isWhole = true;
-  for (let index = 0; index < keys.length; index += 1) {
-    const key = keys[index] ?? '';
+  for (const key in source) {
+    isEmpty = false;
     const before = source[key];
     const after = copyValue(before, depth + 1, key === '__proto__' ? undefined : known?.[key]);
-    if (after === NOTHING) {
-      copy = isWhole ? pick(copy ?? source, keys.slice(0, index)) : copy;
-      isWhole = false;
-    } else if (!isWhole || !Object.is(after, before)) {
+    if (!Object.is(after, before)) {
       // a spread makes a copy no larger than its fields: made field by field it has room for more, 96 bytes where these are 64
       copy ??= { ...source };
       setField(copy, key, after);
+      isWhole &&= after !== NOTHING;
     }
   }
-  return copy === undefined && isFrozen ? value : Object.freeze(copy ?? { ...source });
+  if (copy === undefined && prototype !== null && Object.isFrozen(value)) {
+    return value;
+  }
+  if (isEmpty) {
+    return NO_FIELDS;
+  }
+  copy ??= { ...source };
+  return Object.freeze(isWhole ? copy : withoutNothing(copy));
 }
 
-function pick(source: Fields, keys: readonly string[]): Record<string, unknown> {
-  const picked: Record<string, unknown> = {};
-  for (const key of keys) {
-    setField(picked, key, source[key]);
+function withoutNothing(source: Fields): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  for (const key of Object.keys(source)) {
+    if (source[key] !== NOTHING) {
+      setField(fields, key, source[key]);
+    }
   }
-  return picked;
+  return fields;
 }
 
 function setField(copy: Record<string, unknown>, key: string, value: unknown): void {
@@ -97,15 +101,19 @@ function hasOwnForm(value: object): boolean {
 }
 
 function copyArray(value: readonly unknown[], depth: number, known: Fields | undefined): object {
-  let isSame = Object.isFrozen(value);
-  const copy: unknown[] = [];
+  if (value.length === 0) {
+    return Object.isFrozen(value) ? value : NO_ITEMS;
+  }
+  let copy: unknown[] | undefined;
   for (let index = 0; index < value.length; index += 1) {
     const before = value[index];
     const after = copyValue(before, depth + 1, known?.[index]);
-    isSame &&= after === before;
-    copy.push(after === NOTHING ? null : after);
+    if (!Object.is(after, before)) {
+      copy ??= value.slice(); // without the room for more that push() would make
+      copy[index] = after === NOTHING ? null : after;
+    }
   }
-  return isSame ? value : Object.freeze(copy.slice()); // without the room for more that push() made
+  return copy === undefined && Object.isFrozen(value) ? value : Object.freeze(copy ?? value.slice());
 }
 
 /**

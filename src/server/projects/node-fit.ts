@@ -9,7 +9,7 @@
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { RESOURCES, readAllocatable, type Amounts } from '../../api/resource-amounts.ts';
-import { deriveDemand } from '../scheduler/demand.ts';
+import { deriveDemand, writeAsked } from '../scheduler/demand.ts';
 import { matchesSelector } from '../scheduler/filters.ts';
 import type { Cause } from './project-status.ts';
 
@@ -32,7 +32,7 @@ export function findMisfit({ metadata, spec }: ProjectObject, node: NodeObject, 
       const given = String(node.status.allocatable?.[name]);
       return {
         reason: 'InsufficientResources',
-        message: `The ${name} of the node does not suffice (${demand.written[name]} asked${others}, ${given} allocatable): ${stays}`,
+        message: `The ${name} of the node does not suffice (${writeAsked(demand)[name]} asked${others}, ${given} allocatable): ${stays}`,
       };
     }
   }

@@ -12,7 +12,7 @@ import type { NodeObject } from '../../api/node.ts';
 import { isLeaving } from '../../api/project/leaving.ts';
 import { deriveLossPolicy } from '../../api/project/loss-policy.ts';
 import type { ProjectObject, Volume } from '../../api/project.ts';
-import type { Demand } from '../scheduler/demand.ts';
+import { keyOf, type Demand } from '../scheduler/demand.ts';
 import { describeRefusal, explain } from '../scheduler/explain.ts';
 import { compareProjectAge } from '../scheduler/pending-queue.ts';
 import { place } from '../scheduler/place.ts';
@@ -40,12 +40,12 @@ export function reserveForTravellers(projects: readonly ProjectObject[], snapsho
   const unplaceable = new Set<string>(); // demand keys: room only gets less, and a thousand copies of what fits nowhere are judged once
   for (const project of travellers) {
     const demand = snapshot.findDemand(project.metadata.name);
-    if (demand === undefined || unplaceable.has(demand.key)) {
+    if (demand === undefined || unplaceable.has(keyOf(demand))) {
       continue;
     }
     const { node } = place(snapshot.nodes, demand);
     if (node === undefined) {
-      unplaceable.add(demand.key);
+      unplaceable.add(keyOf(demand));
     } else {
       snapshot.assume(project.metadata.name, node.name, versionOf(project));
     }

@@ -9,8 +9,9 @@
 import { ApiError, hasReason } from '../../api/errors.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject, ProjectStatus } from '../../api/project.ts';
-import { type Clock, nowRfc3339 } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
+import { TimeTexts } from '../../base/time-texts.ts';
 import type { Store, Write } from '../../store/store.ts';
 import { bind, markUnschedulable } from '../projects/project-status.ts';
 
@@ -38,6 +39,7 @@ interface BinderDeps {
 export function createBinder({ store, clock, log, assignmentBase = 0 }: BinderDeps): Binder {
   /** Projects whose last write failed: a failure is logged when it starts, not each time it is tried again */
   const failing = new Set<string>();
+  const times = new TimeTexts();
 
   const write = async (
     project: ProjectObject,
@@ -64,9 +66,9 @@ export function createBinder({ store, clock, log, assignmentBase = 0 }: BinderDe
   return {
     bind: async (project, node) => {
       const { name, resourceVersion } = node.metadata;
-      const assignment = Math.max(project.status.assignment, assignmentBase);
-      const numbered = { ...project, status: { ...project.status, assignment } };
-      const now = nowRfc3339(clock);
+      const { status } = project;
+      const numbered = status.assignment >= assignmentBase ? project : { ...project, status: { ...status, assignment: assignmentBase } };
+      const now = times.write(clock.wallMs());
       const outcome = await write(project, {
         status: bind(numbered, name, now),
         now,
@@ -85,7 +87,7 @@ export function createBinder({ store, clock, log, assignmentBase = 0 }: BinderDe
       if (status.reason !== 'Unschedulable') {
         log.info({ project: project.metadata.name, reason: message }, 'project unschedulable');
       }
-      const now = nowRfc3339(clock);
+      const now = times.write(clock.wallMs());
       return write(project, { status: markUnschedulable(project, message, now), now, checks: [] });
     },
   };

@@ -14,10 +14,8 @@ export interface Demand {
   readonly wishedNode: string | undefined;
   /** the node it was asked to leave */
   readonly leftNode: string | undefined;
-  /** resource -> the amount asked, as the user wrote it where one service alone asks for it */
-  readonly written: Readonly<Record<Resource['name'], string>>;
-  /** equal for demands that any node answers alike */
-  readonly key: string;
+  /** what it was read from */
+  readonly spec: ProjectSpec;
 }
 
 export interface DemandOptions {
@@ -27,49 +25,52 @@ export interface DemandOptions {
 
 /** Sums what the services request. @throws {RangeError} when a quantity is none */
 export function deriveDemand(spec: ProjectSpec, { failedNodes = [], move }: DemandOptions = {}): Demand {
-  const amounts = sumRequests(spec);
+  const wishedNode = move?.to;
+  return {
+    amounts: sumRequests(spec),
+    hostPorts: hostPortsOf(spec),
+    nodeSelector: spec.nodeSelector === undefined ? [] : Object.entries(spec.nodeSelector),
+    failedNodes,
+    wishedNode,
+    leftNode: wishedNode === undefined ? move?.from : undefined, // asked to go back there, it may
+    spec,
+  };
+}
+
+/** Equal for demands that any node answers alike. */
+export function keyOf({ amounts, hostPorts, nodeSelector, failedNodes, wishedNode, leftNode }: Demand): string {
+  return JSON.stringify([amounts, hostPorts, nodeSelector, failedNodes, wishedNode, leftNode]);
+}
+
+/** Resource -> the amount asked, as the user wrote it where one service alone asks for it. */
+export function writeAsked({ spec, amounts }: Demand): Readonly<Record<Resource['name'], string>> {
   const written = { cpu: '0', memory: '0', disk: '0' };
   for (const { name, unit, write } of RESOURCES) {
     const requests = spec.services.map(({ resources }) => resources?.requests?.[name]).filter((quantity) => quantity !== undefined);
     written[name] = requests.length === 1 ? String(requests[0]) : write(amounts[unit]);
   }
-  const hostPorts = hostPortsOf(spec);
-  const nodeSelector = Object.entries(spec.nodeSelector ?? {});
-  const wishedNode = move?.to;
-  const leftNode = wishedNode === undefined ? move?.from : undefined; // asked to go back there, it may
-  const key = JSON.stringify([amounts, hostPorts, nodeSelector, failedNodes, wishedNode ?? null, leftNode ?? null]);
-  return { amounts, hostPorts, nodeSelector, failedNodes, wishedNode, leftNode, written, key };
+  return written;
 }
 
 /** Tells whether two versions of a Project ask the same of a node, whatever else has changed. */
-export function asksAlike(left: Asking, right: Asking): boolean {
+export function asksAlike(left: ProjectObject, right: ProjectObject): boolean {
+  const [leftMove, rightMove] = [left.status.move, right.status.move];
   return (
-    left.uid === right.uid &&
-    left.generation === right.generation &&
-    left.move?.from === right.move?.from &&
-    left.move?.to === right.move?.to
+    left.metadata.uid === right.metadata.uid &&
+    left.metadata.generation === right.metadata.generation &&
+    leftMove?.from === rightMove?.from &&
+    leftMove?.to === rightMove?.to
   );
 }
 
-/** All that a Project's demand depends on. */
-export interface Asking {
-  readonly uid: string;
-  readonly generation: number;
-  readonly move: ProjectMove | undefined;
-}
-
-export function askingOf({ metadata: { uid, generation }, status: { move } }: ProjectObject): Asking {
-  return { uid, generation, move };
-}
-
 function hostPortsOf(spec: ProjectSpec): readonly string[] {
-  const ports = new Set<string>();
+  const ports: string[] = [];
   for (const { ports: published } of spec.services) {
     for (const { hostPort, protocol } of published ?? []) {
       if (hostPort !== undefined) {
-        ports.add(`${hostPort}/${protocol ?? 'TCP'}`);
+        ports.push(`${hostPort}/${protocol ?? 'TCP'}`);
       }
     }
   }
-  return [...ports];
+  return ports.length < 2 ? ports : [...new Set(ports)];
 }

@@ -1,6 +1,6 @@
 /** Explain: why no node takes a Project, as one sentence for a person; pure. */
 import { formatBytes, formatMillis } from '../../api/quantity.ts';
-import type { Demand } from './demand.ts';
+import { writeAsked, type Demand } from './demand.ts';
 import type { Refusal } from './filters.ts';
 import type { RefusalCount } from './place.ts';
 
@@ -44,7 +44,7 @@ function compareRefusals(left: RefusalCount, right: RefusalCount): number {
   return byReason || right.count - left.count || ((left.port ?? '') < (right.port ?? '') ? -1 : 1);
 }
 
-function wordsOf({ refusal, count, freeAtMost = 0, port, holder }: RefusalCount, { written, wishedNode }: Demand): string {
+function wordsOf({ refusal, count, freeAtMost = 0, port, holder }: RefusalCount, demand: Demand): string {
   const one = count === 1;
   switch (refusal) {
     case 'NotReady':
@@ -55,7 +55,7 @@ function wordsOf({ refusal, count, freeAtMost = 0, port, holder }: RefusalCount,
     case 'LeftOnRequest':
       return `${one ? 'is' : 'are'} what it was asked to leave`;
     case 'NotWished':
-      return `${one ? 'is' : 'are'} not ${wishedNode ?? ''}, where it was asked to go`;
+      return `${one ? 'is' : 'are'} not ${demand.wishedNode ?? ''}, where it was asked to go`;
     case 'SelectorMismatch':
       return `${one ? 'does' : 'do'} not match nodeSelector`;
     case 'CpuUnreported':
@@ -63,11 +63,11 @@ function wordsOf({ refusal, count, freeAtMost = 0, port, holder }: RefusalCount,
     case 'DiskUnreported':
       return `${one ? 'does' : 'do'} not report ${nameOf(refusal)}`;
     case 'CpuLacking':
-      return lacks(one, `cpu (${written.cpu} asked, ${formatMillis(Math.floor(freeAtMost))} free at most)`);
+      return lacks(one, `cpu (${writeAsked(demand).cpu} asked, ${formatMillis(Math.floor(freeAtMost))} free at most)`);
     case 'MemoryLacking':
-      return lacks(one, `memory (${written.memory} asked, ${formatRounded(freeAtMost)} free at most)`);
+      return lacks(one, `memory (${writeAsked(demand).memory} asked, ${formatRounded(freeAtMost)} free at most)`);
     case 'DiskLacking':
-      return lacks(one, `disk (${written.disk} asked, ${formatRounded(freeAtMost)} free at most)`);
+      return lacks(one, `disk (${writeAsked(demand).disk} asked, ${formatRounded(freeAtMost)} free at most)`);
     case 'HostPortTaken':
       return `${one ? 'has' : 'have'} host port ${port ?? ''} taken${one && holder !== undefined ? ` by ${holder}` : ''}`;
     default:

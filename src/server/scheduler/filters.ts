@@ -1,4 +1,7 @@
-/** Filters: what must hold for a Project to be placed on a node, in one fixed order; pure, and without allocation where it holds. */
+/**
+ * Filters: what must hold for a Project to be placed on a node, in one fixed order; pure, and without allocation where it holds: a search
+ * looks at 64 nodes and more, and with a closure in it for each it made half of a placement's garbage.
+ */
 import type { NodeObject } from '../../api/node.ts';
 import type { Demand } from './demand.ts';
 import type { NodeView } from './snapshot.ts';
@@ -42,13 +45,24 @@ export function refuseState({ spec, status }: NodeObject): 'NotReady' | 'Drainin
   return spec.unschedulable || status.state === 'Draining' ? 'Draining' : undefined;
 }
 
-export function matchesSelector({ metadata }: NodeObject, nodeSelector: Demand['nodeSelector']): boolean {
-  return nodeSelector.every(([key, value]) => Object.hasOwn(metadata.labels, key) && metadata.labels[key] === value);
+export function matchesSelector(node: NodeObject, nodeSelector: Demand['nodeSelector']): boolean {
+  for (const [key, value] of nodeSelector) {
+    const { labels } = node.metadata;
+    if (!Object.hasOwn(labels, key) || labels[key] !== value) {
+      return false;
+    }
+  }
+  return true;
 }
 
 /** The first host port asked for that a Project on the node has. */
 export function findTakenPort(view: NodeView, demand: Demand): string | undefined {
-  return demand.hostPorts.find((port) => view.findPortHolder(port) !== undefined);
+  for (const port of demand.hostPorts) {
+    if (view.findPortHolder(port) !== undefined) {
+      return port;
+    }
+  }
+  return undefined;
 }
 
 function refuseAmounts({ allocatable, placed }: NodeView, { amounts }: Demand): Refusal | undefined {

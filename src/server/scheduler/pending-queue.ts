@@ -6,7 +6,7 @@
  * Callers  scheduler.ts
  */
 import type { ProjectObject } from '../../api/project.ts';
-import { asksAlike, askingOf } from './demand.ts';
+import { asksAlike } from './demand.ts';
 
 interface Entry {
   readonly project: ProjectObject;
@@ -24,7 +24,7 @@ export class PendingQueue {
   /** Adds a Project or its newer version. A write that asks for nothing else is no reason to look again. */
   put(project: ProjectObject): void {
     const previous = this.#entryByName.get(project.metadata.name);
-    const isSame = previous !== undefined && asksAlike(askingOf(previous.project), askingOf(project));
+    const isSame = previous !== undefined && asksAlike(previous.project, project);
     this.#entryByName.set(project.metadata.name, { project, judgedEpoch: isSame ? previous.judgedEpoch : undefined });
   }
 

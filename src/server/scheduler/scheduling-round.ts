@@ -7,7 +7,7 @@ import type { ProjectObject } from '../../api/project.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Binder, WriteOutcome } from './binder.ts';
-import type { Demand } from './demand.ts';
+import { keyOf, type Demand } from './demand.ts';
 import { explain } from './explain.ts';
 import type { FleetView } from './fleet-view.ts';
 import { countRefusals } from './place.ts';
@@ -31,7 +31,8 @@ interface RoundDeps {
 
 export class SchedulingRound {
   readonly #deps: RoundDeps;
-  readonly #inFlight = new Set<Promise<void>>();
+  /** name of a Project -> its decision on the way */
+  readonly #inFlight = new Map<string, Promise<void>>();
   readonly #outcomes = new Set<WriteOutcome['kind']>();
   readonly #explained = new Explained();
   /** nodes, in this turn */
@@ -50,36 +51,35 @@ export class SchedulingRound {
       for (const project of due) {
         if (started >= PROJECTS_PER_TURN || this.#looked >= NODES_PER_TURN) {
           if (this.#inFlight.size >= MAX_IN_FLIGHT) {
-            await Promise.all(this.#inFlight);
+            await Promise.all(this.#inFlight.values());
           }
           started = 0;
           this.#looked = 0;
           await clock.sleep(0, signal);
         }
-        this.#start(project);
+        this.#inFlight.set(project.metadata.name, this.#attempt(project));
         started += 1;
       }
     } finally {
-      await Promise.all(this.#inFlight);
+      await Promise.all(this.#inFlight.values());
     }
     return this.#outcomes.has('failed') ? 'failed' : this.#outcomes.has('conflict') ? 'conflict' : 'written';
   }
 
-  #start(project: ProjectObject): void {
-    const work = this.#schedule(project)
-      .catch((error: unknown) => {
-        this.#deps.log.error({ err: error, project: project.metadata.name }, 'project cannot be scheduled');
-        return 'failed' as const;
-      })
-      .then((kind) => {
-        this.#outcomes.add(kind);
-        this.#inFlight.delete(work);
-      });
-    this.#inFlight.add(work);
+  async #attempt(project: ProjectObject): Promise<void> {
+    const { name } = project.metadata;
+    try {
+      this.#outcomes.add(await this.#schedule(project));
+    } catch (error) {
+      this.#deps.log.error({ err: error, project: name }, 'project cannot be scheduled');
+      this.#outcomes.add('failed');
+    }
+    this.#inFlight.delete(name);
   }
 
   async #schedule(project: ProjectObject): Promise<WriteOutcome['kind']> {
-    const { snapshot, pending } = this.#deps.view;
+    const { view, binder } = this.#deps;
+    const { snapshot, pending } = view;
     const { name } = project.metadata;
     const demand = snapshot.findDemand(name);
     if (demand === undefined || !pending.holds(project)) {
@@ -88,16 +88,22 @@ export class SchedulingRound {
     const decision = this.#decide(demand);
     if (decision.node === undefined) {
       pending.settle(name, snapshot.roomEpoch);
-      return this.#conclude(await this.#deps.binder.explain(project, decision.message), project);
+    } else {
+      // counted before the first await, so that the next Project of this pass sees it
+      snapshot.assume(name, decision.node.metadata.name, versionOf(project));
     }
-    // counted before the first await, so that the next Project of this pass sees it
-    snapshot.assume(name, decision.node.metadata.name, versionOf(project));
-    return this.#conclude(await this.#deps.binder.bind(project, decision.node), project, decision.node.metadata.name);
+    const outcome = await (decision.node === undefined ? binder.explain(project, decision.message) : binder.bind(project, decision.node));
+    if (outcome.kind === 'written') {
+      view.adopt(outcome.project);
+    } else {
+      await this.#takeBack(project, outcome.kind, decision.node?.metadata.name);
+    }
+    return outcome.kind;
   }
 
   #decide(demand: Demand) {
     const { snapshot } = this.#deps.view;
-    const known = this.#explained.find(demand.key, snapshot.roomEpoch);
+    const known = this.#explained.find(demand, snapshot.roomEpoch);
     if (known !== undefined) {
       return { node: undefined, message: known };
     }
@@ -108,23 +114,19 @@ export class SchedulingRound {
     }
     this.#looked += snapshot.nodes.size;
     const message = explain(countRefusals(snapshot.nodes, demand), demand);
-    this.#explained.add(demand.key, message, snapshot.roomEpoch);
+    this.#explained.add(demand, message, snapshot.roomEpoch);
     return { node: undefined, message };
   }
 
-  async #conclude(outcome: WriteOutcome, project: ProjectObject, node?: string): Promise<WriteOutcome['kind']> {
+  /** It is due again; what conflicted is read anew. */
+  async #takeBack(project: ProjectObject, kind: 'conflict' | 'failed', node: string | undefined): Promise<void> {
     const { view } = this.#deps;
     const { name } = project.metadata;
-    if (outcome.kind === 'written') {
-      view.adopt(outcome.project);
-      return outcome.kind;
-    }
     view.snapshot.assume(name, undefined, versionOf(project));
     view.pending.settle(name, NEVER);
-    if (outcome.kind === 'conflict') {
+    if (kind === 'conflict') {
       await view.refresh(name, node);
     }
-    return outcome.kind;
   }
 }
 
@@ -133,15 +135,15 @@ class Explained {
   #epoch = NEVER;
   readonly #messageByKey = new Map<string, string>();
 
-  find(key: string, epoch: number): string | undefined {
-    return this.#epoch === epoch ? this.#messageByKey.get(key) : undefined;
+  find(demand: Demand, epoch: number): string | undefined {
+    return this.#epoch === epoch ? this.#messageByKey.get(keyOf(demand)) : undefined;
   }
 
-  add(key: string, message: string, epoch: number): void {
+  add(demand: Demand, message: string, epoch: number): void {
     if (this.#epoch !== epoch) {
       this.#messageByKey.clear();
       this.#epoch = epoch;
     }
-    this.#messageByKey.set(key, message);
+    this.#messageByKey.set(keyOf(demand), message);
   }
 }

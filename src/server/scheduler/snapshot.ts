@@ -11,7 +11,7 @@
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { RESOURCES, placeOf, type Allocatable, type Amounts } from '../../api/resource-amounts.ts';
-import { asksAlike, askingOf, deriveDemand, type Asking, type Demand } from './demand.ts';
+import { asksAlike, deriveDemand, type Demand } from './demand.ts';
 import { refuseState } from './filters.ts';
 import { KnownAmounts } from './known-amounts.ts';
 import { NodeRing, type Placeable } from './node-ring.ts';
@@ -31,8 +31,8 @@ export interface NodeView {
 }
 
 interface Claim {
+  readonly project: ProjectObject;
   readonly version: number;
-  readonly asking: Asking;
   readonly nodeRef: string | undefined;
   readonly demand: Demand;
 }
@@ -166,11 +166,10 @@ export class Snapshot {
     if (previous !== undefined && previous.version >= version) {
       return false;
     }
-    const asking = askingOf(project);
-    const isSameDemand = previous !== undefined && asksAlike(previous.asking, asking);
+    const isSameDemand = previous !== undefined && asksAlike(previous.project, project);
     const demand = isSameDemand ? previous.demand : readDemand(project);
     const nodeRef = placeOf(project);
-    this.#claimByProject.set(name, { version, asking, nodeRef, demand });
+    this.#claimByProject.set(name, { project, version, nodeRef, demand });
     if (previous?.nodeRef !== nodeRef || !isSameDemand) {
       this.#move(name, previous, { nodeRef, demand });
     }
@@ -258,6 +257,6 @@ function answersAlike(left: NodeObject, right: NodeObject): boolean {
     left.status.state === right.status.state &&
     left.spec.unschedulable === right.spec.unschedulable &&
     RESOURCES.every(({ name }) => left.status.allocatable?.[name] === right.status.allocatable?.[name]) &&
-    JSON.stringify(left.metadata.labels) === JSON.stringify(right.metadata.labels)
+    (left.metadata.labels === right.metadata.labels || JSON.stringify(left.metadata.labels) === JSON.stringify(right.metadata.labels))
   );
 }
