@@ -109,6 +109,8 @@ for (const [what, act] of [
   test(`exec gives the screen back and says so when the ${what}, and the next command waits until there is a way again`, async () => {
     await using shell = await terminal('far', 'sh');
     await shell.shows(/# /u);
+    await using other = await terminal('far', 'sh', '-c', 'echo ready; exec /bin/busybox sleep 2468');
+    await other.shows(/ready/u);
     await act();
     await shell.shows(/error: Cannot tell how the command in reach-far\/web has ended: /u);
     assert.equal(await shell.exitCode(), 1);
@@ -117,5 +119,7 @@ for (const [what, act] of [
     }
     const { code, stdout, stderr } = await sites.ctl(['exec', 'reach-far/web', '--', '/bin/busybox', 'echo', 'back']);
     assert.deepEqual([code, stdout, stderr], [0, 'back\n', '']);
+    await until(async () => !(await processes('far')).includes('sleep 2468'), { what: 'what was left to end', timeoutMs: LONG_MS });
+    assert.match(await processes('far'), /sleep 4321/u, 'what was left on purpose was ended too');
   });
 }

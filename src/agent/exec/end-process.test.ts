@@ -3,7 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { makeScratch } from '../../../test/support/scratch.ts';
-import { endLeftover, endProcess } from './end-process.ts';
+import { EngineError } from '../docker/engine-error.ts';
+import { endFormer, endLeftover, endProcess } from './end-process.ts';
 
 const CONTAINER = 'c0ffee'.repeat(10);
 const FOREVER = new AbortController().signal;
@@ -76,6 +77,30 @@ describe('endProcess()', () => {
     await leave({ isRunning: false, exitCode: 0, pid: 10 });
     assert.deepEqual(proc.signals, []);
     await leave({ isRunning: true, exitCode: undefined, pid: 10 });
+    assert.deepEqual(proc.signals, ['SIGTERM 10', 'SIGKILL 10']);
+  });
+
+  it('endFormer() waits until the engine tells, and ends nothing that it does not know any more', async () => {
+    using proc = makeProc({ 10: { session: 10 } });
+    const left = { execId: 'e', containerId: CONTAINER, hasTty: false };
+    let answers: (object | undefined | Error)[] = [];
+    const inspectExec = async () => {
+      const answer = answers.length > 1 ? answers.shift() : answers[0];
+      if (answer instanceof Error) {
+        throw answer;
+      }
+      return answer as never;
+    };
+    const ports = { ...proc.ports, engine: { inspectExec } };
+    answers = [new EngineError('EngineUnreachable', 'Cannot reach the engine'), undefined];
+    await endFormer(ports, left, FOREVER);
+    assert.deepEqual([proc.signals, proc.slept[0]], [[], 5000]);
+    answers = [{ isRunning: true, exitCode: undefined, pid: 10 }];
+    await endFormer(
+      { ...ports, clock: { ...proc.ports.clock, sleep: async () => await new Promise<void>((resolve) => setImmediate(resolve)) } },
+      left,
+      FOREVER,
+    );
     assert.deepEqual(proc.signals, ['SIGTERM 10', 'SIGKILL 10']);
   });
 });

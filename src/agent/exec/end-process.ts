@@ -3,16 +3,18 @@
  *
  * Never    signals a process that is not in the container: a pid may be another process's by now, or count on another machine, as where
  *          DOCKER_HOST is not this one. Where that cannot be told, or this user may not, nothing is done.
- * Callers  exec-session.ts
+ * Callers  http/service-routes.ts
  * Source   runc makes each command of an exec the leader of a session of its own (nsexec.c); cgroup paths end in the container's id.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { withDeadline, type Clock } from '../../base/clock.ts';
+import { EngineError } from '../docker/engine-error.ts';
 import type { Engine } from '../docker/engine.ts';
 import type { LeftRunning } from './exec-session.ts';
 
 const GRACE_MS = 5000;
 const LOOK_MS = 3000;
+const ASK_AGAIN_MS = 5000; // an engine that is away at the agent's start
 
 export interface EndProcessPorts {
   readonly clock: Clock;
@@ -39,6 +41,22 @@ export async function endLeftover(ports: LeftoverPorts, { execId, ...left }: Lef
   const state = await ports.engine.inspectExec(execId, deadline.signal).catch(() => undefined);
   if (state?.isRunning === true && state.pid !== undefined) {
     await endProcess(ports, { ...left, pid: state.pid }, signal);
+  }
+}
+
+/** As `endLeftover`, of a former agent: waits until the engine tells how it is. */
+export async function endFormer(ports: LeftoverPorts, left: LeftRunning, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await ports.engine.inspectExec(left.execId, signal);
+      return await endLeftover(ports, left, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof EngineError)) {
+        throw error;
+      }
+      await ports.clock.sleep(ASK_AGAIN_MS, signal);
+    }
   }
 }
 

@@ -4,6 +4,7 @@ import type { TerminalSize } from '../../api/exec-frames.ts';
 import type { Clock } from '../../base/clock.ts';
 import { EngineError } from '../docker/engine-error.ts';
 import type { Engine, ExecSpec } from '../docker/engine.ts';
+import type { ExecLedger } from '../exec/exec-ledger.ts';
 import { runExec, type ExecPorts } from '../exec/exec-session.ts';
 import type { Route } from './route.ts';
 import { getRunningContainer, serviceOf, type ContainerSources, type ServiceName } from './service-container.ts';
@@ -12,12 +13,13 @@ export interface ExecSources extends ContainerSources {
   readonly engine: ContainerSources['engine'] & Pick<Engine, 'createExec' | 'startExec' | 'resizeExec' | 'inspectExec'>;
   readonly clock: Clock;
   readonly abandon: ExecPorts['abandon'];
+  readonly ledger: ExecLedger;
   /** aborts when the agent stops */
   readonly stopSignal: AbortSignal;
 }
 
 export function execRoute(sources: ExecSources): Route {
-  const { engine, clock, abandon, stopSignal } = sources;
+  const { engine, clock, abandon, ledger, stopSignal } = sources;
   return {
     kind: 'stream',
     path: /^\/api\/v1\/exec\/(?<project>[^/]+)\/(?<service>[^/]+)$/u,
@@ -28,11 +30,20 @@ export function execRoute(sources: ExecSources): Route {
       const execId = await explaining(name, () => engine.createExec(container.id, spec, signal));
       const { command, hasTty } = spec;
       const size = hasTty ? readSize(url.searchParams) : undefined;
+      ledger.begun({ execId, containerId: container.id, hasTty });
       // not by the signal: who has gone is told by the session, which sees to what is left
-      const process = await explaining(name, () => engine.startExec(execId, { hasTty }, new AbortController().signal));
+      const process = await explaining(name, () => engine.startExec(execId, { hasTty }, new AbortController().signal)).catch(
+        (error: unknown) => {
+          ledger.over(execId);
+          throw error;
+        },
+      );
       process.on('error', () => undefined); // cut: its reader learns
       const session = { name, command, containerId: container.id, execId, hasTty, size, process };
-      return async (stream, ended) => await runExec({ engine, clock, abandon }, session, stream, AbortSignal.any([ended, stopSignal]));
+      return async (stream, ended) => {
+        await runExec({ engine, clock, abandon }, session, stream, AbortSignal.any([ended, stopSignal]));
+        ledger.over(execId); // else it was abandoned
+      };
     },
   };
 }
