@@ -11,7 +11,7 @@ import { pino } from 'pino';
 import { createAssignmentWatcher } from '../src/agent/session/assignment-watcher.ts';
 import { createHeartbeater, heartbeatTimeLimitMs } from '../src/agent/session/heartbeater.ts';
 import { createRegistrar } from '../src/agent/session/registrar.ts';
-import { runSession } from '../src/agent/session/session.ts';
+import { runSession, type StandingCell } from '../src/agent/session/session.ts';
 import { systemClock as clock } from '../src/base/clock.ts';
 import { systemRandom as random } from '../src/base/random.ts';
 import { Stopper } from '../src/base/stopper.ts';
@@ -71,6 +71,7 @@ function startAgent(index: number, clusterId: string): void {
     random,
     log,
   });
+  const standing: StandingCell = { current: 'joining', hasRegistered: false };
   const registrar = createRegistrar({
     client,
     nodeName,
@@ -78,6 +79,7 @@ function startAgent(index: number, clusterId: string): void {
     onCluster: () => Promise.resolve(),
     onCredential: () => undefined,
     onRefused: () => undefined,
+    standing,
     hasJoined: () => true,
     clock,
     random,
@@ -104,7 +106,7 @@ function startAgent(index: number, clusterId: string): void {
     registrar,
     heartbeater,
     onRegistered: () => assignments.relist(),
-    standing: { current: 'joining' as const },
+    standing,
     firstSample,
     clock,
     log,

@@ -4,6 +4,7 @@
  *   session (registrar, heartbeater) ── what monitors of the machine and its line know ──> server
  *   assignment-watcher ──> supervision (reconciler), assignment-file;  reconciler ──> status-reporter ──> server
  */
+import { join } from 'node:path';
 import { createHttpFetch } from '../client/http-fetch.ts';
 import { createCredential } from './compose/credential.ts';
 import { runLink } from './compose/link.ts';
@@ -12,6 +13,7 @@ import { watchHost, watchLine } from './compose/machine.ts';
 import { connect, timed, tunnelDialer, type Parts } from './compose/ports.ts';
 import { resume, supervise, toSink, whileWelcome } from './compose/supervise.ts';
 import { gaugePulls } from './docker/pull-gauge.ts';
+import { ExecLedger } from './exec/exec-ledger.ts';
 import { defaultAgentHost } from './host/overlay-network.ts';
 import { createAgentAccess } from './http/access.ts';
 import { startAgentServer, type AgentServer } from './http/agent-server.ts';
@@ -27,12 +29,12 @@ import { createStatsReader } from './stats/stats-reader.ts';
 /** Listens, resumes what was assigned last, and spawns every loop. @throws {StartError} */
 export async function startParts(ports: Parts): Promise<{ readonly server: AgentServer; readonly standing: StandingCell }> {
   const { config, stopper, identity } = ports;
-  const standing: StandingCell = { current: 'joining' };
+  const standing: StandingCell = { current: 'joining', hasRegistered: false };
   const host = watchHost(ports);
   const trust = await openTrust(ports);
   const network = host.clockMeter.wrap(ports.fetch ?? createHttpFetch(trust));
-  const credential = createCredential(ports, host, network);
-  const dialTunnel = tunnelDialer(ports, { token: () => credential.current, trust });
+  const credential = createCredential(ports, { host, standing }, network);
+  const dialTunnel = tunnelDialer(ports, { token: () => credential.show(), trust });
   const parts = { ...ports, fetch: credential.wrap(network), ...(dialTunnel !== undefined && { dialTunnel }) };
   const access = createAgentAccess();
   const sources = { engine: ports.engine, clusterId: () => identity.clusterId(), clock: ports.clock };
@@ -46,7 +48,12 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
         engine: () => host.engine.state(),
         access,
       }),
-      ...serviceRoutes({ ...sources, stopper, kept: ports.keptLogs }),
+      ...serviceRoutes({
+        ...sources,
+        stopper,
+        ledger: new ExecLedger(join(config.DATA_DIR, 'commands.json'), ports.disk),
+        kept: ports.keptLogs,
+      }),
       statsRoute(createStatsReader({ ...sources, measure: host.measure, readCounters: host.readCounters, start: ports.random.uuid() })),
     ],
     access,

@@ -32,7 +32,9 @@ export interface Identity {
 }
 
 /** What is said of it to the server. */
-export function describeIdentity(identity: Identity): NonNullable<Registration['identity']> {
+export function describeIdentity(
+  identity: Pick<Identity, 'id' | 'bootId' | 'machine' | 'isUnproven'>,
+): NonNullable<Registration['identity']> {
   const { id, bootId, machine } = identity;
   return { id, bootId, ...(machine !== undefined && { machine }), ...(identity.isUnproven() && { unproven: true }) };
 }

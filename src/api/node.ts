@@ -174,11 +174,17 @@ export const Heartbeat = Closed({
 });
 export type Heartbeat = Readonly<Static<typeof Heartbeat>>;
 
-/** Body of `POST /nodes/{name}/register`, sent by an agent at each start. */
+/**
+ * Body of `POST /nodes/{name}/register`, sent by an agent at each start, and again where the server does not know it, or what it gave it, any
+ * more: that is no start, and of a node that was deleted it is refused.
+ */
 export const Registration = Closed({
   hostname: Type.Optional(Type.String({ maxLength: 253 })),
   info: Type.Optional(NodeInfo),
   identity: Type.Optional(Closed(IDENTITY, 'Who the agent is: two live identities cannot hold one name')),
+  renewal: Type.Optional(
+    Type.Boolean({ description: 'This process has registered before: it must not bring back a node that was deleted meanwhile' }),
+  ),
   publicKey: Type.Optional(
     Type.String({
       pattern: '^[A-Za-z0-9_-]{43}$',

@@ -74,6 +74,27 @@ describe('identity of agents', () => {
     assert.equal(first.log().filter(({ msg }) => msg === told['msg']).length, 1);
   });
 
+  test('a node that is deleted while a second machine waits for its name does not come back before an agent is started', async () => {
+    await using world = await setUp();
+    const first = await world.start('first');
+    await first.logged('node registered');
+    world.copyDisk('first', 'copy');
+    const copy = await world.start('copy');
+    await until(async () => (await world.standing(copy)) === 'refused', { what: 'the copy to be refused', timeoutMs: 60_000 });
+    await fetch(`${world.server.url}/api/v1/nodes/${NODE}`, { method: 'DELETE' });
+    for (const agent of [first, copy]) {
+      await until(async () => (await world.standing(agent)) === 'deleted', { what: 'both to know', timeoutMs: 60_000 });
+    }
+    assert.equal((await fetch(`${world.server.url}/api/v1/nodes/${NODE}`)).status, 404);
+    assert.equal(
+      copy.log().filter(({ msg }) => msg === 'node record was deleted: keeps supervising; restart cara-agent to register again').length,
+      1,
+    );
+    await Promise.all([first.kill(), copy.kill()]);
+    const next = await world.start('first');
+    await until(async () => (await world.standing(next)) === 'registered', { what: 'its return', timeoutMs: 60_000 });
+  });
+
   test('an agent that is killed gets in at once when it is started again, each time', async () => {
     await using world = await setUp();
     let agent = await world.start('first');

@@ -273,6 +273,29 @@ describe('time', () => {
 });
 
 describe('deleted nodes', () => {
+  test('a registration that is no start of its agent brings nothing back: a renewal, or one of a process that had registered before', async () => {
+    const clock = new VirtualClock();
+    const store = createMemoryStore({ clock });
+    const start = (bootId: string, rest: object = {}) => ({ identity: { id: 'identity-1', bootId }, ...rest });
+    const send = (api: ApiServer, body: object) => api.call('POST', '/nodes/worker-01/register', { body });
+    {
+      await using api = await startApi({ clock, store });
+      assert.equal((await send(api, start('boot-1', { renewal: true }))).status, 200, 'of a node that the server does not know');
+      assert.equal((await send(api, start('boot-2'))).status, 200);
+      assert.equal((await send(api, start('boot-2', { renewal: true }))).status, 200);
+      await api.call('DELETE', '/nodes/worker-01');
+    }
+    await using api = await startApi({ clock, store });
+    for (const body of [start('boot-3', { renewal: true }), start('boot-2'), start('boot-1'), { renewal: true }]) {
+      const refused = await send(api, body);
+      assert.deepEqual([refused.status, refused.body.reason], [410, 'NodeDeleted'], JSON.stringify(body));
+      assert.match(refused.body.detail, /node "worker-01" was deleted while its agent ran: restart the agent/u);
+    }
+    assert.equal((await api.call('GET', '/nodes/worker-01')).status, 404);
+    assert.equal((await send(api, start('boot-3'))).status, 200);
+    assert.equal((await send(api, start('boot-1', { renewal: true }))).status, 200, 'there is nothing to bring back any more');
+  });
+
   test('heartbeats get 410 and bring nothing back, also after a restart, until the agent registers', async () => {
     const clock = new VirtualClock();
     const store = createMemoryStore({ clock });

@@ -5,23 +5,27 @@ import { VERSION } from '../../base/version.ts';
 import { createJoinClient } from '../../client/join-client.ts';
 import type { FetchFunction } from '../../client/transport.ts';
 import type { AgentConfig } from '../config.ts';
-import { describeIdentity } from '../identity.ts';
 import { NodeCredential } from '../session/node-credential.ts';
 import { loadNodeKey } from '../session/node-key.ts';
+import { buildRegistration } from '../session/registration.ts';
+import type { StandingCell } from '../session/session.ts';
 import type { Machine } from './machine.ts';
 import { timed, type Parts } from './ports.ts';
 
 /** @param fetch the network, without credentials */
-export function createCredential(parts: Parts, host: Pick<Machine, 'info'>, fetch: FetchFunction): NodeCredential {
+export function createCredential(
+  parts: Parts,
+  { host, standing }: { readonly host: Pick<Machine, 'info'>; readonly standing: StandingCell },
+  fetch: FetchFunction,
+): NodeCredential {
   const { config, identity, disk, stopper, clock } = parts;
-  const { hostname, ...info } = host.info;
   const credential = new NodeCredential({
     ...timed(parts, 'node-credential'),
     client: createJoinClient({ serverUrl: config.SERVER_URL, userAgent: `cara-agent/${VERSION}`, clock, fetch }),
     nodeName: config.NODE_NAME,
     loadKey: () => loadNodeKey(config.DATA_DIR, disk),
     readJoinToken: () => readJoinToken(parts),
-    registration: () => ({ hostname, info: { ...info, agentVersion: VERSION }, identity: describeIdentity(identity) }),
+    registration: () => buildRegistration({ host: host.info, identity, standing }),
     signal: stopper.signal,
   });
   stopper.spawn('node-credential', (signal) => credential.run(signal));

@@ -1,5 +1,4 @@
 /** Registration and heartbeats, put together. Callers: ../composition.ts. */
-import { VERSION } from '../../base/version.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
 import type { ThroughputMonitor } from '../host/throughput.ts';
@@ -13,6 +12,7 @@ import { createHeartbeater, heartbeatTimeLimitMs } from '../session/heartbeater.
 import type { HeldKeeper } from '../session/held-keeper.ts';
 import type { MachineTrial } from '../session/machine-trial.ts';
 import { createRegistrar } from '../session/registrar.ts';
+import { buildRegistration, describeMachine } from '../session/registration.ts';
 import type { SelfFence } from '../session/self-fence.ts';
 import { runSession, type StandingCell } from '../session/session.ts';
 import type { Supervision } from '../session/supervision.ts';
@@ -40,8 +40,7 @@ interface Link extends Parts {
 export function runLink(parts: Link): void {
   const { config, identity, host, standing, server, stopper, clock, log } = parts;
   const registered = new Wakeup();
-  const { hostname, ...hostInfo } = host.info;
-  const info = { ...hostInfo, agentVersion: VERSION };
+  const info = describeMachine(host.info);
   const heartbeater = createHeartbeater({
     ...timed(parts, 'heartbeater'),
     client: connect(parts, heartbeatTimeLimitMs(config.HEARTBEAT_INTERVAL)),
@@ -59,7 +58,8 @@ export function runLink(parts: Link): void {
         clock: host.clockMeter.condition(),
         held: parts.held.condition(),
       }),
-    onAccepted: (isReturn) => {
+    onAccepted: () => {
+      const isReturn = standing.current === 'deleted';
       registrar.confirm();
       standing.current = 'registered';
       parts.throughput?.serverAnswered();
@@ -83,7 +83,8 @@ export function runLink(parts: Link): void {
     ...timed(parts, 'registrar'),
     client: parts.client,
     nodeName: config.NODE_NAME,
-    registration: () => ({ hostname, info, identity: describeIdentity(identity) }),
+    registration: () => buildRegistration({ host: host.info, identity, standing }),
+    standing,
     onCredential: (credential) => {
       parts.access.set(credential);
       registered.notify();

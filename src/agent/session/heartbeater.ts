@@ -40,8 +40,8 @@ export interface HeartbeaterOptions {
   readonly intervalMs: number;
   /** @param answer to what the server asked in its answer to the beat before */
   readonly body: (answer?: string) => Heartbeat;
-  /** called after each accepted beat; `isReturn`: the node's record had been deleted and is there again */
-  readonly onAccepted: (isReturn: boolean) => void;
+  /** called after each accepted beat, also of a node whose record had been deleted and is there again */
+  readonly onAccepted: () => void;
   readonly onDeleted: () => void;
   /** called for each beat that the server has granted, before `onAccepted` */
   readonly onGranted?: (grant: FenceGrant) => void;
@@ -79,7 +79,7 @@ export function createHeartbeater(options: HeartbeaterOptions): Heartbeater {
       if (isDeleted) {
         log.info({ node: nodeName }, 'node record is back');
       }
-      onAccepted(isDeleted);
+      onAccepted();
     } else if (!isDeleted) {
       log.warn({ node: nodeName }, 'node record was deleted: keeps supervising; restart cara-agent to register again');
       onDeleted();

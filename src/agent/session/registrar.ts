@@ -6,7 +6,7 @@
  * Never    decides to register: session.ts does, at the start and when the server does not know the node.
  * Callers  session.ts.
  */
-import { ApiError } from '../../api/errors.ts';
+import { ApiError, hasReason } from '../../api/errors.ts';
 import type { Registration } from '../../api/node.ts';
 import { Backoff } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -15,6 +15,7 @@ import { StartError } from '../../base/program.ts';
 import type { Random } from '../../base/random.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
 import { Outage } from './outage.ts';
+import type { StandingCell } from './session.ts';
 
 const BACKOFF = { baseMs: 1000, capMs: 15_000 }; // full jitter: a fleet that lost its server comes back spread over 15 s
 const REFUSED_BACKOFF = { baseMs: 30_000, capMs: 60_000 }; // a name that is taken stays so until a person does something
@@ -24,9 +25,10 @@ export interface Registrar {
   renew(signal: AbortSignal): Promise<void>;
   /**
    * Registers, however long it takes.
+   * @returns deleted: this process had registered before, and the node was deleted since; only the next start of the agent brings it back
    * @throws {StartError} when the server refuses an agent that has never joined: then only a person can help
    */
-  register(signal: AbortSignal): Promise<void>;
+  register(signal: AbortSignal): Promise<'registered' | 'deleted'>;
   /** To be told of each accepted heartbeat. */
   confirm(): void;
 }
@@ -41,6 +43,8 @@ export interface RegistrarOptions {
   readonly onCredential: (credential: string) => void;
   /** called when another machine holds the name: this one goes on supervising, and asks again now and then */
   readonly onRefused: () => void;
+  /** whether a server has taken a registration of this process; the registrar notes it */
+  readonly standing: Pick<StandingCell, 'hasRegistered'>;
   /** whether this agent has joined before and so may have Projects to keep up: then no refusal ends it */
   readonly hasJoined: () => boolean;
   readonly clock: Clock;
@@ -49,7 +53,7 @@ export interface RegistrarOptions {
 }
 
 export function createRegistrar(options: RegistrarOptions): Registrar {
-  const { client, nodeName, registration, onCluster, onCredential, onRefused, hasJoined, clock, random, log } = options;
+  const { client, nodeName, registration, onCluster, onCredential, onRefused, standing, hasJoined, clock, random, log } = options;
   const backoff = new Backoff(BACKOFF, random);
   const refusedBackoff = new Backoff(REFUSED_BACKOFF, random);
   const outage = new Outage(log, clock, 'registration');
@@ -61,6 +65,7 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
       throw new ApiError('Unavailable', `Cannot register as no cara-server answers at ${client.serverUrl}: check SERVER_URL`);
     }
     const { agentCredential } = await client.registerNode(nodeName, registration(), signal);
+    standing.hasRegistered = true;
     if (agentCredential !== undefined) {
       onCredential(agentCredential);
     }
@@ -72,7 +77,8 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
     if (!(error instanceof ApiError)) {
       throw error;
     }
-    if (isRefusal(error) && !hasJoined()) {
+    // NodeDeleted without a credential asked for: the answer to an attempt before was lost, and the node deleted since
+    if (isRefusal(error) && error.reason !== 'NodeDeleted' && !hasJoined()) {
       throw new StartError(`Cannot register node "${nodeName}" at ${client.serverUrl}: ${error.message}`, { cause: error });
     }
     outage.failed(error);
@@ -104,12 +110,17 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
           break;
         } catch (error) {
           signal.throwIfAborted();
+          if (standing.hasRegistered && hasReason(error, 'NodeDeleted')) {
+            isUnconfirmed = true;
+            return 'deleted';
+          }
           await clock.sleep(handleFailure(error), signal);
         }
       }
       isUnconfirmed = true;
       outage.recovered();
       log.info({ node: nodeName, serverUrl: client.serverUrl }, 'node registered');
+      return 'registered';
     },
     confirm: () => {
       isUnconfirmed = false;

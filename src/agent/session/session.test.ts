@@ -21,14 +21,14 @@ function setUp(options: { readonly hasJoined?: boolean } = {}) {
   const messages: { readonly msg: string; readonly detail?: string }[] = [];
   const log = pino({ level: 'info' }, { write: (line) => void messages.push(JSON.parse(line)) });
   const server = {
-    register: async (): Promise<void> => undefined,
+    register: async (_isRenewal: boolean): Promise<void> => undefined,
     beat: async (_signal: AbortSignal, _answer?: string): Promise<HeartbeatAnswer | undefined> => undefined,
   };
   const registrations: number[] = [];
   const beats: number[] = [];
   const clusters: string[] = [];
   let returns = 0;
-  const standing: StandingCell = { current: 'joining' };
+  const standing: StandingCell = { current: 'joining', hasRegistered: false };
   const changed = new Wakeup();
   const firstSample = new Wakeup();
   const shared = { nodeName: 'worker-01', clock, random: systemRandom, log };
@@ -37,13 +37,14 @@ function setUp(options: { readonly hasJoined?: boolean } = {}) {
     client: {
       serverUrl: 'http://server',
       version: async () => ({ version: '1', apiVersion: 'caravanserai/v1', clusterId: 'c1' }),
-      registerNode: async () => {
+      registerNode: async (_name, { renewal }) => {
         registrations.push(clock.monotonicMs());
-        await server.register();
+        await server.register(renewal === true);
         return { node: {} as NodeObject };
       },
     },
-    registration: () => ({}),
+    registration: () => ({ ...(standing.hasRegistered && { renewal: true }) }),
+    standing,
     onCredential: () => undefined,
     onRefused: () => (standing.current = 'refused'),
     hasJoined: () => options.hasJoined ?? false,
@@ -59,8 +60,8 @@ function setUp(options: { readonly hasJoined?: boolean } = {}) {
     },
     intervalMs: INTERVAL_MS,
     body: (answer) => ({ identity: { id: 'identity-1', ...(answer !== undefined && { answer }) } }),
-    onAccepted: (isReturn) => {
-      returns += isReturn ? 1 : 0;
+    onAccepted: () => {
+      returns += standing.current === 'deleted' ? 1 : 0;
       standing.current = 'registered';
       registrar.confirm();
     },
@@ -157,6 +158,13 @@ describe('runSession()', () => {
     assert.equal(failure.message, 'Cannot register node "worker-01" at http://server: Refused: Invalid');
   });
 
+  it('runSession() goes on when the answer to its first registration was lost and the node deleted since', async () => {
+    await using world = setUp();
+    world.server.register = refuse('NodeDeleted');
+    await world.clock.advance(120_000);
+    assert.deepEqual([world.failure(), world.logged('registration failing')], [undefined, 1]);
+  });
+
   it('runSession() goes on trying when an agent that has joined before is refused: it may have Projects to keep up', async () => {
     await using world = setUp({ hasJoined: true });
     world.server.register = refuse('Invalid');
@@ -177,6 +185,28 @@ describe('createHeartbeater()', () => {
     await world.clock.advanceUntil(() => world.registrations.length === 2, 40_000);
     assert.equal(world.registeredCalls(), 2);
     assert.deepEqual(world.beats.slice(1), [world.registrations[1], world.registrations[1]]); // refused, registered, accepted: at one instant
+  });
+
+  it('runSession() does not bring a node back that was deleted before it registered again, and beats for its record', async () => {
+    await using world = setUp();
+    const renewals: boolean[] = [];
+    world.server.register = async (isRenewal) => {
+      renewals.push(isRenewal);
+      if (isRenewal) {
+        throw new ApiError('NodeDeleted', 'Deleted while its agent ran');
+      }
+    };
+    await world.clock.advance(2000);
+    world.server.beat = async () => {
+      world.server.beat = refuse('NodeDeleted');
+      throw new ApiError('NotFound', 'Cannot find node');
+    };
+    await world.clock.advance(10 * INTERVAL_MS);
+    assert.deepEqual([renewals, world.standing.current, world.registeredCalls()], [[false, true], 'deleted', 1]);
+    assert.equal(world.logged('node record was deleted: keeps supervising; restart cara-agent to register again'), 1);
+    world.server.beat = async () => undefined;
+    await world.clock.advance(2 * INTERVAL_MS);
+    assert.deepEqual([world.standing.current, world.returns(), renewals.length], ['registered', 1, 2]);
   });
 
   it('createHeartbeater() does not storm a server that takes registrations but knows no node', async () => {

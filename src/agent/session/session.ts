@@ -29,9 +29,11 @@ export interface SessionOptions {
   readonly log: Logger;
 }
 
-/** The one place where the standing is kept; session.ts and the heartbeater's callbacks write it. */
+/** The one place where the standing is kept; session.ts, the registrar and the heartbeater's callbacks write it. */
 export interface StandingCell {
   current: Standing;
+  /** whether a server has taken a registration of this process */
+  hasRegistered: boolean;
 }
 
 const FIRST_SAMPLE_WAIT_MS = 2000; // a node should say what it has before it is called Ready, but a slow disk must not keep it away
@@ -41,9 +43,10 @@ export async function runSession(options: SessionOptions, signal: AbortSignal): 
   const { registrar, heartbeater, onRegistered, standing, firstSample, clock, log } = options;
   for (let isFirst = true; ; isFirst = false) {
     standing.current = standing.current === 'refused' ? 'refused' : 'joining';
-    await registrar.register(signal);
-    standing.current = 'registered';
-    onRegistered();
+    standing.current = await registrar.register(signal);
+    if (standing.current === 'registered') {
+      onRegistered();
+    } // else the heartbeats say when the record is back
     if (isFirst) {
       await firstSample.wait(clock, FIRST_SAMPLE_WAIT_MS, signal);
     }

@@ -224,6 +224,12 @@ export function creditHolding(holding: Holding, byMs: number): Holding {
   };
 }
 
+/** Every boot that has registered under the name and may still be running: the holder's, and those before and beside it. */
+export function bootsOf({ holder, elders, refused }: Holding): readonly string[] {
+  const all = [...refused, ...elders, holder].flatMap(({ bootId }) => bootId ?? []);
+  return all.filter((bootId, index) => bootId !== ANY_BOOT && all.indexOf(bootId) === index);
+}
+
 /** What of a machine the fence ledger knows it by. */
 export function granteeOf({ id, machine }: Party): string {
   return machine ?? id;

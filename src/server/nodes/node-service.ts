@@ -23,10 +23,10 @@ import {
 } from '../objects/write-object.ts';
 import { AGENT_CREDENTIAL_KIND } from '../tunnel/agent-credentials.ts';
 import { IDENTITY_KIND, UNKNOWN_GRANTEE, writeOfGrantee, writeOfRelease, writesOfHolder, type IdentityRecord } from './identity-record.ts';
-import { granteeOf, type Party } from './node-identity.ts';
+import { bootsOf, granteeOf, type Party } from './node-identity.ts';
 import { deriveNodeStatus, isSameStatus } from './node-state.ts';
 import type { NodeRegistry } from './node-registry.ts';
-import { newTombstone, TOMBSTONE_KIND } from './tombstones.ts';
+import { checkIsStart, newTombstone, TOMBSTONE_KIND, type TombstoneRecord } from './tombstones.ts';
 
 export interface NodeServiceDeps {
   readonly store: Store;
@@ -56,10 +56,12 @@ export interface NodeService {
   patch(name: string, mergePatch: unknown): Promise<NodeObject>;
   /** Deletes the record and its identity, and leaves a tombstone. @throws {ApiError} NotFound */
   delete(name: string): Promise<NodeObject>;
+  /** Refuses a registration that is no start where the node was deleted. @throws {ApiError} NodeDeleted */
+  checkIsStart(name: string, registration: Registration): Promise<void>;
   /**
    * An agent's start: creates or claims the record and clears a tombstone.
    * @param address where the server sees the agent: its remote IP address
-   * @throws {ApiError} NameTaken, DuplicateIdentity
+   * @throws {ApiError} NameTaken, DuplicateIdentity; NodeDeleted as `checkIsStart`
    */
   register(name: string, registration: Registration, address?: string): Promise<NodeObject>;
   /** Lets whoever registers next have the name, though its holder may live. @throws {ApiError} NotFound */
@@ -156,10 +158,11 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
   async function deleteOnce(name: string): Promise<NodeObject> {
     const node = await getNode(name);
     const now = nowRfc3339(clock);
+    const holding = registry.holders.find(name);
     const forgettable = registry.tombstones.listForgettable(clock.monotonicMs()).filter((old) => old !== name);
     const [deleted] = await store.commit([
       { op: 'delete', kind: 'Node', name, expectedVersion: node.metadata.resourceVersion },
-      { op: 'create', object: newTombstone(name, random.uuid(), now) },
+      { op: 'create', object: newTombstone(name, { uid: random.uuid(), now, boots: holding === undefined ? [] : bootsOf(holding) }) },
       ...(await deletesOf(IDENTITY_KIND, [name])),
       ...(await deletesOf(AGENT_CREDENTIAL_KIND, [name])),
       ...(await deletesOf(TOMBSTONE_KIND, forgettable)),
@@ -176,6 +179,13 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
     return found.flatMap((object) => (object === undefined ? [] : [deleteOf(object)]));
   }
 
+  async function checkIsStartOf(name: string, registration: Registration): Promise<void> {
+    const tombstone = await store.get<TombstoneRecord>(TOMBSTONE_KIND, name);
+    if (tombstone !== undefined) {
+      checkIsStart(tombstone, registration);
+    }
+  }
+
   async function registerOnce(name: string, registration: Registration, party: Party | undefined): Promise<NodeObject> {
     const identity = await store.get<IdentityRecord>(IDENTITY_KIND, name);
     const before = await store.get<NodeObject>('Node', name);
@@ -187,6 +197,7 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
     const also =
       party === undefined ? [] : writesOfHolder(name, identity, party, { uid: random.uuid(), now, grantees: granteesWith(name, party) });
     if (before === undefined) {
+      await checkIsStartOf(name, registration);
       const spec = { ...(hostname !== undefined && hostname !== '' && { hostname }), unschedulable: false };
       return commitNew({ metadata: { name }, spec }, { report: registration, also });
     }
@@ -241,6 +252,7 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
     patch: (name, mergePatch) =>
       retryOnConflict(async () => replace(name, patchManifest(await getNode(name), mergePatch, decodeNodeManifest))),
     delete: (name) => retryOnConflict(() => deleteOnce(name)),
+    checkIsStart: checkIsStartOf,
     register: async (name, registration, address) => {
       const { identity, hostname } = registration;
       const party = identity === undefined ? undefined : { ...identity, hostname, address };

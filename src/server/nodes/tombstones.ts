@@ -4,9 +4,11 @@
  * Owns     deleted name -> version of the deletion and when an agent of that name last called; the stored NodeTombstone objects are
  *          its durable form, written in the same commit as the deletion.
  * Never    drops one whose agent still calls, but for the least recently heard of when there are more than MAX_TOMBSTONES.
- * Callers  node-registry.ts (lookups), node-service.ts (what to write beside a deletion).
+ * Callers  node-registry.ts (lookups), node-service.ts (what to write beside a deletion, and who may bring a node back).
  */
+import { ApiError } from '../../api/errors.ts';
 import { API_VERSION } from '../../api/meta.ts';
+import type { Registration } from '../../api/node.ts';
 import type { Draft, StoredObject } from '../../store/store.ts';
 import { newMeta } from '../objects/record.ts';
 
@@ -67,7 +69,31 @@ export class Tombstones {
   }
 }
 
-/** The stored form. @param now RFC 3339 */
-export function newTombstone(name: string, uid: string, now: string): Draft<StoredObject> {
-  return { apiVersion: API_VERSION, kind: TOMBSTONE_KIND, metadata: newMeta(name, uid, now) };
+/** The stored form. Internal: users do not see it. */
+export interface TombstoneRecord extends StoredObject {
+  readonly kind: typeof TOMBSTONE_KIND;
+  /** the agents' bootIds that had registered when it was deleted; not there: an earlier version wrote it */
+  readonly boots?: readonly string[];
+}
+
+/** @param options.now RFC 3339 @param options.boots as TombstoneRecord */
+export function newTombstone(
+  name: string,
+  { uid, now, boots }: { readonly uid: string; readonly now: string; readonly boots: readonly string[] },
+): Draft<TombstoneRecord> {
+  return { apiVersion: API_VERSION, kind: TOMBSTONE_KIND, metadata: newMeta(name, uid, now), boots };
+}
+
+/**
+ * Only the start of an agent brings a deleted node back: neither a registration that says it is none, nor one by a process that had
+ * registered before the deletion, as where the answer to that was lost.
+ * @throws {ApiError} NodeDeleted
+ */
+export function checkIsStart({ metadata, boots }: TombstoneRecord, { renewal, identity }: Registration): void {
+  if (renewal === true || (identity?.bootId !== undefined && boots?.includes(identity.bootId) === true)) {
+    throw new ApiError(
+      'NodeDeleted',
+      `Cannot register as node ${JSON.stringify(metadata.name)} was deleted while its agent ran: restart the agent to register it again`,
+    );
+  }
 }
