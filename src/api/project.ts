@@ -37,7 +37,12 @@ export const ServiceFile = Closed({
   mountPath: Text(ABSOLUTE_PATH, 'The file itself; folders before it are made where they are missing'),
   content: Type.Optional(Type.String({ maxLength: 262_144, expects: 'text of at most 262144 characters' })),
   secretKeyRef: Type.Optional(SecretKeyRef),
-  mode: Type.Optional(OneOf(FILE_MODES, 'Of the file, whose owner is root; default 0444, as services often run as another user')),
+  mode: Type.Optional(
+    OneOf(
+      FILE_MODES,
+      'Of the file, whose owner is root; default 0444, as of configs in Compose and as services often run as another user. It is copied, not mounted: root in the container can write it, and what it writes ends with the container',
+    ),
+  ),
 });
 export type ServiceFile = Readonly<Static<typeof ServiceFile>>;
 
@@ -77,7 +82,12 @@ export const Service = Closed({
   dependsOn: Type.Optional(
     Type.Array(Closed({ service: Text(DNS_LABEL), condition: Type.Optional(OneOf(DEPENDENCY_CONDITIONS)) }), { maxItems: 256 }),
   ),
-  restartPolicy: Type.Optional(OneOf(RESTART_POLICIES)),
+  restartPolicy: Type.Optional(
+    OneOf(
+      RESTART_POLICIES,
+      'Default Always. With OnFailure and Never exit code 0 is the end, Completed, as in Kubernetes and Compose: also where somebody sent SIGTERM and the program ended well; not where its engine was stopped, or its health check failed (OnFailure)',
+    ),
+  ),
   stopGracePeriod: Type.Optional(Duration),
   ...SERVICE_OPTIONS,
 });

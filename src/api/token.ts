@@ -122,8 +122,8 @@ export const NewNodeCredentialSchema = Closed({
   lastsMs: Type.Integer({ description: 'Milliseconds from its making' }),
 });
 
-/** Pending: waits for `caractrl node approve`. Revoked: the node was deleted. */
-export const NODE_KEY_STATES = ['Pending', 'Approved', 'Revoked'] as const;
+/** Pending: waits for `caractrl node approve`. Revoked: the node was deleted. Rejected: by `caractrl node reject`. */
+export const NODE_KEY_STATES = ['Pending', 'Approved', 'Revoked', 'Rejected'] as const;
 
 /** A machine that has joined, as admins see it. */
 export const NodeKeySchema = Closed({

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   ConfigError,
+  describeSettings,
   listSecretFlags,
   loadConfig,
   oneOf,
@@ -47,6 +48,17 @@ test('loadConfig() refuses a bad value with one line that names origin, form and
       (error) => error instanceof ConfigError && error.message === message,
     );
   }
+});
+
+test('loadConfig() takes a flag without a value for a setting that has such a one, and the last of both counts', () => {
+  const settings = { DOOR: { read: oneOf(['open', 'shut']), default: 'open', help: 'door', shorthand: { flag: 'lock', value: 'shut' } } };
+  const door = (...argv: readonly string[]) => loadConfig(settings, { argv, env: { DOOR: 'open' } }).DOOR;
+  assert.deepEqual(
+    [door(), door('--lock'), door('--lock', '--door', 'open'), door('--door=open', '--lock')],
+    ['open', 'shut', 'open', 'shut'],
+  );
+  assert.throws(() => door('--lock=shut'), new ConfigError('Cannot use --lock with a value as it takes none: for others there is --door'));
+  assert.match(describeSettings(settings), /^ {2}--door \(DOOR\), --lock for shut\n/u);
 });
 
 test('loadConfig() refuses to go on without a value that must be there, and says why there is no default', () => {

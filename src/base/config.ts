@@ -21,6 +21,8 @@ export interface Setting<Value> {
   /** one sentence: what it is, with its unit */
   readonly help: string;
   readonly isSecret?: boolean;
+  /** a flag without a value that stands for this setting with that one: `approve` is --approve */
+  readonly shorthand?: { readonly flag: string; readonly value: string };
 }
 
 export type Settings = Readonly<Record<string, Setting<unknown>>>;
@@ -75,9 +77,20 @@ function readValue(setting: Setting<unknown>, origin: string, text: string): unk
 
 function readFlags(settings: Settings, argv: readonly string[]): ReadonlyMap<string, string> {
   const keys = new Map(Object.keys(settings).map((key) => [toFlag(key), key]));
+  const shorthands = new Map(
+    Object.entries(settings).flatMap(([key, { shorthand }]) => (shorthand === undefined ? [] : [[shorthand.flag, { ...shorthand, key }]])),
+  );
   const flags = new Map<string, string>();
   for (let index = 0; index < argv.length; index += 1) {
     const [, name, inline] = /^--([a-z0-9-]+)(?:=(.*))?$/su.exec(argv[index] ?? '') ?? [];
+    const short = shorthands.get(name ?? '');
+    if (short !== undefined && inline === undefined) {
+      flags.set(short.key, short.value);
+      continue;
+    }
+    if (short !== undefined) {
+      throw new ConfigError(`Cannot use --${name} with a value as it takes none: for others there is --${toFlag(short.key)}`);
+    }
     const key = keys.get(name ?? '');
     if (key === undefined) {
       throw new ConfigError(`Cannot use argument ${JSON.stringify(argv[index])} as it is no flag of this program: see --help`);
@@ -157,9 +170,10 @@ export function listSecretFlags(settings: Settings, argv: readonly string[]): re
 /** The settings as lines for --help. */
 export function describeSettings(settings: Settings): string {
   return Object.entries(settings)
-    .map(
-      ([key, { help, default: fallback }]) => `  --${toFlag(key)} (${key})\n      ${help}${fallback === undefined ? '' : ` [${fallback}]`}`,
-    )
+    .map(([key, { help, default: fallback, shorthand }]) => {
+      const short = shorthand === undefined ? '' : `, --${shorthand.flag} for ${shorthand.value}`;
+      return `  --${toFlag(key)} (${key})${short}\n      ${help}${fallback === undefined ? '' : ` [${fallback}]`}`;
+    })
     .join('\n');
 }
 

@@ -3,7 +3,7 @@ import { hasReason } from '../api/errors.ts';
 import type { ObjectList } from '../api/meta.ts';
 import type { WatchEvent } from '../api/watch-event.ts';
 import { toFailure } from './network-failure.ts';
-import type { Transport } from './transport.ts';
+import type { ApiAnswer, Transport } from './transport.ts';
 import { readWatchStream } from './watch-stream.ts';
 
 const PAGE_SIZE = 500;
@@ -15,6 +15,11 @@ export interface CollectionQuery {
   readonly parameters: URLSearchParams;
 }
 
+export interface Listed<Item> extends ObjectList<Item> {
+  /** what the server wants said, such as "one machine waits to be let in" */
+  readonly warnings?: readonly string[];
+}
+
 /**
  * Reads all pages as one list. Its version is that of the first page: a watch that follows must start where that was read, so that what
  * changed while we paged comes again, and nothing is missed.
@@ -23,9 +28,9 @@ export async function readAllPages<Item>(
   transport: Transport,
   { path, parameters: asked }: CollectionQuery,
   signal: AbortSignal,
-): Promise<ObjectList<Item>> {
+): Promise<Listed<Item>> {
   const items: Item[] = [];
-  let first: ObjectList<Item> | undefined;
+  let first: Listed<Item> | undefined;
   let next: string | undefined;
   do {
     const parameters = new URLSearchParams(asked);
@@ -33,12 +38,20 @@ export async function readAllPages<Item>(
     if (next !== undefined) {
       parameters.set('continue', next);
     }
-    const page = (await transport.request({ method: 'GET', path: `${path}?${parameters.toString()}` }, signal)).body as ObjectList<Item>;
-    first ??= page;
+    const { body, headers } = await transport.request({ method: 'GET', path: `${path}?${parameters.toString()}` }, signal);
+    const page = body as ObjectList<Item>;
+    first ??= { ...page, warnings: readWarnings(headers) };
     items.push(...page.items);
     next = page.metadata.continue;
   } while (next !== undefined);
   return { ...first, metadata: { resourceVersion: first.metadata.resourceVersion }, items };
+}
+
+/** `Warning: 299 - "text"` headers, their texts. Source: RFC 7234 section 5.5 */
+export function readWarnings(headers: ApiAnswer['headers']): readonly string[] {
+  return [...(headers.get('warning') ?? '').matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/gu)].map(([, text]) =>
+    (text ?? '').replaceAll(/\\(.)/gu, '$1'),
+  );
 }
 
 /** @param path of one object @returns undefined where there is none */

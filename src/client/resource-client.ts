@@ -1,8 +1,7 @@
 /** Objects of one kind as functions: what is there, what it becomes, and what happens to it. */
-import type { ObjectList } from '../api/meta.ts';
 import type { ProjectPhase } from '../api/project.ts';
 import type { WatchEvent } from '../api/watch-event.ts';
-import { findOne, readAllPages, watchCollection } from './collection.ts';
+import { findOne, readAllPages, readWarnings, watchCollection, type Listed } from './collection.ts';
 import type { ApiAnswer, ApiRequest, Transport } from './transport.ts';
 
 const API = '/api/v1';
@@ -30,7 +29,7 @@ export interface ResourceClient<Item> {
   get(name: string, signal: AbortSignal): Promise<Item>;
   find(name: string, signal: AbortSignal): Promise<Item | undefined>;
   /** All pages as one list. */
-  list(query: ListQuery, signal: AbortSignal): Promise<ObjectList<Item>>;
+  list(query: ListQuery, signal: AbortSignal): Promise<Listed<Item>>;
   /** Create or change, as `caractrl apply` does. */
   apply(name: string, manifest: unknown, signal: AbortSignal): Promise<Applied<Item>>;
   patch(name: string, mergePatch: unknown, signal: AbortSignal): Promise<Item>;
@@ -85,11 +84,4 @@ function toParameters(query: ListQuery): URLSearchParams {
     parameters.append('phase', phase);
   }
   return parameters;
-}
-
-/** `Warning: 299 - "text"` headers, their texts. Source: RFC 7234 section 5.5 */
-function readWarnings(headers: ApiAnswer['headers']): readonly string[] {
-  return [...(headers.get('warning') ?? '').matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/gu)].map(([, text]) =>
-    (text ?? '').replaceAll(/\\(.)/gu, '$1'),
-  );
 }

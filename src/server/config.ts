@@ -69,7 +69,8 @@ export function serverSettings(host: DataDirSources) {
     NODE_APPROVAL: {
       read: oneOf(['none', 'required']),
       default: 'none',
-      help: 'required: a machine with a join token waits until somebody says caractrl node approve NAME.',
+      help: 'required: a machine with a join token waits until somebody says caractrl node approve NAME; none: the token lets it in.',
+      shorthand: { flag: 'approve', value: 'required' },
     },
     ALLOWED_HOSTS: {
       read: hostList,

@@ -12,7 +12,7 @@ import { VERSION } from '../base/version.ts';
 import type { Store } from '../store/store.ts';
 import { greet } from './auth/first-start.ts';
 import { listenLocally } from './auth/local-socket.ts';
-import { asksForCredentials } from './auth/mode.ts';
+import { asksForCredentials, checkApproval } from './auth/mode.ts';
 import { SOLE_SEAT } from './cluster/seat.ts';
 import { startParts, type ServerParts } from './composition.ts';
 import { databaseUrlOf, isLoopback } from './config.ts';
@@ -64,6 +64,7 @@ interface Serving {
 /** Starts a server; when this resolves it serves. @throws {StartError} */
 export async function startServer(ports: ServerPorts): Promise<RunningServer> {
   const { config, log } = ports;
+  checkApproval(config);
   const { promise: failed, resolve: onCrash } = Promise.withResolvers<unknown>();
   const stopper = new Stopper((loop, error) => {
     log.error({ loop, err: error }, 'loop ended');
@@ -163,7 +164,14 @@ async function greetPerson(ports: ServerPorts, { url, tls, parts }: Serving, sto
   const { config } = ports;
   if (asksForCredentials(config)) {
     const reachable = config.ADVERTISE_URL ?? toReachableUrl(url, config.HOST);
-    const words = await greet({ ...ports, store, tokens: parts().tokens, url: reachable, caFingerprint: tls?.material.fingerprint });
+    const words = await greet({
+      ...ports,
+      store,
+      tokens: parts().tokens,
+      url: reachable,
+      caFingerprint: tls?.material.fingerprint,
+      needsApproval: config.NODE_APPROVAL === 'required',
+    });
     if (words !== undefined) {
       ports.tell?.(words);
     }

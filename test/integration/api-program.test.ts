@@ -32,6 +32,13 @@ describe('cara-server', () => {
       [[], { NODE_HEARTBEAT_TIMEOUT: '1s' }, /NODE_HEARTBEAT_TIMEOUT.*at least 2s.*"1s"/u],
       [[], { AUTH: 'maybe' }, /AUTH.*auto, token, none.*"maybe"/u],
       [[], { ALLOWED_HOSTS: 'http://a' }, /ALLOWED_HOSTS.*host names.*"http:\/\/a"/u],
+      [
+        ['--approve'],
+        { LOG_FORMAT: 'json', LOG_LEVEL: 'warn' },
+        /wait for approval \(NODE_APPROVAL=required\).*reaches 127\.0\.0\.1; set AUTH=token/u,
+      ],
+      [['--node-approval', 'required'], { AUTH: 'none', LOG_LEVEL: 'warn' }, /asks for no credentials: AUTH is none; set AUTH=token/u],
+      [['--approve=no'], {}, /--approve .*takes none.*--node-approval/u],
       [[], { HOST: '192.0.2.1', AUTH: 'none', TLS: 'off' }, /Cannot listen on 192\.0\.2\.1.*no such address/u],
       [[], { DATA_DIR: path.join(noDatabase, 'data') }, /data folder .*no\.db\/data as a part of the path is no folder: set DATA_DIR/u],
       [[], { DATA_DIR: '/proc/nowhere' }, /data folder \/proc\/nowhere as there is no such file or folder: set DATA_DIR/u],
@@ -65,6 +72,7 @@ describe('cara-server', () => {
       runServer(['--print-config', '--node-heartbeat-timeout', '2m', '--database-url', 'postgres://u:secret@db/cara']),
     ]);
     assert.match(help.stdout, /NODE_HEARTBEAT_TIMEOUT/u);
+    assert.match(help.stdout, /--node-approval \(NODE_APPROVAL\), --approve for required\n.*caractrl node approve NAME/u);
     assert.match(version.stdout, /^cara-server \d+\.\d+\.\d+\n$/u);
     const printed = JSON.parse(config.stdout) as Record<string, unknown>;
     assert.deepEqual([printed['NODE_HEARTBEAT_TIMEOUT'], printed['HOST']], ['2m', '127.0.0.1']);

@@ -187,7 +187,11 @@ test('node joined, approve and reject', async () => {
   assert.match(await done('node joined'), /^NODE +STATE +HOSTNAME +FROM +AGE +KEY\nw-1 +Approved +pi +127\.0\.0\.1 +\ds +\S{43}\n$/u);
   assert.match(await done('node approve w-1'), /^node\/w-1 approved/u);
   assert.match(await done('node reject w-1'), /^node\/w-1 rejected/u);
-  assert.match((await run('node approve w-1')).stderr, /Cannot find key of node "w-1"/u);
+  assert.match(await done('node joined'), /\nw-1 +Rejected +pi /u);
+  assert.match(
+    (await run('node approve w-1')).stderr,
+    /Cannot approve node "w-1" as its machine was rejected: run "caractrl token create/u,
+  );
   assert.equal((await run('node fly w-1')).code, 2);
 });
 

@@ -9,6 +9,7 @@ import type { TokenRequest } from '../../src/api/token.ts';
 import { manifestOf, startApi } from '../support/api.ts';
 import { startAccessWorld, type AccessWorld } from '../support/access-world.ts';
 import { startAgentWorld, type AgentWorld, type AgentWorldOptions } from '../support/agent-world.ts';
+import { startCtl } from '../support/ctl.ts';
 
 const TOKEN = { serverEnv: { AUTH: 'token' } } as const;
 
@@ -93,15 +94,55 @@ test('JOIN_TOKEN_FILE may come later, and a wrong one is told', async () => {
   await untilReady(world);
 });
 
-test('with NODE_APPROVAL=required a machine waits until somebody approves it', async () => {
+test('with NODE_APPROVAL=required a machine waits until somebody approves it; all who should are told how', async () => {
   await using world = await setUp({ serverEnv: { NODE_APPROVAL: 'required' } });
+  assert.match(world.shown(), /cara-agent\n\nIt then waits until you let it in.*\n {2}caractrl node approve NAME\n/u);
   await world.startAgent('worker-01', { JOIN_TOKEN: await createToken(world, { role: 'node' }) });
   await world.until('it to be told', () => JSON.stringify(world.agentLog).includes('caractrl node approve worker-01'));
   assert.equal((await call(world, 'GET', '/nodes/worker-01')).status, 404);
   const { body } = await call(world, 'GET', '/node-keys');
   assert.deepEqual([body.items[0].name, body.items[0].state, body.items[0].address], ['worker-01', 'Pending', '127.0.0.1']);
-  assert.equal((await call(world, 'POST', '/nodes/worker-01/approve')).body.state, 'Approved');
+  const admin = /cara_t\S+/u.exec(world.shown())?.[0] ?? '';
+  const run = (args: string, token = admin) => startCtl(args.split(' '), { server: world.server().url, env: { CARA_TOKEN: token } });
+  const told = 'warning: one machine waits to be let in: caractrl node approve worker-01\n';
+  assert.deepEqual(await run('get nodes').done, { code: 0, stdout: '', stderr: `No nodes found\n${told}` });
+  const viewer = await createToken(world, { role: 'viewer', user: 'alice' });
+  assert.equal((await run('get nodes', viewer).done).stderr, 'No nodes found\n', 'who cannot approve is not asked to');
+  const watch = run('get nodes -w');
+  await watch.shows(told);
+  assert.match((await run('node approve worker-01').done).stdout, /^node\/worker-01 approved/u);
   await untilReady(world);
+  await watch.shows('worker-01');
+  watch.interrupt();
+  assert.equal((await watch.done).stderr, told);
+  assert.equal((await run('get nodes').done).stderr, '');
+});
+
+test('a machine that is rejected does not get in again by the token that it joined with, and says why; by another it does', async () => {
+  await using world = await setUp();
+  const joinToken = await createToken(world, { role: 'node', uses: 5 });
+  await world.startAgent('worker-01', { JOIN_TOKEN: joinToken });
+  await untilReady(world);
+  assert.equal((await call(world, 'DELETE', '/node-keys/worker-01')).body.state, 'Rejected');
+  const words =
+    /as it was rejected, and shows the join token that it joined with: run \S+caractrl token create --role node --node worker-01/u;
+  await world.until('it to be told', () =>
+    world.agentLog.some(({ msg, detail }) => msg === 'heartbeats failing' && words.test(String(detail))),
+  );
+  await world.until('it to be told', () =>
+    world.agentLog.some(({ msg, detail }) => msg === 'tunnel failing' && words.test(String(detail))),
+  );
+  const again = await call(world, 'DELETE', '/node-keys/worker-01');
+  const approval = await call(world, 'POST', '/nodes/worker-01/approve');
+  assert.deepEqual([again.body.state, approval.status, approval.body.reason], ['Rejected', 403, 'Forbidden']);
+  await world.stopAgent();
+  await world.startAgent('worker-01', { JOIN_TOKEN: joinToken });
+  const told = (): number =>
+    world.agentLog.filter(({ msg, detail }) => msg === 'registration failing' && words.test(String(detail))).length;
+  await world.until('its next start to be told', () => told() > 0);
+  await world.stopAgent();
+  await world.startAgent('worker-01', { JOIN_TOKEN: await createToken(world, { role: 'node' }) });
+  await world.until('its return', () => world.agent().standing() === 'registered');
 });
 
 test('deleting a node revokes its credential and its key; what it runs, runs on; a new token lets it in at its next start', async () => {
@@ -142,6 +183,21 @@ test('a server that begins to ask for credentials takes nothing down', async () 
   await world.stopAgent();
   await world.startAgent('worker-01', { JOIN_TOKEN: await createToken(world, { role: 'node' }) });
   await untilReady(world);
+});
+
+test('a join token that is still good does not let the agent of a deleted node back in before its next start', async () => {
+  await using world = await startAccessWorld();
+  const { publicKey } = newKey();
+  const { token } = await world.createToken({ role: 'node', uses: 5 });
+  const send = (body: object) => world.with(token, 'POST', '/nodes/w-1/register', { body: { publicKey, ...body } });
+  assert.equal((await send({})).status, 200);
+  await world.as('admin', 'DELETE', '/nodes/w-1');
+  await world.as('admin', 'DELETE', '/node-keys/w-1');
+  const renewal = await send({ renewal: true });
+  assert.deepEqual([renewal.status, renewal.body.reason], [410, 'NodeDeleted']);
+  const { body } = await world.as('admin', 'GET', '/node-keys');
+  assert.equal(body.items.find(({ name }: { name: string }) => name === 'w-1').state, 'Rejected', 'its key was taken down');
+  assert.equal((await send({ publicKey: newKey().publicKey })).status, 200);
 });
 
 /** An agent's key, used by hand. */

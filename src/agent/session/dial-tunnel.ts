@@ -15,7 +15,7 @@ export interface DialOptions {
   readonly serverUrl: string;
   readonly nodeName: string;
   readonly userAgent: string;
-  /** undefined: the server asks for none */
+  /** undefined: the server asks for none; may throw an ApiError */
   readonly token?: () => string | undefined;
   /** whether what answers is the server; default: what Node believes */
   readonly trust?: Trust;

@@ -4,7 +4,7 @@
  * Owns     the credential, in memory alone; it lasts an hour and is renewed by proof of the node's key, before it ends or when the server
  *          does not know it any more. The key is made, and a join token looked for, only when a server first asks.
  * Never    stops anything that runs: whatever goes wrong here is a call that fails, and is tried again.
- * Callers  compose/ports.ts: `wrap` stands before the network; session/dial-tunnel.ts asks for `current`.
+ * Callers  compose/ports.ts: `wrap` stands before the network; session/dial-tunnel.ts asks for what to `show`.
  */
 import { ApiError, hasReason } from '../../api/errors.ts';
 import type { Registration } from '../../api/node.ts';
@@ -47,7 +47,9 @@ export class NodeCredential {
   readonly #options: NodeCredentialOptions;
   readonly #backoff: Backoff;
   readonly #changed = new Wakeup();
+  /** undefined: none yet, or the server knows it no more and gives no other: showing it again would count as a failed login */
   #held: Held | undefined;
+  #hasHeld = false;
   #key: NodeKeyPair | undefined;
   #renewing: Promise<void> | undefined;
   /** the last failure is the answer until then, monotonic ms: a fleet must not storm a server that refuses it */
@@ -63,6 +65,15 @@ export class NodeCredential {
     return this.#held?.token;
   }
 
+  /** As `current`. @throws {ApiError} why there is none, where the server refuses to give one */
+  show(): string | undefined {
+    const error = this.#failed?.error;
+    if (this.#held === undefined && isRefusal(error)) {
+      throw error;
+    }
+    return this.current;
+  }
+
   /** Adds the credential to each request, and gets one, once, where the server asks for it. */
   wrap(fetch: FetchFunction): FetchFunction {
     return async (url, request) => {
@@ -73,7 +84,10 @@ export class NodeCredential {
       }
       await drain(answer);
       if (shown === this.current) {
-        await this.renew(request.signal);
+        await this.renew(request.signal).catch((error: unknown) => {
+          this.#held = isRefusal(error) && shown === this.current ? undefined : this.#held;
+          throw error;
+        });
       }
       return await fetch(url, withToken(request, this.current));
     };
@@ -113,13 +127,17 @@ export class NodeCredential {
     try {
       const { token, lastsMs } = await this.#obtain(deadline.signal);
       this.#held = { token, renewAtMs: askedAtMs + lastsMs * RENEW_AT };
+      this.#hasHeld = true;
       this.#failed = undefined;
       this.#backoff.reset();
       log.debug({ node: nodeName, lastsMs }, 'credential renewed');
     } catch (error) {
       const waitMs = (error instanceof ApiError ? error.retryAfterMs : undefined) ?? this.#backoff.nextMs();
-      this.#failed = { error, untilMs: clock.monotonicMs() + waitMs };
-      throw error;
+      // why it was refused is what can be mended; that it is asked too often says nothing
+      const before = this.#failed?.error;
+      const cause = hasReason(error, 'TooManyRequests') && isRefusal(before) ? before : error;
+      this.#failed = { error: cause, untilMs: clock.monotonicMs() + waitMs };
+      throw cause;
     } finally {
       this.#changed.notify();
     }
@@ -132,7 +150,7 @@ export class NodeCredential {
       return await this.#prove(signal);
     } catch (error) {
       // a node that was deleted while its agent ran joins again at its next start, and not by itself
-      const mayJoin = hasReason(error, 'Unauthorized') || (hasReason(error, 'NodeDeleted') && this.#held === undefined);
+      const mayJoin = hasReason(error, 'Unauthorized') || (hasReason(error, 'NodeDeleted') && !this.#hasHeld);
       const joinToken = mayJoin ? await readJoinToken() : undefined;
       if (joinToken === undefined) {
         throw error;
@@ -149,6 +167,11 @@ export class NodeCredential {
     const signature = this.#key?.sign(proofText({ clusterId, node, challenge })) ?? '';
     return await client.prove(node, { challenge, signature }, signal);
   }
+}
+
+/** Only a person can mend it: another try is not to be expected to come to anything else. */
+function isRefusal(error: unknown): boolean {
+  return hasReason(error, 'Unauthorized') || hasReason(error, 'ApprovalNeeded') || hasReason(error, 'NodeDeleted');
 }
 
 function withToken(request: FetchRequest, token: string | undefined): FetchRequest {

@@ -73,11 +73,12 @@ async function runGet(context: CommandContext, args: readonly string[], options:
   const client = await context.connect();
   const results = await Promise.all(
     selections.map(async (selection) => {
-      const { items, missing } = await read(client, selection, query, context.signal);
-      return { ...selection, items: options.reveal ? await revealSecrets(context, items) : items, missing };
+      const found = await read(client, selection, query, context.signal);
+      return { ...selection, ...found, items: options.reveal ? await revealSecrets(context, found.items) : found.items };
     }),
   );
   await print(context, results);
+  context.io.stderr.write(results.map(({ warnings }) => warnings.map((warning) => `warning: ${warning}\n`).join('')).join(''));
   const missing = results.flatMap((result) => result.missing);
   const [failure] = missing;
   if (failure !== undefined) {
@@ -122,6 +123,7 @@ function readQuery(selections: readonly Selection[], { selector, phase, node }: 
 interface Result extends Selection {
   readonly items: readonly AnyObject[];
   readonly missing: readonly ApiError[];
+  readonly warnings: readonly string[];
 }
 
 /** All, or those of the names that are there, in the order in which they were named. */
@@ -130,15 +132,17 @@ async function read(
   { type, names }: Selection,
   query: ListQuery,
   signal: AbortSignal,
-): Promise<Pick<Result, 'items' | 'missing'>> {
+): Promise<Pick<Result, 'items' | 'missing' | 'warnings'>> {
   const resource = resourceOf(client, type);
   if (names.length === 0) {
-    return { items: (await resource.list(query, signal)).items, missing: [] };
+    const { items, warnings = [] } = await resource.list(query, signal);
+    return { items, missing: [], warnings };
   }
   const found = await Promise.all(names.map(async (name) => ({ name, item: await resource.find(name, signal) })));
   return {
     items: found.flatMap(({ item }) => item ?? []),
     missing: found.flatMap(({ name, item }) => (item === undefined ? notFound(type, name) : [])),
+    warnings: [],
   };
 }
 

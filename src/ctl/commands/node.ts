@@ -15,7 +15,7 @@ export const nodeCommand = defineCommand({
   options: {},
   examples: [
     { command: 'caractrl node joined', does: 'the machines that have joined, and those that wait to be approved' },
-    { command: 'caractrl node approve worker-01', does: 'let in a machine that waits (NODE_APPROVAL=required)' },
+    { command: 'caractrl node approve worker-01', does: 'let in a machine that waits (cara-server --approve)' },
     { command: 'caractrl node reject worker-01', does: 'let in that machine no more; its Node stays' },
     {
       command: 'caractrl node reset-identity worker-01',

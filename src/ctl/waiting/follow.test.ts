@@ -137,7 +137,7 @@ test('follow() of one name lists for a newer version once its own has expired', 
   ]);
   const events = await take(resource, 2, 'a');
   assert.deepEqual(calls.slice(0, 3), ['find a', 'watch 7', 'list']);
-  assert.deepEqual(events[1], { kind: 'listed', items: [item('a', '7')] });
+  assert.deepEqual(events[1], { kind: 'listed', items: [item('a', '7')], warnings: [] });
 });
 
 test('follow() ends with what no waiting mends', async () => {

@@ -23,7 +23,7 @@ export interface Named {
 
 export type FollowEvent<Item> =
   /** everything that is there now; what is not among it is gone */
-  | { readonly kind: 'listed'; readonly items: readonly Item[] }
+  | { readonly kind: 'listed'; readonly items: readonly Item[]; readonly warnings: readonly string[] }
   | { readonly kind: 'changed'; readonly object: Item }
   | { readonly kind: 'gone'; readonly object: Item }
   /** the server cannot be reached or refuses for now; tried again until it answers */
@@ -50,8 +50,8 @@ export async function* follow<Item extends Named>(options: FollowOptions<Item>, 
     signal.throwIfAborted();
     using watch = withDeadline(clock, WATCH_MS, signal);
     try {
-      const { items, since } = await read(options, { isVersionUsable }, signal);
-      yield { kind: 'listed', items };
+      const { items, since, warnings } = await read(options, { isVersionUsable }, signal);
+      yield { kind: 'listed', items, warnings };
       for await (const event of resource.watch({ ...query, since }, watch.signal)) {
         backoff.reset();
         if (event.type !== 'BOOKMARK' && (name === undefined || event.object.metadata.name === name)) {
@@ -81,15 +81,16 @@ async function read<Item extends Named>(
   { resource, query, name }: FollowOptions<Item>,
   { isVersionUsable }: { readonly isVersionUsable: boolean },
   signal: AbortSignal,
-): Promise<{ readonly items: readonly Item[]; readonly since: string }> {
+): Promise<{ readonly items: readonly Item[]; readonly since: string; readonly warnings: readonly string[] }> {
   if (name !== undefined && isVersionUsable) {
     const object = await resource.find?.(name, signal);
     if (object !== undefined) {
-      return { items: [object], since: object.metadata.resourceVersion };
+      return { items: [object], since: object.metadata.resourceVersion, warnings: [] };
     }
   }
-  const { items, metadata } = await resource.list(query, signal);
-  return { items: name === undefined ? items : items.filter((item) => item.metadata.name === name), since: metadata.resourceVersion };
+  const { items, metadata, warnings = [] } = await resource.list(query, signal);
+  const wanted = name === undefined ? items : items.filter((item) => item.metadata.name === name);
+  return { items: wanted, since: metadata.resourceVersion, warnings };
 }
 
 function isPassing(error: unknown): error is ApiError {

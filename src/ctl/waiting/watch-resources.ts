@@ -20,6 +20,7 @@ export async function watchResources(context: CommandContext, selections: readon
   const seen = new Map<string, AnyObject>();
   const print = createPrinter(context, selection);
   let isAway = false;
+  let told = '';
   for await (const event of follow(
     { resource, query, clock, random, ...(selection.names.length === 1 && name !== undefined && { name }) },
     signal,
@@ -29,6 +30,11 @@ export async function watchResources(context: CommandContext, selections: readon
     }
     isAway = event.kind === 'away';
     await print(takeNews(event, seen, selection.names));
+    if (event.kind === 'listed') {
+      const warnings = event.warnings.map((warning) => `warning: ${warning}\n`).join('');
+      context.io.stderr.write(warnings === told ? '' : warnings);
+      told = warnings;
+    }
   }
   return 0;
 }

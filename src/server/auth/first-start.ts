@@ -17,6 +17,10 @@ import type { TokenService } from './token-service.ts';
 const KIND = 'FirstStart';
 const NAME = 'credentials';
 const FIRST_MACHINES = 10;
+const WAITING = `
+It then waits until you let it in, on your laptop (caractrl node joined lists who waits):
+  caractrl node approve NAME
+`;
 
 export interface FirstStartDeps {
   readonly store: Store;
@@ -27,10 +31,20 @@ export interface FirstStartDeps {
   readonly url: string;
   /** of the authority that its certificate comes from; undefined: everybody knows it, or there is no TLS */
   readonly caFingerprint: string | undefined;
+  /** whether who joins has to wait for a person */
+  readonly needsApproval: boolean;
 }
 
 /** @returns what to show; undefined when it was shown before */
-export async function greet({ store, clock, random, tokens, url, caFingerprint }: FirstStartDeps): Promise<string | undefined> {
+export async function greet({
+  store,
+  clock,
+  random,
+  tokens,
+  url,
+  caFingerprint,
+  needsApproval,
+}: FirstStartDeps): Promise<string | undefined> {
   if ((await store.get(KIND, NAME)) !== undefined) {
     return undefined;
   }
@@ -54,7 +68,7 @@ On your laptop, and paste the token when it is asked for:
 
 On each worker (up to ${FIRST_MACHINES}, within the next hour; later: caractrl token create --role node):
   ${describeJoin({ serverUrl: url, token: join.token, caFingerprint })}
-
+${needsApproval ? WAITING : ''}
 Another admin token, on this machine: cara-server token create --role admin --user NAME
 
 `;

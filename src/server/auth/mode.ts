@@ -1,5 +1,6 @@
 /** Whether callers are asked for credentials, and which browsers' requests are refused. Pure. */
 import { ApiError } from '../../api/errors.ts';
+import { StartError } from '../../base/program.ts';
 import { isLoopback } from '../config.ts';
 
 export interface AuthSettings {
@@ -11,6 +12,19 @@ export interface AuthSettings {
 /** On loopback nobody but this machine's users calls; anywhere else credentials are asked for, unless somebody says outright that not. */
 export function asksForCredentials({ HOST, AUTH }: AuthSettings): boolean {
   return AUTH === 'token' || (AUTH === 'auto' && !isLoopback(HOST));
+}
+
+/**
+ * Nobody can be kept waiting where nobody is asked who they are.
+ * @throws {StartError}
+ */
+export function checkApproval(settings: AuthSettings & { readonly NODE_APPROVAL: 'none' | 'required' }): void {
+  if (settings.NODE_APPROVAL === 'required' && !asksForCredentials(settings)) {
+    const why = settings.AUTH === 'none' ? 'AUTH is none' : `AUTH is auto and only this machine reaches ${settings.HOST}`;
+    throw new StartError(
+      `Cannot let machines wait for approval (NODE_APPROVAL=required) as this server asks for no credentials: ${why}; set AUTH=token`,
+    );
+  }
 }
 
 /** The headers by which a browser tells on whose behalf it asks. */

@@ -61,11 +61,13 @@ export interface NodeKeys {
   bind(node: string, uid: string): Promise<void>;
   /** @throws {ApiError} NotFound */
   approve(node: string): Promise<NodeKeyView>;
-  /** The key and its credentials are nothing any more. @throws {ApiError} NotFound */
-  remove(node: string): Promise<NodeKeyView>;
+  /** The key and its credentials are nothing any more; the machine needs another join token. @throws {ApiError} NotFound */
+  reject(node: string): Promise<NodeKeyView>;
   /** Lets the next machine with a join token have the name. */
   release(node: string): Promise<void>;
   list(): Promise<readonly NodeKeyView[]>;
+  /** Nodes that wait for `approve`; none, at no cost, where nobody has to. */
+  listWaiting(): Promise<readonly string[]>;
   /** To be committed with the deletion of a Node; `forgotten`: nodes whose agents need not be told any more. */
   writesOfDeletion(node: string, forgotten: readonly string[]): Promise<readonly Write[]>;
 }
@@ -93,6 +95,9 @@ export function createNodeKeys(deps: NodeKeysDeps): NodeKeys {
     const isAsked = timingSafeEqual(Buffer.from(proof.challenge), Buffer.from(key.nonce));
     if (!isAsked || !isSigned(key.publicKey, proofText({ clusterId, node, challenge: proof.challenge }), proof.signature)) {
       throw refusal(node, isAsked ? 'it joined with another key than this machine has' : 'that challenge is over');
+    }
+    if (key.state === 'Rejected') {
+      throw refusal(node, 'its machine was rejected');
     }
     await assertGood(node, key);
     const { text, id, hash } = newCredential(NODE_LETTER);
@@ -138,6 +143,7 @@ export function createNodeKeys(deps: NodeKeysDeps): NodeKeys {
     const state = deps.needsApproval ? 'Pending' : 'Approved';
     const fields = {
       publicKey,
+      tokenId: machine.tokenId,
       state,
       nonce: newNonce(),
       credentials: [],
@@ -174,8 +180,9 @@ export function createNodeKeys(deps: NodeKeysDeps): NodeKeys {
     approve: (node) =>
       retryOnConflict(async () => {
         const key = await get(node);
-        if (key.state === 'Revoked') {
-          throw new ApiError('Forbidden', `Cannot approve node ${JSON.stringify(node)} as it was deleted: ${howToJoin(node)}`);
+        if (key.state === 'Revoked' || key.state === 'Rejected') {
+          const what = key.state === 'Revoked' ? 'it was deleted' : 'its machine was rejected';
+          throw new ApiError('Forbidden', `Cannot approve node ${JSON.stringify(node)} as ${what}: ${howToJoin(node)}`);
         }
         if (key.state === 'Pending') {
           await store.commit([updateOf(key, { state: 'Approved' })]);
@@ -183,12 +190,15 @@ export function createNodeKeys(deps: NodeKeysDeps): NodeKeys {
         }
         return view({ ...key, state: 'Approved' });
       }),
-    remove: (node) =>
+    reject: (node) =>
       retryOnConflict(async () => {
         const key = await get(node);
-        await store.commit([deleteOf(key), ...(await deletesOf(NODE_CREDENTIAL_KIND, key.credentials))]);
-        log.info({ node, fingerprint: fingerprintOf(key.publicKey) }, 'node key removed');
-        return view(key);
+        const rejected = { ...key, state: 'Rejected', credentials: [] } as const;
+        if (key.state !== 'Rejected') {
+          await store.commit([updateOf(key, rejected), ...(await deletesOf(NODE_CREDENTIAL_KIND, key.credentials))]);
+          log.info({ node, fingerprint: fingerprintOf(key.publicKey) }, 'node rejected');
+        }
+        return view(rejected);
       }),
     release: (node) =>
       retryOnConflict(async () => {
@@ -198,9 +208,14 @@ export function createNodeKeys(deps: NodeKeysDeps): NodeKeys {
         }
       }),
     list: async () => (await store.list<NodeKey>(NODE_KEY_KIND)).items.map(view),
+    listWaiting: async () => {
+      const keys = deps.needsApproval ? (await store.list<NodeKey>(NODE_KEY_KIND)).items : [];
+      return keys.filter(({ state }) => state === 'Pending').map(({ metadata }) => metadata.name);
+    },
     writesOfDeletion: async (node, forgotten) => {
       const key = await find(node);
-      const revoked = key === undefined ? [] : [updateOf(key, { state: 'Revoked', credentials: [] })];
+      const revoked =
+        key === undefined ? [] : [updateOf(key, { state: key.state === 'Rejected' ? 'Rejected' : 'Revoked', credentials: [] })];
       return [
         ...revoked,
         ...(await deletesOf(NODE_CREDENTIAL_KIND, key?.credentials ?? [])),

@@ -25,13 +25,17 @@ export interface JoinFacts {
  * - The key that holds the name already: it has joined, as where the answer to a first attempt was lost. That uses nothing up.
  * - Another key holds it: a token for any name does not take it away; one that an admin made for this very name does, as does one after
  *   `caractrl node reset-identity`. A deleted node's name is free.
+ * - A machine that was rejected does not get in again by the token that it joined with, however often that is good.
  * @returns the token with one use less
  * @throws {ApiError} Unauthorized, NameTaken
  */
 export function planJoin({ node, key, token, machine, nowMs }: JoinFacts): 'joined' | { readonly token: StoredToken } {
-  const isHeld = key !== undefined && key.state !== 'Revoked';
+  const isHeld = key !== undefined && key.state !== 'Revoked' && key.state !== 'Rejected';
   if (isHeld && key.publicKey === machine.publicKey && key.isReleased !== true) {
     return 'joined';
+  }
+  if (key?.state === 'Rejected' && key.publicKey === machine.publicKey && key.tokenId === machine.tokenId) {
+    throw refusal(node, 'it was rejected, and shows the join token that it joined with');
   }
   const { expiresAt } = token?.spec ?? {};
   if (token === undefined || (expiresAt !== undefined && Date.parse(expiresAt) <= nowMs)) {

@@ -15,12 +15,14 @@ export interface StoredToken extends TokenObject {
 
 /**
  * The key of a node's agent; `metadata.name` is the node's. It outlives the Node as `Revoked`, for as long as the Node's tombstone does,
- * so that its agent can be told.
+ * so that its agent can be told; and as `Rejected`, so that the token that it joined with does not let it in again.
  */
 export interface NodeKey extends StoredObject {
   readonly kind: typeof NODE_KEY_KIND;
   /** Ed25519, 32 bytes, base64url */
   readonly publicKey: string;
+  /** of the join token that took it down; not there: an earlier version wrote it */
+  readonly tokenId?: string;
   readonly state: (typeof NODE_KEY_STATES)[number];
   /** what is to be signed for the next credential; another one once that is made */
   readonly nonce: string;

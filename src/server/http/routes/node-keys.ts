@@ -75,16 +75,17 @@ export function nodeKeyRoutes({ nodeKeys, loginLimit, cluster }: NodeKeyRoutesDe
     defineRoute({
       method: 'DELETE',
       path: '/api/v1/node-keys/{name}',
-      summary: 'Let a machine in no more; its Node stays, and another machine can join under the name',
+      summary:
+        'Reject a machine: it is let in no more before it has another join token; its Node stays, and another machine can join under the name',
       tag: 'auth',
       access: { verb: 'delete', resource: 'tokens' },
-      answers: { 200: { description: 'Removed', schema: NodeKeySchema }, 404: notFound },
-      handle: ({ params }) => nodeKeys.remove(nameOf(params)),
+      answers: { 200: { description: 'Rejected', schema: NodeKeySchema }, 404: notFound },
+      handle: ({ params }) => nodeKeys.reject(nameOf(params)),
     }),
     defineRoute({
       method: 'POST',
       path: '/api/v1/nodes/{name}/approve',
-      summary: 'Let in a machine that has joined, where NODE_APPROVAL=required',
+      summary: 'Let in a machine that has joined, where the server was started with --approve (NODE_APPROVAL=required)',
       tag: 'auth',
       access: { verb: 'update', resource: 'tokens' },
       answers: { 200: { description: 'Approved', schema: NodeKeySchema }, 404: notFound },

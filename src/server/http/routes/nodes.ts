@@ -9,6 +9,7 @@ import { NodeApply, NodeManifest, NodeSchema, Registration } from '../../../api/
 import { createReportDecoder } from '../../../api/report.ts';
 import type { Caller } from '../../auth/caller.ts';
 import type { NodeKeys } from '../../auth/node-keys.ts';
+import { judge } from '../../auth/rules.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';
 import type { NodeService } from '../../nodes/node-service.ts';
 import type { AgentCredentials } from '../../tunnel/agent-credentials.ts';
@@ -22,6 +23,10 @@ export interface NodeRoutesDeps extends ResourceRoutesDeps {
   readonly nodeKeys: NodeKeys;
   readonly credentials: Pick<AgentCredentials, 'issue'>;
 }
+
+/** As `POST /nodes/{name}/approve` asks it. */
+const MAY_APPROVE = { verb: 'update', resource: 'tokens' } as const;
+const MAX_NAMED = 5; // in one line
 
 const registrationDecoder = createReportDecoder(Registration);
 
@@ -39,6 +44,7 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
       schemas: { item: NodeSchema, manifest: NodeManifest, apply: NodeApply, query: Closed(LIST_QUERY) },
       createFilter: () => () => true,
       present: (node) => registry.withPresence(node),
+      noteOfList: async (caller) => (judge(caller, MAY_APPROVE) === undefined ? describeWaiting(await nodeKeys.listWaiting()) : undefined),
     }),
     defineRoute({
       method: 'DELETE',
@@ -59,6 +65,7 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
       answers: {
         200: { description: 'Registered', schema: NodeSchema },
         409: { description: 'Another machine, which is alive, holds the name' },
+        410: { description: 'The node was deleted, and this is no start of its agent: do not register before the next one' },
       },
       handle: async ({ params, body, caller, request, reply }) => {
         const name = nameOf(params);
@@ -72,6 +79,7 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
         const registration = decodeOrThrow(registrationDecoder, body ?? {}, 'registration');
         const address = addressOf(request);
         if (caller.kind === 'Joining') {
+          await nodes.checkIsStart(name, registration); // before its key is taken down
           await join(deps, name, { caller, registration, address });
         }
         const node = await nodes.register(name, registration, address);
@@ -98,6 +106,18 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
       },
     }),
   ];
+}
+
+/** @returns undefined when there is none */
+function describeWaiting(names: readonly string[]): string | undefined {
+  if (names.length === 0) {
+    return undefined;
+  }
+  if (names.length > MAX_NAMED) {
+    return `${names.length} machines wait to be let in: caractrl node joined lists them, caractrl node approve NAME... lets them in`;
+  }
+  const wait = names.length === 1 ? 'one machine waits' : `${names.length} machines wait`;
+  return `${wait} to be let in: caractrl node approve ${names.join(' ')}`;
 }
 
 interface Joining {

@@ -75,6 +75,8 @@ export interface ResourceKind<Item extends StoredObject, Create extends Manifest
   readonly present: (item: Item) => StoredObject;
   /** the fields that users write, for telling what has changed between two states; default: as users see it */
   readonly compared?: (item: Item) => object;
+  /** what a person who lists should know beside it: one sentence without a double quote; undefined: nothing */
+  readonly noteOfList?: (caller: Caller) => Promise<string | undefined>;
   /** takes the place of the plain read of one */
   readonly readRoute?: Route;
 }
@@ -195,7 +197,7 @@ export function resourceRoutes<Item extends StoredObject, Create extends Manifes
 
 async function listOrWatch<Item extends StoredObject, Create extends Manifest, Apply extends Manifest, Query extends ListQuery>(
   deps: ResourceRoutesDeps,
-  { kind, createFilter, topicOf, checkQuery, present }: ResourceKind<Item, Create, Apply, Query>,
+  { kind, createFilter, topicOf, checkQuery, present, noteOfList }: ResourceKind<Item, Create, Apply, Query>,
   input: RouteInput<Query>,
 ): Promise<unknown> {
   const { query, caller } = input;
@@ -204,6 +206,10 @@ async function listOrWatch<Item extends StoredObject, Create extends Manifest, A
   const isOfKind = createFilter(query);
   const isTheirs = scopeFilter(caller);
   const isSelected = (item: Item): boolean => selects(requirements, item.metadata.labels) && isOfKind(item) && isTheirs(item);
+  const note = query.watch === true || query.continue !== undefined ? undefined : await noteOfList?.(caller);
+  if (note !== undefined) {
+    input.reply.header('warning', `299 - "${note}"`);
+  }
   return await sendCollection(deps, { kind, isSelected, topic: topicOf?.(query), present }, input);
 }
 
