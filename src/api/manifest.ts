@@ -4,6 +4,7 @@
  */
 import { createDecoder, decodeOrThrow, invalid, type Decoder } from './decode.ts';
 import type { FieldError } from './errors.ts';
+import { explainHabit } from './project/habits.ts';
 import { KINDS, API_VERSION, type Kind } from './meta.ts';
 import { NodeApply, NodeManifest } from './node.ts';
 import { checkProjectSpec } from './project/project-rules.ts';
@@ -67,6 +68,13 @@ function describeKind(input: unknown, kind: unknown): { readonly pointer: string
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     return { pointer: '', detail: `must be a map with apiVersion: ${API_VERSION}, kind, metadata and spec` };
   }
+  if (kind === undefined && 'services' in input) {
+    const head = `apiVersion: ${API_VERSION}, kind: Project, metadata: { name: … }`;
+    return {
+      pointer: '',
+      detail: `is no manifest but looks like a Compose file: begin with ${head}, and write services as a list under spec`,
+    };
+  }
   return kind === undefined
     ? { pointer: '/kind', detail: `is required: one of ${KINDS.join(', ')}` }
     : { pointer: '/kind', detail: `must be one of ${KINDS.join(', ')}: current value is ${JSON.stringify(kind)}` };
@@ -80,7 +88,10 @@ function decodeProject<Manifest extends { readonly spec: ProjectSpec }>(decode: 
   if (decoded.ok && errors.length === 0) {
     return decoded.value;
   }
-  throw invalid('Project', errors);
+  throw invalid(
+    'Project',
+    errors.map((error) => explainHabit(error, input)),
+  );
 }
 
 /** What the schema says goes first: what the rules say of the same place, or of one within or around it, may only follow from it. */

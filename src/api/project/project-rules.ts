@@ -8,7 +8,7 @@ import { checkHealth } from './health-check-rules.ts';
 import type { ProjectSpec, Service } from '../project.ts';
 import { checkFence } from './project-fence-rules.ts';
 import { checkFiles } from './project-file-rules.ts';
-import { quantityToMillis } from '../quantity.ts';
+import { checkResources } from './resource-rules.ts';
 import { checkServiceOptions } from './service-option-rules.ts';
 
 /** All mistakes in a spec that fits the schema; `base` is the pointer of the spec in its document. */
@@ -150,17 +150,6 @@ function checkDependencies(spec: ProjectSpec, service: Service, base: string): r
 
 function listOf(names: ReadonlySet<string>): string {
   return names.size === 0 ? 'it has none' : `known are ${[...names].join(', ')}`;
-}
-
-function checkResources(service: Service, base: string): readonly FieldError[] {
-  const { requests = {}, limits = {} } = service.resources ?? {};
-  return (['cpu', 'memory', 'disk'] as const).flatMap((resource) => {
-    const asked = requests[resource];
-    const limit = limits[resource];
-    return asked !== undefined && limit !== undefined && quantityToMillis(asked) > quantityToMillis(limit)
-      ? [{ pointer: `${base}/resources/requests/${resource}`, detail: `must not be more than the limit: ${asked} asked, limit ${limit}` }]
-      : [];
-  });
 }
 
 /** Names one cycle of dependsOn, if there is one: a -> b -> a. */

@@ -1,0 +1,172 @@
+/**
+ * Habits: what people write who come from Compose or Kubernetes, and how it is written here. Pure.
+ *
+ * Never    accepts anything: it only finds better words for what was refused.
+ * Callers  manifest.ts
+ */
+import { valueAt } from '../decode.ts';
+import type { FieldError } from '../errors.ts';
+
+/** Field of a service elsewhere -> what does that here. */
+const SERVICE_WORDS: Readonly<Record<string, string>> = {
+  args: "write command, which comes after the image's entrypoint",
+  build: 'images are not built here: build it, and give its name as image',
+  cap_add: 'write capAdd',
+  cap_drop: 'write capDrop',
+  configs: 'write files: [{ mountPath: /etc/app.conf, content: … }]',
+  container_name: 'leave it out: name is what other services call it by',
+  cpus: 'write resources: { limits: { cpu: 500m } }',
+  deploy: 'write resources and restartPolicy of the service',
+  env_file: 'write env, or envFrom: [{ secretRef: { name: … } }] for all values of a Secret',
+  environment: 'write env: [{ name: MODE, value: production }]',
+  expose: 'leave it out: services of a Project reach each other at every port',
+  links: 'leave it out: services of a Project reach each other by name',
+  livenessProbe: 'write healthCheck',
+  mem_limit: 'write resources: { limits: { memory: 512Mi } }',
+  mem_reservation: 'write resources: { requests: { memory: 256Mi } }',
+  network_mode: 'leave it out: services of a Project share one network',
+  networks: 'leave it out: services of a Project share one network',
+  pull_policy: 'write imagePullPolicy',
+  readinessProbe: 'write healthCheck',
+  replicas: 'leave it out: a service is one container',
+  restart: 'write restartPolicy: Always, OnFailure or Never',
+  secrets: 'write env: [{ name: …, valueFrom: { secretKeyRef: { name: …, key: … } } }], or files with a secretKeyRef',
+  startupProbe: 'write healthCheck with a startPeriod',
+  volumes: 'write volumeMounts: [{ name: data, mountPath: /data }], and the volume under spec.volumes',
+};
+
+/** The same for what stands right under spec. */
+const SPEC_WORDS: Readonly<Record<string, string>> = {
+  configs: 'write files of the service that reads it',
+  containers: 'write services',
+  networks: 'leave it out: services of a Project share one network',
+  replicas: 'leave it out: a Project runs once',
+  restartPolicy: 'write it for each service',
+  secrets: 'make them with "caractrl create secret", and name them in env or files of a service',
+  template: 'write services right under spec',
+};
+
+/** The same for the document: a Compose file has the spec there. */
+const DOCUMENT_WORDS: Readonly<Record<string, string>> = {
+  networks: 'leave it out: services of a Project share one network',
+  services: 'write it under spec',
+  version: 'write apiVersion',
+  volumes: 'write it under spec',
+};
+
+/** Where a field stands -> what it may be called elsewhere. */
+const WORDS: readonly (readonly [parent: RegExp, words: Readonly<Record<string, string>>])[] = [
+  [/^\/spec\/services\/\d+$/u, SERVICE_WORDS],
+  [/^\/spec\/services\/\d+\/ports\/\d+$/u, { port: 'write containerPort', published: 'write hostPort', target: 'write containerPort' }],
+  [/^\/spec\/services\/\d+\/volumeMounts\/\d+$/u, { source: 'write name', target: 'write mountPath' }],
+  [/^\/spec$/u, SPEC_WORDS],
+  [/^$/u, DOCUMENT_WORDS],
+];
+
+/** How a short form, or a map where a list is meant, is written here; undefined: it looks like nothing that is known. */
+type Rewrite = (value: unknown) => string | undefined;
+
+const FORMS: readonly (readonly [pointer: RegExp, rewrite: Rewrite])[] = [
+  [/^\/spec\/services\/\d+\/ports\/\d+$/u, rewritePort],
+  [/^\/spec\/services\/\d+\/env\/\d+$/u, rewriteVariable],
+  [/^\/spec\/services\/\d+\/env$/u, (value) => listOfFirst(value, (name, text) => `{ name: ${name}, value: ${quote(text)} }`)],
+  [/^\/spec\/services\/\d+\/volumeMounts\/\d+$/u, rewriteMount],
+  [/^\/spec\/services\/\d+\/dependsOn\/\d+$/u, (value) => (isShort(value) ? `{ service: ${value} }` : undefined)],
+  [/^\/spec\/services\/\d+\/dependsOn$/u, (value) => listOfFirst(value, (name, rest) => `{ service: ${name}${conditionOf(rest)} }`)],
+  [/^\/spec\/services\/\d+\/(?:command|entrypoint)$/u, rewriteCommand],
+  [/^\/spec\/services\/\d+\/healthCheck\/test$/u, (value) => (isShort(value) ? `[CMD-SHELL, ${quote(value)}]` : undefined)],
+  [/^\/spec\/services$/u, (value) => listOfFirst(value, (name) => `{ name: ${name}, image: … }`)],
+  [/^\/spec\/volumes$/u, (value) => listOfFirst(value, (name) => `{ name: ${name} }`)],
+  [/^\/spec\/volumes\/\d+$/u, (value) => (isShort(value) ? `{ name: ${value} }` : undefined)],
+];
+
+/** Longer than anything that is read back as a suggestion. */
+const MAX_SHOWN = 120;
+
+/** The error in words that say how the thing is written here, where one of the habits shows in it; else as it is. */
+export function explainHabit(error: FieldError, input: unknown): FieldError {
+  const { pointer, detail } = error;
+  if (detail.startsWith('is an unknown field')) {
+    const slash = pointer.lastIndexOf('/');
+    const words = WORDS.find(([parent]) => parent.test(pointer.slice(0, slash)))?.[1];
+    const name = pointer.slice(slash + 1);
+    return words !== undefined && Object.hasOwn(words, name) ? { pointer, detail: `is an unknown field: ${words[name]}` } : error;
+  }
+  const rewrite = detail.startsWith('must be ') ? FORMS.find(([place]) => place.test(pointer))?.[1] : undefined;
+  const written = rewrite?.(valueAt(input, pointer));
+  return written === undefined || written.length > MAX_SHOWN ? error : { pointer, detail: `${detail}; write ${written}` };
+}
+
+/** `80:80`, `127.0.0.1:8080:80/udp`, `80` */
+function rewritePort(value: unknown): string | undefined {
+  const { host, container, protocol } =
+    /^(?:[\d.]{7,15}:)?(?:(?<host>\d{1,5}):)?(?<container>\d{1,5})(?:\/(?<protocol>tcp|udp))?$/iu.exec(shortText(value))?.groups ?? {};
+  if (container === undefined) {
+    return undefined;
+  }
+  const isUdp = protocol?.toUpperCase() === 'UDP';
+  return `{ containerPort: ${container}${host === undefined ? '' : `, hostPort: ${host}`}${isUdp ? ', protocol: UDP' : ''} }`;
+}
+
+/** `MODE=production` */
+function rewriteVariable(value: unknown): string | undefined {
+  const { name, text } = /^(?<name>[A-Za-z_][\w.-]*)(?:=(?<text>.*))?$/su.exec(shortText(value))?.groups ?? {};
+  return name === undefined ? undefined : `{ name: ${name}, value: ${text === undefined ? '…' : quote(text)} }`;
+}
+
+/** `data:/var/lib/data:ro`, `./conf:/etc/conf` */
+function rewriteMount(value: unknown): string | undefined {
+  const { source, target, mode } = /^(?<source>[^:]+):(?<target>\/[^:]*)(?::(?<mode>[a-zA-Z,]+))?$/u.exec(shortText(value))?.groups ?? {};
+  if (source === undefined || target === undefined) {
+    return undefined;
+  }
+  const readOnly = mode?.split(',').includes('ro') === true ? ', readOnly: true' : '';
+  return /^[./~]/u.test(source)
+    ? `{ name: files, mountPath: ${target}${readOnly} }, and under spec.volumes { name: files, type: HostPath, path: ${source} }`
+    : `{ name: ${source}, mountPath: ${target}${readOnly} }`;
+}
+
+/** `npm start`; what a shell would have to read is given to one. */
+function rewriteCommand(value: unknown): string | undefined {
+  if (!isShort(value)) {
+    return undefined;
+  }
+  const words = value.trim().split(/\s+/u);
+  return words.every((word) => /^[\w./:=@%+-]+$/u.test(word)) ? `[${words.map(quote).join(', ')}]` : `[sh, -c, ${quote(value)}]`;
+}
+
+/** `{ condition: service_healthy }` of Compose. */
+function conditionOf(value: unknown): string {
+  const condition = typeof value === 'object' && value !== null && 'condition' in value ? value.condition : undefined;
+  switch (condition) {
+    case 'service_healthy':
+      return ', condition: Healthy';
+    case 'service_completed_successfully':
+      return ', condition: Completed';
+    default:
+      return '';
+  }
+}
+
+function listOfFirst(value: unknown, write: (name: string, rest: unknown) => string): string | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return undefined;
+  }
+  const [first, ...others] = Object.entries(value);
+  return first === undefined ? undefined : `[${write(...first)}${others.length > 0 ? ', …' : ''}]`;
+}
+
+function isShort(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_SHOWN;
+}
+
+function shortText(value: unknown): string {
+  return isShort(value) ? value : typeof value === 'number' ? String(value) : '';
+}
+
+/** As YAML reads it as text: plain where it can be nothing else. */
+function quote(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  const isPlain = /^[A-Za-z/][\w./:@%+-]*$/u.test(text) && !/^(?:true|false|yes|no|on|off|null|y|n)$/iu.test(text) && !text.endsWith(':');
+  return isPlain ? text : JSON.stringify(text);
+}
