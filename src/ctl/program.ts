@@ -6,6 +6,7 @@
 import { Command as Parser, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { OUTPUT_FORMATS, type AnyCommand, type AnyOptionSpec, type OutputFormat } from './command.ts';
 import { UsageError } from './ctl-error.ts';
+import { hintForVerb } from './other-verbs.ts';
 
 /** What is the same for all commands. */
 export interface GlobalOptions {
@@ -130,7 +131,12 @@ function addGlobals(root: Parser): void {
 function readFormat(word: string): OutputFormat {
   const found = OUTPUT_FORMATS.find((format) => format === word);
   if (found === undefined) {
-    throw new UsageError(`Cannot use --output ${JSON.stringify(word)} as it must be one of ${OUTPUT_FORMATS.join(', ')}`);
+    throw new UsageError(
+      `Cannot use --output ${JSON.stringify(word)} as it must be one of ${OUTPUT_FORMATS.join(', ')}`,
+      /^(?:jsonpath|custom-columns|go-template)/u.test(word)
+        ? { hint: "take what you need out of -o json, as in: caractrl get nodes -o json | jq '.items[].status.state'" }
+        : {},
+    );
   }
   return found;
 }
@@ -179,15 +185,14 @@ function toUsageError(error: CommanderError, argv: readonly string[], commands: 
   }
   const [first = '', second = ''] = error.message.replace(/^error: /u, '').split('\n');
   const suggestion = /Did you mean (?:one of )?([^?]+)\?/u.exec(second)?.[1];
+  const elsewhere = error.code === 'commander.unknownCommand' ? hintForVerb(/'([^']*)'/u.exec(first)?.[1] ?? '') : undefined;
   const verb = argv.find((arg) => commands.some(({ name }) => name === arg));
   const rest =
     error.code === 'commander.unknownOption' && !argv.includes('--') ? commands.find(({ name }) => name === verb)?.rest : undefined;
   return new UsageError(`${first.charAt(0).toUpperCase()}${first.slice(1)}`, {
     hint:
-      rest !== undefined
-        ? rest
-        : suggestion === undefined
-          ? `caractrl ${verb === undefined ? '' : `${verb} `}--help`
-          : `did you mean ${suggestion}?`,
+      elsewhere ??
+      rest ??
+      (suggestion === undefined ? `caractrl ${verb === undefined ? '' : `${verb} `}--help` : `did you mean ${suggestion}?`),
   });
 }

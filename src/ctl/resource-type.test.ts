@@ -34,6 +34,19 @@ test('readSelections() points from "get events" to the command for them', () => 
   );
 });
 
+test('readSelections() says where what kubectl lists is to be seen', () => {
+  for (const [word, hint] of [
+    ['pods', /caractrl top services/u],
+    ['deployments', /^caractrl get projects$/u],
+    ['namespaces', /with -l$/u],
+  ] as const) {
+    assert.throws(
+      () => readSelections([word], 'get'),
+      (error) => error instanceof UsageError && error.message.startsWith('Unknown resource type') && hint.test(error.hint ?? ''),
+    );
+  }
+});
+
 test('readNamedSelections() refuses to take all of a type', () => {
   assert.throws(() => readNamedSelections(['nodes'], 'delete'), /Cannot tell which nodes to delete as no name is given/u);
 });

@@ -34,6 +34,19 @@ const HINTS = [
   [/^vol(?:umes?)?$/u, 'caractrl get volumes, or caractrl delete volume NODE/NAME'],
 ] as const;
 
+/** What others have as types -> where that is here. */
+const FOREIGN = [
+  [
+    /^(?:services?|svc|containers?|pods?|po)$/u,
+    'caractrl describe project NAME shows its services, caractrl top services what all of them use',
+  ],
+  [/^(?:deploy(?:ments?)?|apps?|stacks?|jobs?|statefulsets?|sts)$/u, 'caractrl get projects'],
+  [/^(?:namespaces?|ns)$/u, 'there are none: name Projects apart, and select them by labels with -l'],
+  [/^(?:configmaps?|cm)$/u, 'files of a service, or caractrl get secrets'],
+  [/^(?:tokens?)$/u, 'caractrl token list'],
+  [/^(?:revisions?|rollouts?)$/u, 'caractrl rollout history PROJECT'],
+] as const;
+
 /** Tells whether `readType` takes the word. */
 export function isType(word: string): boolean {
   return RESOURCE_TYPES.some((type) => WORDS[type].aliases.includes(word.toLowerCase()));
@@ -51,7 +64,7 @@ export function readType(word: string): ResourceType {
   }
   if (found === undefined) {
     throw new UsageError(`Unknown resource type ${JSON.stringify(word)}: known are ${RESOURCE_TYPES.map(pluralOf).join(', ')}`, {
-      hint: 'name it as in: caractrl get nodes',
+      hint: FOREIGN.find(([pattern]) => pattern.test(lower))?.[1] ?? 'name it as in: caractrl get nodes',
     });
   }
   return found;

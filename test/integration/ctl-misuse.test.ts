@@ -10,6 +10,10 @@ import { makeScratch } from '../support/scratch.ts';
 describe('caractrl typed wrongly', () => {
   const cases: readonly (readonly [line: string, stderr: RegExp])[] = [
     ['gte nodes', /^error: Unknown command 'gte'\nhint: did you mean get\?\n$/u],
+    ['ps', /^error: Unknown command 'ps'\nhint: caractrl get projects, or caractrl top services\n$/u],
+    ['restart shop/web', /^error: Unknown command 'restart'\nhint: caractrl rollout restart PROJECT\[\/SERVICE\]\n$/u],
+    ['edit project shop', /^error: Unknown command 'edit'\nhint: caractrl get project NAME -o yaml > FILE, /u],
+    ['get nodes -o jsonpath={.items}', /^error: Cannot use --output .*\nhint: take what you need out of -o json, /u],
     ['get nodes --phse x', /^error: Unknown option '--phse'\nhint: did you mean --phase\?\n$/u],
     [
       'get',
@@ -53,7 +57,7 @@ describe('caractrl typed wrongly', () => {
     for (const verb of verbs) {
       const { code, stdout, stderr } = await ctl([verb, '--help']);
       assert.deepEqual([code, stderr], [0, ''], verb);
-      assert.match(stdout, /\nExamples:\n {2}# .+\n {2}caractrl /u, verb);
+      assert.match(stdout, /\nExamples:\n {2}# .+\n {2}.*caractrl /u, verb);
       assert.match(stdout, /--server <url>/u, verb);
     }
   });
