@@ -10,6 +10,7 @@ const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   exec: async () => (await import('./commands/exec.ts')).execCommand,
   'port-forward': async () => (await import('./commands/port-forward.ts')).portForwardCommand,
   apply: async () => (await import('./commands/apply.ts')).applyCommand,
+  diff: async () => (await import('./commands/diff.ts')).diffCommand,
   create: async () => (await import('./commands/create.ts')).createCommand,
   delete: async () => (await import('./commands/delete.ts')).deleteCommand,
   cordon: async () => (await import('./commands/cordon.ts')).cordonCommand,
@@ -29,6 +30,7 @@ const LOADERS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   token: async () => (await import('./commands/token.ts')).tokenCommand,
   auth: async () => (await import('./commands/auth.ts')).authCommand,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,
+  completion: async () => (await import('./commands/completion.ts')).completionCommand,
   version: async () => (await import('./commands/version.ts')).versionCommand,
 };
 

@@ -45,6 +45,11 @@ export async function readSources(
 }
 
 async function findFiles(path: string, isRecursive: boolean): Promise<readonly string[]> {
+  if (/^https?:\/\//u.test(path)) {
+    throw new CtlError(`Cannot read ${path} as only files and folders of this machine are read`, {
+      hint: `look at it first, then: curl -fsSL ${path} | caractrl apply -f -`,
+    });
+  }
   const stats = await describe(path);
   if (!stats.isDirectory()) {
     return [path];
