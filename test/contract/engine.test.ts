@@ -404,6 +404,7 @@ function suite(start: () => Promise<Target>): void {
 
   it('inspectImage() and pullImage() know what is not there', async () => {
     assert.equal(await engine.inspectImage('no-such-image:9', signal), undefined);
+    assert.equal(await engine.inspectImage('No/Such-Image:9', signal), undefined, 'a name that no image can have');
     assert.match((await engine.inspectImage(target.sleeps.image, signal))?.id ?? '', /^sha256:[0-9a-f]{64}$/u);
     await assert.rejects(engine.pullImage('registry.invalid/x:1', {}, signal), (error) =>
       hasEngineReason(error, 'PullFailed', 'PullDenied'),

@@ -148,6 +148,9 @@ function createVolume(state: FakeDockerState, { body }: FakeRequest): FakeAnswer
 
 function inspectImage(state: FakeDockerState, _request: FakeRequest, reference: string): FakeAnswer {
   const image = state.images.get(reference) ?? [...state.images.values()].find(({ id }) => id === reference);
+  if (/^[^:]*[A-Z]/u.test(reference)) {
+    throw new Refusal(400, `no such image: ${reference}: invalid reference format: repository name must be lowercase`);
+  }
   if (image === undefined) {
     throw new Refusal(404, `No such image: ${reference}`);
   }

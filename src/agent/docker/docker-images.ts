@@ -11,11 +11,12 @@ export function createImageCalls(transport: DockerTransport): Pick<Engine, 'insp
   return {
     inspectImage: async (reference, signal) => {
       const path = `${pathOf(reference)}/json`;
+      // 400: a name that no image can have; the pull says what is wrong with it
       const { status, body } = await transport.request(
-        { method: 'GET', path, action: `inspect image "${reference}"`, accept: [404] },
+        { method: 'GET', path, action: `inspect image "${reference}"`, accept: [400, 404] },
         signal,
       );
-      return status === 404 ? undefined : decodeImage(body);
+      return status === 200 ? decodeImage(body) : undefined;
     },
 
     listImages: async (signal) => {

@@ -27,10 +27,13 @@ export interface ExitContext {
 export interface SeenRun {
   readonly startedAt: string | undefined;
   readonly finishedAt: string | undefined;
+  readonly restartCount: number;
+  /** undefined: it did not run */
+  readonly upSinceMs: number | undefined;
 }
 
 /** @returns undefined where no run has ended since `previous`, or the agent ended it for another container */
-export function findExit(previous: SeenRun, { state }: ContainerDetail, context: ExitContext): ServiceExit | undefined {
+export function findExit(previous: SeenRun, { state, restartCount }: ContainerDetail, context: ExitContext): ServiceExit | undefined {
   if (state.finishedAt === undefined || state.finishedAt === previous.finishedAt || context.deed === 'stop') {
     return undefined;
   }
@@ -40,10 +43,13 @@ export function findExit(previous: SeenRun, { state }: ContainerDetail, context:
   const hasEnded = state.status === 'exited' || state.status === 'restarting';
   const exitCode = hasEnded ? state.exitCode : context.hint?.exitCode;
   const isOomKilled = hasEnded ? state.isOomKilled : context.hint?.isOomKilled === true;
+  // of the run that ended: what is down still shows it; of what is up again it is known if that run was seen, and no other came after it
+  const isSeen = previous.upSinceMs !== undefined && restartCount - previous.restartCount <= 1;
+  const startedAt = hasEnded ? state.startedAt : isSeen ? previous.startedAt : undefined;
   return {
     reason: findReason(context, { isLeftDown: state.status === 'exited' && state.error === '', exitCode, isOomKilled }),
     ...(exitCode !== undefined && { exitCode }),
-    ...(previous.startedAt !== undefined && { startedAt: previous.startedAt }),
+    ...(startedAt !== undefined && { startedAt }),
     finishedAt: state.finishedAt,
   };
 }

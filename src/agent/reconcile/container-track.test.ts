@@ -73,3 +73,18 @@ test('trackContainer() counts each restart once, whoever makes it and however of
   ]);
   assert.equal(track?.restarts, 6);
 });
+
+test('trackContainer() tells when the run that ended began, and nothing where it was not seen', () => {
+  const at = (status: ContainerStatus, restartCount: number, startedAt: string, finishedAt?: string): ContainerDetail => {
+    const detail = look(status, restartCount, startedAt);
+    return { ...detail, state: { ...detail.state, finishedAt } };
+  };
+  const running = at('running', 0, 's1');
+  const down = at('restarting', 1, 's1', 'f1');
+  const startOf = (...looks: readonly ContainerDetail[]) => trackAll(looks.map((each, index) => [index * 100, each]))?.lastExit?.startedAt;
+  assert.equal(startOf(running, at('running', 1, 's2', 'f1')), 's1');
+  assert.equal(startOf(running, down), 's1');
+  assert.equal(startOf(down, at('restarting', 2, 's2', 'f2')), 's2', 'a whole run between two looks');
+  assert.equal(startOf(down, at('running', 2, 's3', 'f2')), undefined, 'the run from s2 to f2 was not seen');
+  assert.equal(startOf(running, at('running', 3, 's4', 'f3')), undefined, 'others came between');
+});

@@ -33,10 +33,12 @@ import { partsOf, type RolloutStore } from './desired/rollout.ts';
 import { StepRunner } from './step-runner.ts';
 import type { PrivilegePolicy } from './desired/service-options.ts';
 import { TrackKeeper } from './track-keeper.ts';
+import { reportTrouble } from './trouble.ts';
 import { restartsOf, wantedImages } from './wanted.ts';
 
 const OBSERVE_BACKOFF = { baseMs: 500, capMs: 15_000 }; // the engine's return wakes the loop anyway
 const AWAY = ['EngineUnreachable', 'Timeout', 'EngineFault'] as const;
+const TOLD_FAILURES = 3; // in a row, before the server is told: what passes is not worth a word
 const PROMPT_MS = 1000; // of an engine's answer to a ping, which takes it a millisecond
 
 /** What the server, or the file, says of a Project. */
@@ -186,6 +188,11 @@ export class ProjectLoop {
       if (this.#observeBackoff.failures === 0) {
         const isEngineAway = hasEngineReason(error, ...AWAY);
         this.#options.log[isEngineAway ? 'warn' : 'error']({ err: error }, 'project cannot be reconciled');
+      }
+      const isHeld = this.#observeBackoff.failures >= TOLD_FAILURES && this.#planned === undefined;
+      const report = isHeld ? reportTrouble(this.#order.project, error) : undefined;
+      if (report !== undefined) {
+        this.#options.report({ project: this.#options.name, uid: report.uid ?? '', report });
       }
       return this.#observeBackoff.nextMs();
     }

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ProjectObject, Service } from '../../api/project.ts';
 import { makeProject, type ProjectOptions } from '../../../test/support/projects.ts';
+import { ModelEngine } from '../../../test/support/model-engine.ts';
 import { CLUSTER, ReconcileWorld } from '../../../test/support/reconcile-world.ts';
+import { EngineError } from '../docker/engine-error.ts';
+import type { Engine } from '../docker/engine.ts';
 import { LABEL, ownerLabels, volumeLabels } from '../docker/names.ts';
 import { configHash } from './desired/config-hash.ts';
 
@@ -432,4 +435,23 @@ test('configHash() stands on each container as its label', async () => {
   const spec = world.model.byName('cara_shop_web')?.spec;
   assert.ok(spec);
   assert.equal(spec.labels[LABEL.configHash], configHash(spec));
+});
+
+test('run() says what is wrong with an engine that cannot be asked about a Project, and goes on when it can', async () => {
+  const model = new ModelEngine();
+  ['web:1', 'db:1'].forEach((image) => model.addImage(image));
+  let isBroken = true;
+  const inspectImage: Engine['inspectImage'] = async (reference, signal) => {
+    if (isBroken) {
+      throw new EngineError('EngineFault', `Cannot inspect image "${reference}": layer store is corrupt`);
+    }
+    return await model.engine.inspectImage(reference, signal);
+  };
+  await using world = newWorld({ model, engine: { ...model.engine, inspectImage } });
+  world.assign([shop()]);
+  await world.untilPhase('Failed');
+  assert.equal(world.latest()?.reason, 'EngineFault');
+  assert.match(world.latest()?.message ?? '', /layer store is corrupt; it is tried again$/u);
+  isBroken = false;
+  await world.untilPhase('Running');
 });

@@ -8,6 +8,7 @@ import { checkHealth } from './health-check-rules.ts';
 import type { ProjectSpec, Service } from '../project.ts';
 import { checkFence } from './project-fence-rules.ts';
 import { checkFiles } from './project-file-rules.ts';
+import { checkImage } from './image-rules.ts';
 import { checkResources } from './resource-rules.ts';
 import { checkServiceOptions } from './service-option-rules.ts';
 
@@ -77,6 +78,7 @@ function isPlainPath(path: string): boolean {
 
 function checkService(spec: ProjectSpec, service: Service, base: string): readonly FieldError[] {
   return [
+    ...checkImage(service, base),
     ...checkEnv(service, base),
     ...checkMounts(spec, service, base),
     ...checkFiles(service, base),

@@ -107,7 +107,8 @@ function readObject({
 
   function toMistake({ pointer, detail }: FieldError): Mistake {
     const unquoted = valueAt(value, pointer);
-    const words = isTextMap(pointer) && isPlain(unquoted) ? `must be text: quote it, as in "${unquoted}"` : detail;
+    const isText = isTextMap(pointer) || detail.startsWith('must be text');
+    const words = isText && isPlain(unquoted) ? `must be text: quote it, as in "${unquoted}"` : detail;
     const text = base + pointer === '' ? `the document ${words}` : `${base}${pointer} ${words}`;
     return { file, ...document.locate(base + pointer), text };
   }
