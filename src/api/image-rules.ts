@@ -9,7 +9,7 @@ import { IMAGE_REFERENCE } from './names.ts';
 import type { Service } from './project.ts';
 
 const PART = /^[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*$/u;
-const HOST = /^(?:localhost|[A-Za-z0-9.-]*[.:][A-Za-z0-9.:-]*)$/u;
+const HOST = /^[A-Za-z0-9.:-]+$/u;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/u;
 const DIGEST = /^[A-Za-z][A-Za-z0-9]*(?:[+._-][A-Za-z0-9]+)*:[0-9A-Fa-f]{32,}$/u;
 
@@ -27,7 +27,7 @@ function explain(image: string): string | undefined {
   const [name = '', digest, ...more] = image.split('@');
   const [, path = '', tag] = /^(.*?)(?::([^/:]*))?$/su.exec(name) ?? [];
   const parts = path.split('/');
-  const own = parts.length > 1 && HOST.test(parts[0] ?? '') ? parts.slice(1) : parts;
+  const own = parts.length > 1 && isHost(parts[0] ?? '') ? parts.slice(1) : parts;
   const isWhole = own.every((part) => PART.test(part.toLowerCase()));
   if (!isWhole || more.length > 0 || (tag !== undefined && !TAG.test(tag)) || (digest !== undefined && !DIGEST.test(digest))) {
     return `must be ${IMAGE_REFERENCE.expects}`;
@@ -36,4 +36,8 @@ function explain(image: string): string | undefined {
   return own.join('/') === lower
     ? undefined
     : `must be in lower case but for its registry and tag, as in ${image.replace(own.join('/'), lower)}`;
+}
+
+function isHost(part: string): boolean {
+  return part === 'localhost' || (/[.:]/u.test(part) && HOST.test(part));
 }

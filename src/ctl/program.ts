@@ -171,9 +171,24 @@ function addOption(parser: Parser, key: string, spec: AnyOptionSpec): void {
   parser.setOptionValue(key, spec.default);
 }
 
-/** `--wait=false` as `--no-wait`, `--wait=true` as `--wait`; commander knows only the latter. */
+/** `apply shop.yaml`: the name of a file without its -f. */
+function hintForFiles(message: string, commands: readonly AnyCommand[]): string | undefined {
+  const [, verb = '', rest = ''] = /for '([^']*)'\. .*?: (.*)\.$/u.exec(message) ?? [];
+  const takesFiles = commands.find(({ name }) => name === verb)?.options['filename'] !== undefined;
+  return takesFiles && rest !== ''
+    ? `name files with -f: caractrl ${verb} ${rest
+        .split(', ')
+        .map((file) => `-f ${file}`)
+        .join(' ')}`
+    : undefined;
+}
+
+/** `--wait=false` as `--no-wait`, `--wait=true` as `--wait`; commander knows only the latter. `--dry-run=client` is kubectl's for `--dry-run`. */
 function expandFlags(argv: readonly string[]): readonly string[] {
   return argv.map((arg) => {
+    if (arg === '--dry-run=client') {
+      return '--dry-run';
+    }
     const [, name, value] = /^--([a-z-]+)=(true|false)$/u.exec(arg) ?? [];
     return name === undefined ? arg : `--${value === 'true' ? '' : 'no-'}${name}`;
   });
@@ -185,12 +200,14 @@ function toUsageError(error: CommanderError, argv: readonly string[], commands: 
   }
   const [first = '', second = ''] = error.message.replace(/^error: /u, '').split('\n');
   const suggestion = /Did you mean (?:one of )?([^?]+)\?/u.exec(second)?.[1];
+  const files = error.code === 'commander.excessArguments' ? hintForFiles(first, commands) : undefined;
   const elsewhere = error.code === 'commander.unknownCommand' ? hintForVerb(/'([^']*)'/u.exec(first)?.[1] ?? '') : undefined;
   const verb = argv.find((arg) => commands.some(({ name }) => name === arg));
   const rest =
     error.code === 'commander.unknownOption' && !argv.includes('--') ? commands.find(({ name }) => name === verb)?.rest : undefined;
   return new UsageError(`${first.charAt(0).toUpperCase()}${first.slice(1)}`, {
     hint:
+      files ??
       elsewhere ??
       rest ??
       (suggestion === undefined ? `caractrl ${verb === undefined ? '' : `${verb} `}--help` : `did you mean ${suggestion}?`),

@@ -52,7 +52,8 @@ function describeFailure(error: unknown): Failure {
   return { message: `caractrl hit a bug: ${what}`, hint: 'set CARA_DEBUG=1 and run it again to get the trace for a report', details: [] };
 }
 
-function hintOf(error: ApiError): string | undefined {
+/** What mends it, where that is the same whatever was asked for. */
+export function hintOf(error: ApiError): string | undefined {
   // only what never reached a server has a cause of its own; a server that answered 503 says itself what is wrong
   if (error.reason === 'Unavailable' && error.cause !== undefined && !isSchemeMistake(error) && !isDistrust(error)) {
     return 'start cara-server there, or name another with --server URL or CARA_SERVER=URL';

@@ -196,6 +196,14 @@ function suite(start: () => Promise<Target>): void {
     await rejects(engine.createContainer('-', { ...target.sleeps, labels }, signal), 'Invalid');
   });
 
+  it('createContainer() takes a limit of more CPUs than there are for all of them', async () => {
+    const id = await create({ ...target.sleeps, labels, cpuLimitMillis: 1_000_000 });
+    const { HostConfig } = (await callEngineJson({ host: target.host, path: `/containers/${id}/json` })) as {
+      HostConfig: { NanoCpus: number };
+    };
+    assert.equal(HostConfig.NanoCpus, (await engine.info(signal)).cpus * 1e9);
+  });
+
   it('createContainer() hands on every option of a service', async () => {
     const id = await create({ ...target.sleeps, labels, ...SERVICE_OPTIONS });
     const { Config, HostConfig } = (await callEngineJson({ host: target.host, path: `/containers/${id}/json` })) as Inspected;

@@ -162,12 +162,26 @@ test('events -f goes on after a restart of the server: it says so, loses nothing
   await register('three');
   await run.shows('"name": "three"');
   run.interrupt();
-  const { stdout } = await run.done;
+  const { stdout, stderr } = await run.done;
+  assert.match(stderr, /trying again\nthe server answers again\n$/u);
   const told = [...stdout.matchAll(/"resourceVersion": "(\d+)"/gu)].map(([, version]) => version);
   assert.equal(new Set(told).size, told.length, stdout);
   for (const name of ['one', 'two', 'three']) {
     assert.ok(stdout.includes(`"name": "${name}"`), name);
   }
+});
+
+test('get -w says when the server is away, once, and when it is back', async () => {
+  await using world = await startAgentWorld();
+  await world.client.registerNode('one', {}, FOREVER);
+  const run = startCtl(['get', 'nodes', '-w'], { server: world.server().url });
+  await run.shows('one');
+  await world.stopServer();
+  await run.shows('trying again');
+  await world.startServer();
+  await run.shows('the server answers again');
+  run.interrupt();
+  assert.match((await run.done).stderr, /^warning: [^\n]*; trying again\nthe server answers again\n$/u);
 });
 
 test('events -f shows what was there, then a row each time something happens, under one header', async () => {

@@ -14,6 +14,7 @@ describe('caractrl typed wrongly', () => {
     ['restart shop/web', /^error: Unknown command 'restart'\nhint: caractrl rollout restart PROJECT\[\/SERVICE\]\n$/u],
     ['edit project shop', /^error: Unknown command 'edit'\nhint: caractrl get project NAME -o yaml > FILE, /u],
     ['get nodes -o jsonpath={.items}', /^error: Cannot use --output .*\nhint: take what you need out of -o json, /u],
+    ['apply shop.yaml db.yaml', /^error: Too many arguments .*\nhint: name files with -f: caractrl apply -f shop\.yaml -f db\.yaml\n$/u],
     ['get nodes --phse x', /^error: Unknown option '--phse'\nhint: did you mean --phase\?\n$/u],
     [
       'get',

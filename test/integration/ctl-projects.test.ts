@@ -246,7 +246,7 @@ describe('caractrl with Projects', () => {
     await report(api, 'Running', RUNNING);
     await apply.done;
     const run = async (line: string) => (await ctl(line.split(' '), { server: api.server.url })).stdout;
-    assert.match(await run('get projects'), /^NAME +PHASE +NODE +READY +AGE\nshop +Running +worker-01 +2\/2 +\d+s\n$/u);
+    assert.match(await run('get projects'), /^NAME +PHASE +NODE +READY +AGE +REASON\nshop +Running +worker-01 +2\/2 +\d+s +-\n$/u);
     assert.match(await run('get proj -o wide'), /postgres:17,shop\/web:3 +80->web:8080 +-\n$/u);
     assert.equal(await run('get projects --phase running --node worker-01 -o name'), 'project/shop\n');
     assert.equal(await run('get projects --phase Failed --phase Pending -o name'), '');

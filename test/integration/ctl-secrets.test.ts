@@ -169,6 +169,23 @@ test('create makes a Secret of literals, files and standard input', async () => 
   assert.equal((JSON.parse((await run(registry)).stdout) as { type: string }).type, 'dockerconfigjson');
 });
 
+test('create --replace puts values in place of those that are there; without it that is refused with it', async () => {
+  const { api, run } = await start();
+  await using _ = api;
+  const create = (...rest: readonly string[]) => run(['create', 'secret', 'generic', 'shop', '--from-file=token=-', ...rest], VALUE);
+  assert.equal((await create('--replace')).stdout, 'secret/shop created\n');
+  const again = await create();
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /^error: .*exists already\nhint: add --replace /u);
+  assert.equal((await create('--replace')).stdout, 'secret/shop unchanged\n');
+  assert.equal((await run(['create', 'secret', 'shop', '--from-literal=other=1', '--replace'])).stdout, 'secret/shop configured\n');
+  const { status } = (await api.call('GET', '/secrets/shop')).body;
+  assert.deepEqual(
+    status.keys.map(({ name }: { name: string }) => name),
+    ['other'],
+  );
+});
+
 test('create refuses what is no Secret, in words without a value', async () => {
   using scratch = makeScratch();
   const { api, run } = await start();

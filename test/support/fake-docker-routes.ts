@@ -83,7 +83,13 @@ function done(_result: void): FakeAnswer {
   return { status: 204 };
 }
 
+const CPUS = 4;
+
 function createContainer(state: FakeDockerState, { query, body }: FakeRequest): FakeAnswer {
+  const { HostConfig: { NanoCpus = 0 } = {} } = body as { readonly HostConfig?: { readonly NanoCpus?: number } };
+  if (NanoCpus > CPUS * 1e9) {
+    throw new Refusal(400, `Range of CPUs is from 0.01 to ${CPUS}.00, as there are only ${CPUS} CPUs available`);
+  }
   const { id } = state.createContainer(query.get('name') ?? '', body as CreateBody);
   return { status: 201, body: { Id: id, Warnings: [] } };
 }
@@ -348,7 +354,7 @@ function toInfo({ containers }: FakeDockerState): object {
     OSType: 'linux',
     Architecture: 'x86_64',
     KernelVersion: '6.1.0',
-    NCPU: 4,
+    NCPU: CPUS,
     MemTotal: 8 * 1024 ** 3,
     DockerRootDir: '/',
     Containers: containers.size,

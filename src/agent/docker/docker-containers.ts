@@ -1,8 +1,8 @@
 /** The engine's containers: what Engine promises of them, over HTTP. */
 import { toContainerRequest, toWholeSeconds } from './container-request.ts';
 import type { DockerTransport } from './docker-transport.ts';
-import type { ContainerDetail } from './docker-types.ts';
-import { decodeContainer, decodeContainerSummary, decodeList } from './docker-wire.ts';
+import type { ContainerDetail, ContainerSpec } from './docker-types.ts';
+import { decodeContainer, decodeContainerSummary, decodeInfo, decodeList } from './docker-wire.ts';
 import { decodeStats } from './docker-stats.ts';
 import { labelTerms, toFilters } from './filters.ts';
 import { EngineError } from './engine-error.ts';
@@ -84,6 +84,17 @@ function createReads(
   };
 }
 
+/** Docker refuses a limit of more CPUs than its machine has; here it means what it says: no less than all of them. */
+async function withinCpus(transport: DockerTransport, spec: ContainerSpec, signal: AbortSignal): Promise<ContainerSpec> {
+  const { cpuLimitMillis = 0 } = spec;
+  if (cpuLimitMillis <= 1000) {
+    return spec; // every machine has one
+  }
+  const { body } = await transport.request({ method: 'GET', path: '/info', action: 'ask the container engine for its CPUs' }, signal);
+  const { cpus } = decodeInfo(body);
+  return cpus > 0 && cpuLimitMillis > cpus * 1000 ? { ...spec, cpuLimitMillis: cpus * 1000 } : spec;
+}
+
 type ContainerEffects = Omit<ContainerCalls, 'listContainers' | 'inspectContainer' | 'containerLogs' | 'containerStats'>;
 
 function createEffects(transport: DockerTransport, inspect: Inspect): ContainerEffects {
@@ -94,7 +105,7 @@ function createEffects(transport: DockerTransport, inspect: Inspect): ContainerE
           method: 'POST',
           path: '/containers/create',
           query: { name },
-          body: toContainerRequest(spec),
+          body: toContainerRequest(await withinCpus(transport, spec, signal)),
           action: `create container "${name}"`,
           byStatus: { 404: 'ImageNotFound', 409: 'NameConflict' },
           byWords: ['NoSpace'],

@@ -53,6 +53,35 @@ test('decodeProjectManifest() says how short forms of Compose are written', () =
   );
 });
 
+test('decodeProjectManifest() says how amounts, times and names in other spellings are written', () => {
+  const said = saidOf({
+    spec: {
+      services: [
+        {
+          name: 'My_App',
+          image: 'x',
+          stopGracePeriod: 10,
+          resources: { limits: { memory: '512MB', cpu: -1 }, requests: { memory: '0.5 gb' } },
+          healthCheck: { tcpSocket: { port: 1 }, interval: '5 seconds' },
+        },
+      ],
+      ttl: '7d',
+    },
+  });
+  const written = Object.fromEntries(
+    Object.entries(said).map(([pointer, detail]) => [pointer.replace(/.*\/(?=\w+\/\w+$)/u, ''), /; write (.*)$/u.exec(detail)?.[1]]),
+  );
+  assert.deepEqual(written, {
+    '0/name': 'my-app',
+    '0/stopGracePeriod': '10s',
+    'limits/memory': '512Mi',
+    'limits/cpu': undefined,
+    'requests/memory': '0.5Gi',
+    'healthCheck/interval': '5s',
+    'spec/ttl': '168h',
+  });
+});
+
 test('decodeProjectManifest() names what an unknown field of Compose or Kubernetes is here', () => {
   assert.equal(saidOfField('environment', { A: '1' }), 'is an unknown field: write env: [{ name: MODE, value: production }]');
   assert.equal(saidOfField('restart', 'always'), 'is an unknown field: write restartPolicy: Always, OnFailure or Never');

@@ -6,6 +6,7 @@
  */
 import { valueAt } from '../decode.ts';
 import type { FieldError } from '../errors.ts';
+import { toNodeName } from '../names.ts';
 
 /** Field of a service elsewhere -> what does that here. */
 const SERVICE_WORDS: Readonly<Record<string, string>> = {
@@ -80,6 +81,13 @@ const FORMS: readonly (readonly [pointer: RegExp, rewrite: Rewrite])[] = [
   [/^\/spec\/volumes\/\d+$/u, (value) => (isShort(value) ? `{ name: ${value} }` : undefined)],
 ];
 
+/** How a refusal begins -> how such a thing is written in other units or letters. */
+const GRAMMARS: readonly (readonly [start: string, rewrite: Rewrite])[] = [
+  ['must be a duration ', rewriteDuration],
+  ['must be a quantity', rewriteQuantity],
+  ['must be a DNS label', rewriteName],
+];
+
 /** Longer than anything that is read back as a suggestion. */
 const MAX_SHOWN = 120;
 
@@ -92,8 +100,8 @@ export function explainHabit(error: FieldError, input: unknown): FieldError {
     const name = pointer.slice(slash + 1);
     return words !== undefined && Object.hasOwn(words, name) ? { pointer, detail: `is an unknown field: ${words[name]}` } : error;
   }
-  const rewrite = detail.startsWith('must be ') ? FORMS.find(([place]) => place.test(pointer))?.[1] : undefined;
-  const written = rewrite?.(valueAt(input, pointer));
+  const rewrite = GRAMMARS.find(([start]) => detail.startsWith(start))?.[1] ?? FORMS.find(([place]) => place.test(pointer))?.[1];
+  const written = detail.startsWith('must be ') ? rewrite?.(valueAt(input, pointer)) : undefined;
   return written === undefined || written.length > MAX_SHOWN ? error : { pointer, detail: `${detail}; write ${written}` };
 }
 
@@ -169,4 +177,29 @@ function quote(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
   const isPlain = /^[A-Za-z/][\w./:@%+-]*$/u.test(text) && !/^(?:true|false|yes|no|on|off|null|y|n)$/iu.test(text) && !text.endsWith(':');
   return isPlain ? text : JSON.stringify(text);
+}
+
+/** `10`, `5 seconds`, `7d` */
+function rewriteDuration(value: unknown): string | undefined {
+  const { amount, unit = 's' } = /^(?<amount>\d{1,6}) ?(?<unit>[a-z]*)$/iu.exec(shortText(value))?.groups ?? {};
+  const letter = /^(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|)$|^[smhdw]$/iu.test(unit)
+    ? unit.toLowerCase().charAt(0) || 's'
+    : undefined;
+  if (amount === undefined || letter === undefined) {
+    return undefined;
+  }
+  const hours = { d: 24, w: 168 }[letter];
+  return hours === undefined ? `${amount}${letter}` : `${Number(amount) * hours}h`;
+}
+
+/** `512MB`, `4gb`, which other tools count in steps of 1024 */
+function rewriteQuantity(value: unknown): string | undefined {
+  const { amount, unit } = /^(?<amount>\d{1,9}(?:\.\d{1,3})?) ?(?<unit>[kmgt])i?b?$/iu.exec(shortText(value))?.groups ?? {};
+  return amount === undefined || unit === undefined ? undefined : `${amount}${unit.toUpperCase()}i`;
+}
+
+/** `My_App` */
+function rewriteName(value: unknown): string | undefined {
+  const name = toNodeName(shortText(value).replaceAll('.', '-'));
+  return shortText(value) === '' || name.length > 63 ? undefined : name;
 }

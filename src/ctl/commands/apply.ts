@@ -7,7 +7,7 @@ import { CtlError, UsageError } from '../ctl-error.ts';
 import type { Manifest } from '../manifest/manifest-file.ts';
 import { renderDocument, toDocument } from '../output/document.ts';
 import { formatSeconds } from '../output/age.ts';
-import { reportFailure } from '../report-failure.ts';
+import { hintOf, reportFailure } from '../report-failure.ts';
 import { resourceOf, type AnyObject } from '../resource-view.ts';
 
 interface ApplyOptions {
@@ -110,9 +110,14 @@ function explainRefusal(error: ApiError, manifest: Manifest): CtlError {
   // a conflict is no mistake in the file: it tells of the object
   const details = error.reason === 'Conflict' ? [] : error.errors.map((fieldError) => manifest.describe(fieldError));
   const [only] = details;
+  const hint = hintOf(error);
   return details.length === 1 && only !== undefined
     ? new CtlError(only, { cause: error })
-    : new CtlError(`Cannot apply ${manifest.type}/${manifest.name} of ${manifest.file}: ${error.message}`, { cause: error, details });
+    : new CtlError(`Cannot apply ${manifest.type}/${manifest.name} of ${manifest.file}: ${error.message}`, {
+        cause: error,
+        details,
+        ...(hint !== undefined && { hint }),
+      });
 }
 
 function printResult(

@@ -1,7 +1,10 @@
 /** caractrl create: a Secret from values on the command line or in files. Everything else is made by apply. */
 import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { defineCommand, list, text, type CommandContext } from '../command.ts';
+import { hasReason } from '../../api/errors.ts';
+import { defineCommand, flag, list, text, type CommandContext } from '../command.ts';
+import type { SecretObject } from '../../api/secret.ts';
+import type { ApplyResult, CaraClient } from '../../client/cara-client.ts';
 import { CtlError, UsageError } from '../ctl-error.ts';
 import { renderDocument } from '../output/document.ts';
 import { readType } from '../resource-type.ts';
@@ -14,6 +17,7 @@ interface CreateOptions {
   readonly fromLiteral: readonly string[];
   readonly fromFile: readonly string[];
   readonly type: string | undefined;
+  readonly replace: boolean;
 }
 
 export const createCommand = defineCommand({
@@ -24,10 +28,12 @@ export const createCommand = defineCommand({
     fromLiteral: list('key=value', 'a value; others on this machine can see it while the command runs, so rather use a file'),
     fromFile: list('[key=]path', 'a file as a value, its name being the key where none is given; - for standard input'),
     type: text('type', 'Opaque (default) or dockerconfigjson'),
+    replace: flag('where it is there already: these values in place of all that it has; services that use it get them'),
   },
   examples: [
     { command: EXAMPLE, does: 'a password from a file' },
     { command: 'openssl rand -hex 16 | caractrl create secret generic shop --from-file=token=-', does: 'a value that nobody has seen' },
+    { command: `${EXAMPLE} --replace`, does: 'another password' },
     {
       command: 'caractrl create secret generic registry --type dockerconfigjson --from-file .dockerconfigjson=$HOME/.docker/config.json',
       does: 'what "docker login" keeps',
@@ -43,13 +49,36 @@ async function runCreate(context: CommandContext, args: readonly string[], optio
   const { type } = options;
   const manifest = { apiVersion: 'caravanserai/v1', kind: 'Secret', metadata: { name }, ...(type !== undefined && { type }), data };
   const client = await context.connect();
-  const secret = await client.secrets.create(manifest, signal);
+  const { secret, result } = await send(client, manifest, { replace: options.replace, signal });
   if (output === 'json' || output === 'yaml') {
     io.stdout.write(await renderDocument(output, secret));
   } else {
-    io.stdout.write(output === 'name' ? `secret/${name}\n` : `secret/${name} created\n`);
+    io.stdout.write(output === 'name' ? `secret/${name}\n` : `secret/${name} ${result}\n`);
   }
   return 0;
+}
+
+interface SecretManifest {
+  readonly metadata: { readonly name: string };
+}
+
+/** @throws {CtlError} where it is there already and is not to be replaced */
+async function send(
+  client: CaraClient,
+  manifest: SecretManifest,
+  { replace, signal }: { readonly replace: boolean; readonly signal: AbortSignal },
+): Promise<{ readonly secret: SecretObject; readonly result: ApplyResult }> {
+  if (replace) {
+    const { object, result } = await client.secrets.apply(manifest.metadata.name, manifest, signal);
+    return { secret: object, result };
+  }
+  try {
+    return { secret: await client.secrets.create(manifest, signal), result: 'created' };
+  } catch (error) {
+    throw hasReason(error, 'AlreadyExists')
+      ? new CtlError(error.message, { cause: error, hint: 'add --replace to put these values in place of all that it has' })
+      : error;
+  }
 }
 
 /** `secret NAME` is enough; `generic` is what fingers know. @throws {UsageError} */

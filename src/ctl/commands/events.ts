@@ -103,6 +103,9 @@ async function watchEvents(context: CommandContext, query: EventQuery, isWanted:
   const shown = new Map<string, string>();
   let isAway = false;
   for await (const event of follow({ resource, query: {}, clock, random }, signal)) {
+    if (isAway && event.kind !== 'away') {
+      io.stderr.write('the server answers again\n');
+    }
     switch (event.kind) {
       case 'listed':
         forgetOthers(shown, event.items);

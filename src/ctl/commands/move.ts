@@ -57,7 +57,7 @@ async function move(context: CommandContext, name: string, { to, wait, timeout }
   }
   const project = await client.projects.get(name, signal);
   const leftMs = Math.max(0, timeoutMs - (clock.monotonicMs() - startMs));
-  const [running] = await waitUntilRunning(context, { projects: [project], timeoutMs: leftMs });
+  const [running] = await waitUntilRunning(context, { projects: [project], timeoutMs: leftMs, whenStopped: 'the move goes on' });
   await print(context, `project/${name} Running on ${running?.status.nodeRef ?? stage.node}\n`, running ?? project);
   return 0;
 }

@@ -199,7 +199,9 @@ async function finish(context: CommandContext, project: ProjectObject, { isWaiti
   if (isTable) {
     io.stdout.write(line);
   }
-  const [running = project] = isWaiting ? await waitUntilRunning(context, { projects: [project], timeoutMs }) : [];
+  const [running = project] = isWaiting
+    ? await waitUntilRunning(context, { projects: [project], timeoutMs, whenStopped: 'the rollout goes on' })
+    : [];
   if (isTable && isWaiting) {
     const { generation } = running.metadata;
     io.stdout.write(`project/${name} runs revision ${generation} on ${running.status.nodeRef ?? 'its node'}\n`);

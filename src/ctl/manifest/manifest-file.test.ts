@@ -52,7 +52,7 @@ spec:
   assert.equal(message, 'Cannot use x.yaml as there are 4 mistakes; nothing was changed');
   assert.match(details[0] ?? '', /^x\.yaml:3:19: \/metadata\/name must be a DNS subdomain: .* current value is "Shop"$/u);
   assert.match(details[1] ?? '', /^x\.yaml:8:46: .*hostPort must be a port number from 1 to 65535: current value is 70000$/u);
-  assert.match(details[2] ?? '', /^x\.yaml:9:38: .*memory must be a quantity: .* current value is "4gb"$/u);
+  assert.match(details[2] ?? '', /^x\.yaml:9:38: .*memory must be a quantity: .* current value is "4gb"; write 4Gi$/u);
   assert.equal(details[3], 'x.yaml:10:34: /spec/services/0/env/0/value must be text: quote it, as in "8080"');
 });
 

@@ -107,7 +107,7 @@ function readObject({
 
   function toMistake({ pointer, detail }: FieldError): Mistake {
     const unquoted = valueAt(value, pointer);
-    const isText = isTextMap(pointer) || detail.startsWith('must be text');
+    const isText = isTextMap(pointer) || (pointer.startsWith('/spec/') && detail.startsWith('must be text')); // never a Secret's: it would be shown
     const words = isText && isPlain(unquoted) ? `must be text: quote it, as in "${unquoted}"` : detail;
     const text = base + pointer === '' ? `the document ${words}` : `${base}${pointer} ${words}`;
     return { file, ...document.locate(base + pointer), text };

@@ -12,7 +12,7 @@ export const PROJECT_COLUMNS: readonly Column<ProjectObject>[] = [
   { header: 'AGE', cell: ({ metadata }, nowMs) => ageOf(metadata.createdAt, nowMs) },
   { header: 'IMAGES', isWide: true, cell: ({ spec }) => [...new Set(spec.services.map(({ image }) => image))].join(',') },
   { header: 'PORTS', isWide: true, cell: (project) => listPorts(project).join(',') || '-' },
-  { header: 'REASON', isWide: true, cell: ({ status }) => status.reason ?? findTrouble(status.conditions) ?? '-' },
+  { header: 'REASON', cell: ({ status }) => status.reason ?? findTrouble(status.conditions) ?? '-' },
 ];
 
 /** Ready services of all: `2/2`. */

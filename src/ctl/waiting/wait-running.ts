@@ -17,12 +17,14 @@ export interface WaitOptions {
   /** applied together with them: what uses them has to have taken them up */
   readonly secrets?: readonly SecretObject[];
   readonly timeoutMs: number;
+  /** said at Ctrl-C: what becomes of it all the same */
+  readonly whenStopped?: string;
 }
 
 /** @returns the Projects as they run. @throws {CtlError} with the cause when one fails, is deleted meanwhile, or time runs out */
 export async function waitUntilRunning(
   context: CommandContext,
-  { projects: applied, secrets = [], timeoutMs }: WaitOptions,
+  { projects: applied, secrets = [], timeoutMs, whenStopped = 'what was applied stays applied' }: WaitOptions,
 ): Promise<readonly ProjectObject[]> {
   const { io, clock, random, connect, signal } = context;
   const progress = createProgress(io.stderr);
@@ -48,7 +50,7 @@ export async function waitUntilRunning(
   } finally {
     progress.clear();
     if (signal.aborted) {
-      io.stderr.write('Stopped waiting; what was applied stays applied\n');
+      io.stderr.write(`Stopped waiting; ${whenStopped}\n`);
     }
   }
 }

@@ -25,8 +25,8 @@ export async function watchResources(context: CommandContext, selections: readon
     { resource, query, clock, random, ...(selection.names.length === 1 && name !== undefined && { name }) },
     signal,
   )) {
-    if (event.kind === 'away') {
-      context.io.stderr.write(isAway ? '' : `warning: ${event.error.message}; trying again\n`);
+    if ((event.kind === 'away') !== isAway) {
+      context.io.stderr.write(event.kind === 'away' ? `warning: ${event.error.message}; trying again\n` : 'the server answers again\n');
     }
     isAway = event.kind === 'away';
     await print(takeNews(event, seen, selection.names));

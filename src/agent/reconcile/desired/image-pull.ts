@@ -25,7 +25,7 @@ export interface ImagePull {
 export function derivePull(service: Service, { imagePullSecrets = [] }: ProjectSpec, known: ProjectStatus['secrets'] = []): ImagePull {
   const used = imagePullSecrets.map(({ name }) => ({ name, found: known.find((secret) => secret.name === name) }));
   const lost = used.find(({ found }) => found?.fingerprint === undefined || found.missing === true);
-  const message = `Cannot pull image "${service.image}" as Secret "${lost?.name}" of spec.imagePullSecrets does not exist: create it`;
+  const message = `Cannot pull image "${service.image}" as Secret "${lost?.name}" of spec.imagePullSecrets does not exist: create it, as with caractrl create secret generic ${lost?.name} --type dockerconfigjson --from-file .dockerconfigjson=FILE`;
   return {
     policy: service.imagePullPolicy ?? defaultPolicy(service.image),
     secrets: used.map(({ name, found }) => ({ secret: name, fingerprint: found?.fingerprint ?? '' })),

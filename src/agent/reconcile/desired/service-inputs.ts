@@ -106,7 +106,7 @@ class SecretLookup {
   }
 
   #noSecret(name: string): string {
-    return `Secret "${name}" does not exist: create it`;
+    return `Secret "${name}" does not exist: create it, as with caractrl create secret generic ${name} --from-file KEY=FILE`;
   }
 
   /** @param why set when it is not there */
