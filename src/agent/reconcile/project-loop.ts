@@ -189,10 +189,10 @@ export class ProjectLoop {
         const isEngineAway = hasEngineReason(error, ...AWAY);
         this.#options.log[isEngineAway ? 'warn' : 'error']({ err: error }, 'project cannot be reconciled');
       }
-      const isHeld = this.#observeBackoff.failures >= TOLD_FAILURES && this.#planned === undefined;
+      const isHeld = this.#observeBackoff.failures >= TOLD_FAILURES && this.#teller.latest === undefined;
       const report = isHeld ? reportTrouble(this.#order.project, error) : undefined;
       if (report !== undefined) {
-        this.#options.report({ project: this.#options.name, uid: report.uid ?? '', report });
+        this.#teller.tell(report, new Set());
       }
       return this.#observeBackoff.nextMs();
     }

@@ -1,5 +1,5 @@
 /** What is said of a Project that the engine could not be asked about; pure. Callers: project-loop.ts. */
-import { isLeaving } from '../../api/leaving.ts';
+import { isLeaving } from '../../api/project/leaving.ts';
 import type { ProjectObject, StatusReport } from '../../api/project.ts';
 import { EngineError, hasEngineReason } from '../docker/engine-error.ts';
 

@@ -2,14 +2,14 @@
 import { defineCommand, flag, list, type CommandContext } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
 import type { Screen } from '../io.ts';
-import type { Manifest } from '../manifest-file.ts';
+import type { Manifest } from '../manifest/manifest-file.ts';
 import { renderDocument } from '../output/document.ts';
 import { unifiedDiff, type DiffLine } from '../output/line-diff.ts';
 import { paint, type Tone } from '../output/paint.ts';
 import { toOneLine } from '../output/printable.ts';
 import { reportFailure } from '../report-failure.ts';
 import { resourceOf } from '../resource-view.ts';
-import { writtenPartOf, wouldBe, type Written } from '../would-be.ts';
+import { writtenPartOf, wouldBe, type Written } from '../manifest/would-be.ts';
 
 interface DiffOptions {
   readonly filename: readonly string[];
@@ -48,9 +48,9 @@ async function runDiff(context: CommandContext, { filename, recursive }: DiffOpt
   if (filename.length === 0) {
     throw new UsageError('Cannot tell what to compare as no file is given', { hint: 'caractrl diff -f FILE' });
   }
-  const { readSources } = await import('../manifest-source.ts');
+  const { readSources } = await import('../manifest/manifest-source.ts');
   const sources = await readSources(filename, { isRecursive: recursive, io }, signal);
-  const { readManifests } = await import('../manifest-file.ts');
+  const { readManifests } = await import('../manifest/manifest-file.ts');
   const manifests = readManifests(sources);
   const client = await connect();
   let hasChanges = false;

@@ -1,6 +1,6 @@
 /** What an object would be once a manifest is applied: the part of it that people write. Pure. Callers: commands/diff.ts. */
-import type { SecretObject } from '../api/secret.ts';
-import type { AnyObject } from './resource-view.ts';
+import type { SecretObject } from '../../api/secret.ts';
+import type { AnyObject } from '../resource-view.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

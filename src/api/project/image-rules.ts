@@ -4,9 +4,9 @@
  * Callers  project-rules.ts
  * Source   the grammar of references of distribution/reference; a host is told from a path as Docker does.
  */
-import type { FieldError } from './errors.ts';
-import { IMAGE_REFERENCE } from './names.ts';
-import type { Service } from './project.ts';
+import type { FieldError } from '../errors.ts';
+import { IMAGE_REFERENCE } from '../names.ts';
+import type { Service } from '../project.ts';
 
 const PART = /^[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*$/u;
 const HOST = /^[A-Za-z0-9.:-]+$/u;
