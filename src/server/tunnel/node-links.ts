@@ -1,8 +1,8 @@
 /**
  * Node links: how the server reaches the agent of any node, directly or through its tunnel.
  *
- * Owns     what it knows of the two ways to each node that was asked for. The direct one is taken where the agent's address answers and
- *          proves to be the agent; else the tunnel. That it answers is believed for half a minute, and until it fails; that it does not, for 5 s.
+ * Owns     the choice: the direct way where the agent's address answers and proves to be the agent (direct-ways.ts knows), else the tunnel;
+ *          the other one, once, where the one taken breaks.
  * Never    asks twice for what an agent has begun to answer.
  * Callers  http/routes (logs, exec, port-forward, links). One server of several knows only the tunnels that end at itself:
  *          `TunnelRegistry` is where to look for who has a node's.
@@ -11,12 +11,13 @@ import type { Duplex } from 'node:stream';
 import { hasReason } from '../../api/errors.ts';
 import type { LinkReport } from '../../api/node/link-report.ts';
 import type { NodeObject } from '../../api/node.ts';
-import { withDeadline, type Clock } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { notFound } from '../objects/not-found.ts';
 import type { AgentCredentials } from './agent-credentials.ts';
-import { DirectLink, type AgentAddress } from './direct-link.ts';
+import type { AgentAddress } from './direct-link.ts';
 import { describeUnreachable } from './describe-unreachable.ts';
+import { DirectWays } from './direct-ways.ts';
 import { LinkBroken, type NodeAnswer, type NodeRequest, type Remote } from './remote.ts';
 import type { TunnelRegistry } from './tunnel-registry.ts';
 
@@ -50,19 +51,7 @@ export interface NodeLinksDeps {
   readonly spawn: (name: string, loop: (signal: AbortSignal) => Promise<void>) => void;
 }
 
-const BELIEVED_MS = 30_000;
-const FAILED_BELIEVED_MS = 5000; // an agent that was restarted answers again soon; nobody waits for the next try where there is a tunnel
-const PROBE_MS = 1000; // where there is a tunnel to fall back on
-const PROBE_ALONE_MS = 3000;
 const LOOK_WAIT_MS = 2000; // for who wants to see how it is
-
-interface Known {
-  readonly link: DirectLink;
-  /** undefined: the address does not answer, because of `why` */
-  readonly roundTripMs: number | undefined;
-  readonly why: string | undefined;
-  readonly atMs: number;
-}
 
 interface Way {
   readonly path: 'direct' | 'tunnel';
@@ -83,78 +72,16 @@ interface Taking<Result> {
 }
 
 export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
-  const { findNode, tunnels, credentials, mayDialInClear = () => true, clock, spawn } = deps;
-  const log = deps.log.child({ component: 'node-links' });
-  const knownByNode = new Map<string, Known>();
-  const probing = new Set<string>();
+  const { findNode, tunnels, credentials, mayDialInClear = () => true, clock } = deps;
+  const directWays = new DirectWays({ ...deps, log: deps.log.child({ component: 'node-links' }) });
 
   function getNode(name: string): NodeObject {
     const node = findNode(name);
     if (node === undefined) {
-      knownByNode.delete(name);
+      directWays.forget(name);
       throw notFound('node', name);
     }
     return node;
-  }
-
-  function learn(name: string, known: Known): Known {
-    const before = knownByNode.get(name);
-    if ((before?.roundTripMs === undefined) !== (known.roundTripMs === undefined)) {
-      log.info({ node: name, path: known.roundTripMs === undefined ? 'tunnel' : 'direct', detail: known.why }, 'path to node changed');
-    }
-    knownByNode.set(name, known);
-    return known;
-  }
-
-  /** Asks the node's address to prove that it is the agent. */
-  async function probe(name: string, target: Target, signal: AbortSignal): Promise<Known> {
-    const before = knownByNode.get(name);
-    const { address, credential, limitMs } = target;
-    const link = before !== undefined && isSame(before.link.address, address) ? before.link : new DirectLink({ address, clock, spawn });
-    if (before !== undefined && before.link !== link) {
-      before.link.close();
-    }
-    using deadline = withDeadline(clock, limitMs, signal);
-    try {
-      return learn(name, { link, roundTripMs: await link.prove(credential, deadline.signal), why: undefined, atMs: clock.monotonicMs() });
-    } catch (error) {
-      signal.throwIfAborted();
-      const why = error instanceof LinkBroken ? error.message : 'nothing answers there';
-      return learn(name, { link, roundTripMs: undefined, why, atMs: clock.monotonicMs() });
-    }
-  }
-
-  function probeLater(name: string, target: Target): void {
-    if (!probing.has(name)) {
-      probing.add(name);
-      spawn('node-links', async (signal) => {
-        await probe(name, target, signal).finally(() => probing.delete(name));
-      });
-    }
-  }
-
-  async function findDirect(name: string, target: Target | undefined, signal: AbortSignal): Promise<DirectLink | undefined> {
-    if (target === undefined) {
-      return undefined;
-    }
-    const known = knownByNode.get(name);
-    const isCurrent = known !== undefined && isSame(known.link.address, target.address);
-    const believedMs = known?.roundTripMs === undefined ? FAILED_BELIEVED_MS : BELIEVED_MS;
-    const isFresh = isCurrent && clock.monotonicMs() - known.atMs < believedMs;
-    const hasTunnel = tunnels.find(name) !== undefined;
-    if (isCurrent && (isFresh || hasTunnel)) {
-      if (!isFresh) {
-        probeLater(name, { ...target, limitMs: PROBE_ALONE_MS }); // nobody waits for what is likely to be the same
-      }
-      if (known.roundTripMs !== undefined) {
-        return known.link;
-      }
-      if (hasTunnel) {
-        return undefined;
-      }
-    }
-    const probed = await probe(name, { ...target, limitMs: hasTunnel ? PROBE_MS : PROBE_ALONE_MS }, signal);
-    return probed.roundTripMs === undefined ? undefined : probed.link;
   }
 
   /** The way to take. @throws {ApiError} NodeUnreachable */
@@ -166,8 +93,9 @@ export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
     }
     const address = addressOf(node);
     const isOpen = address !== undefined && mayDialInClear(address.host);
-    const target = !isOpen || avoided?.path === 'direct' ? undefined : { address, credential, limitMs: PROBE_ALONE_MS };
-    const direct = await findDirect(name, target, signal);
+    const hasTunnel = tunnels.find(name) !== undefined;
+    const isTried = isOpen && avoided?.path !== 'direct';
+    const direct = isTried ? await directWays.find(name, { address, credential, hasTunnel }, signal) : undefined;
     if (direct !== undefined) {
       return { path: 'direct', remote: direct, credential };
     }
@@ -181,7 +109,7 @@ export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
   /** undefined: it is, or nobody has tried */
   function whyNotDirect(name: string, address: AgentAddress | undefined): string | undefined {
     return address === undefined || mayDialInClear(address.host)
-      ? knownByNode.get(name)?.why
+      ? directWays.whyNot(name)
       : 'its address is none of an overlay network, so that what is sent there could be read on the way';
   }
 
@@ -205,9 +133,8 @@ export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
     if (!(error instanceof LinkBroken)) {
       return undefined;
     }
-    const known = knownByNode.get(name);
-    if (way.path === 'direct' && known?.link === way.remote) {
-      learn(name, { ...known, roundTripMs: undefined, why: error.message, atMs: clock.monotonicMs() });
+    if (way.path === 'direct') {
+      directWays.noteFailure(name, way.remote, error.message);
     }
     return way;
   }
@@ -253,20 +180,10 @@ export function createNodeLinks(deps: NodeLinksDeps): NodeLinks {
   };
 }
 
-interface Target {
-  readonly address: AgentAddress;
-  readonly credential: string;
-  readonly limitMs: number;
-}
-
 function addressOf({ status: { network } }: NodeObject): AgentAddress | undefined {
   return network?.ip === undefined || network.agentPort === undefined ? undefined : { host: network.ip, port: network.agentPort };
 }
 
 export function formatAddress({ host, port }: AgentAddress): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-
-function isSame(left: AgentAddress, right: AgentAddress): boolean {
-  return left.host === right.host && left.port === right.port;
 }
