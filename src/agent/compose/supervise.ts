@@ -1,25 +1,24 @@
-/** What keeps assignments up and tells of them, put together. Callers: ../composition.ts. */
+/** What keeps assignments up and tells of them, put together. Callers: ../composition.ts; assignments.ts leads there. */
 import { join } from 'node:path';
-import { ApiError, hasReason } from '../../api/errors.ts';
+import { hasReason } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { readBootClock } from '../../base/boot-clock.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
 import { AssignmentFile } from '../assignment-file.ts';
 import { createGuardProcess, FENCE_FILE } from '../fence/guard-process.ts';
-import type { Identity } from '../identity.ts';
 import type { ImageKeeping } from '../images/image-keeping.ts';
 import { createReconciler } from '../reconcile/reconciler.ts';
-import type { AssignmentSink } from '../session/assignment-watcher.ts';
-import { createDroppedProjects, type DroppedProjects } from '../session/dropped-projects.ts';
+import { createDroppedProjects } from '../session/dropped-projects.ts';
 import { HeldKeeper } from '../session/held-keeper.ts';
 import { createSecretReader } from '../session/secret-reader.ts';
 import { ALONE_INTERVALS, MachineTrial } from '../session/machine-trial.ts';
 import { SelfFence } from '../session/self-fence.ts';
 import type { StandingCell } from '../session/session.ts';
-import { createStatusReporter, type StatusReporter } from '../session/status-reporter.ts';
+import { createStatusReporter } from '../session/status-reporter.ts';
 import { createSupervision, type Supervision } from '../session/supervision.ts';
 import { createVolumeDeleter } from '../volumes/volume-deleter.ts';
 import { createVolumeReporter } from '../volumes/volume-reporter.ts';
+import { createOwnWord } from './own-word.ts';
 import { timed, type Parts } from './ports.ts';
 
 interface ServerLinks {
@@ -40,24 +39,14 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, { cl
     disk: parts.disk,
     nodeName: config.NODE_NAME,
   });
-  /** @throws {ApiError} when what is so here is not what is so on the node */
-  const assertOwnName = (what: string): void => {
-    if (standing.current === 'refused') {
-      throw new ApiError('Unavailable', `Cannot report on ${what} while another machine holds the name of this node`);
-    }
-    if (trial.state === 'held') {
-      const message = `Cannot report on ${what} before the server has made sure that no other machine of this identity is up`;
-      throw new ApiError('Unavailable', message, { retryAfterMs: 1000 });
-    }
-  };
+  const word = createOwnWord(client, {
+    isRefused: () => standing.current === 'refused',
+    isHeld: () => trial.state === 'held',
+    epoch: () => held.epoch,
+  });
   const reporter = createStatusReporter({
     ...timed(parts, 'status-reporter'),
-    client: {
-      reportStatus: async (project, report, signal) => {
-        assertOwnName('Projects');
-        await client.reportStatus(project, { ...report, epoch: held.epoch }, signal);
-      },
-    },
+    client: word,
     onStale: (project, uid, assignment) => {
       const current = file.find(project);
       if (current?.metadata.uid === uid && current.status.assignment > assignment) {
@@ -105,24 +94,14 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, { cl
   const held = new HeldKeeper({
     ...timed(parts, 'held-projects'),
     file,
-    client: {
-      report: async (node, report, signal) => {
-        assertOwnName('held Projects');
-        await client.held.report(node, report, signal);
-      },
-    },
+    client: word.held,
     nodeName: config.NODE_NAME,
     relist,
     report: (report) => reporter.report(report),
   });
   const volumeReporter = createVolumeReporter({
     ...timed(parts, 'volume-reporter'),
-    client: {
-      report: async (node, report, signal) => {
-        assertOwnName('volumes');
-        await client.volumes.report(node, report, signal);
-      },
-    },
+    client: word.volumes,
     nodeName: config.NODE_NAME,
   });
   const supervision: Supervision = createSupervision({
@@ -159,78 +138,6 @@ export function supervise(parts: Parts & { readonly images: ImageKeeping }, { cl
     isHeld: () => trial.state === 'held',
   });
   return { supervision, reporter, file, fence, trial, held, dropped, volumeReporter, volumeDeleter };
-}
-
-/** Those that keep assignments up; the fence is told first, as the reconciler asks it. */
-interface Keepers {
-  readonly supervision: Supervision;
-  readonly fence: SelfFence;
-}
-
-/** Keeps up what was assigned when the agent last ran, before anyone has been asked. */
-export async function resume(identity: Identity, file: AssignmentFile, { supervision, fence }: Keepers): Promise<void> {
-  const clusterId = identity.clusterId();
-  if (clusterId === undefined) {
-    return;
-  }
-  supervision.adopt(clusterId);
-  const projects = await file.read(clusterId);
-  if (projects !== undefined) {
-    fence.assign(projects, 'file');
-    supervision.assign(
-      projects.map((project) => ({ project })),
-      'file',
-    );
-  }
-}
-
-export function toSink(
-  { supervision, fence, held, dropped }: Keepers & { readonly held: HeldKeeper; readonly dropped: DroppedProjects },
-  reporter: StatusReporter,
-  file: AssignmentFile,
-): AssignmentSink {
-  return {
-    replaceAll: (clusterId, listed, epoch) => {
-      const projects = held.takeList(clusterId, listed, epoch);
-      fence.assign(projects, 'server');
-      supervision.assign(
-        projects.map((project) => ({ project })),
-        'server',
-      );
-      const uids = new Set(projects.map(({ metadata }) => metadata.uid));
-      dropped.ask(file.list().filter(({ metadata }) => !uids.has(metadata.uid)));
-      file.replaceAll(clusterId, projects);
-      projects.filter(({ metadata }) => !held.isHeld(metadata.name)).forEach((project) => reporter.compare(project));
-    },
-    put: (project) => {
-      if (!held.takes(project)) {
-        return;
-      }
-      fence.put(project);
-      supervision.upsert({ project });
-      file.put(project);
-      reporter.compare(project);
-    },
-    remove: (project, uid) => {
-      if (!held.takesRemoval(project, uid)) {
-        return;
-      }
-      reporter.forget(uid);
-      supervision.remove(project, uid);
-      fence.remove(uid);
-      file.delete(project, uid);
-    },
-  };
-}
-
-/** While another machine holds the name, what is assigned to it is that one's; each registration is followed by a fresh list. */
-export function whileWelcome(standing: StandingCell, sink: AssignmentSink): AssignmentSink {
-  const isWelcome = (): boolean => standing.current !== 'refused';
-  return {
-    replaceAll: (clusterId, projects, epoch) => (isWelcome() ? sink.replaceAll(clusterId, projects, epoch) : undefined),
-    put: (project) => (isWelcome() ? sink.put(project) : undefined),
-    remove: (project, uid) => (isWelcome() ? sink.remove(project, uid) : undefined),
-  };
 }
 
 function undefinedWhenNotAssigned(error: unknown): undefined {

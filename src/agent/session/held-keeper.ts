@@ -2,7 +2,7 @@
  * Held keeper: applies held-projects.ts to what the server says, and tells the server what is held.
  *
  * Owns     what waits since the first list of an epoch, in memory; the newest report on each held Project, sent when it is held no more.
- * Callers  ../compose/supervise.ts
+ * Callers  ../compose/supervise.ts makes it; ../compose/assignments.ts hands it lists and changes.
  */
 import { ApiError } from '../../api/errors.ts';
 import type { HeldProject } from '../../api/project/held-project.ts';
