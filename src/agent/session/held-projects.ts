@@ -7,7 +7,7 @@
  *
  * Owns     which Projects are held, what the server has said of each, and under which epoch; kept in the assignment file.
  * Never    lets go of anything because a server forgot it.
- * Callers  ../compose/supervise.ts asks it with each list and each change.
+ * Callers  held-keeper.ts, with each list and each change.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { isLeaving } from '../../api/project/leaving.ts';
