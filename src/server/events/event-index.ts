@@ -84,7 +84,7 @@ export class EventIndex {
       if (Date.parse(event.lastSeen) >= nowMs - this.#limits.ageMs) {
         return;
       }
-      this.#evict(event);
+      this.#drop(event);
     }
   }
 
@@ -111,12 +111,12 @@ export class EventIndex {
         return;
       }
       if (!isSpared(event)) {
-        this.#evict(event);
+        this.#drop(event);
       }
     }
   }
 
-  #evict(event: EventObject): void {
+  #drop(event: EventObject): void {
     const source = sourceOf(event.object);
     const names = this.#namesBySource.get(source);
     this.#events.delete(event.metadata.name);
