@@ -81,27 +81,25 @@ export class EventTallies {
       tallies.set(key, withKnown(known));
       return true;
     }
+    const isFull = this.size >= this.#limits.total;
+    const hasRoom = !isFull || rank === 'Cluster' || (rank === 'Vital' && this.#byRank.Other.size > 0);
     const source = sourceOf(tally.fact.object);
-    const count = this.#countBySource.get(source) ?? 0;
-    if (count >= this.#limits.perSource) {
+    if (!hasRoom || (this.#countBySource.get(source) ?? 0) >= this.#limits.perSource) {
       return false;
     }
-    const isFull = this.size >= this.#limits.total;
-    if (isFull && rank !== 'Cluster' && !(rank === 'Vital' && this.#dropOther())) {
-      return false;
+    if (isFull && rank === 'Vital') {
+      this.#dropOther();
     }
     tallies.set(key, tally);
     this.#countBySource.set(source, (this.#countBySource.get(source) ?? 0) + 1);
     return !isFull || rank === 'Cluster';
   }
 
-  /** @returns whether there was one */
-  #dropOther(): boolean {
+  #dropOther(): void {
     const [oldest] = this.#byRank.Other;
     if (oldest !== undefined) {
       this.#remove(...oldest);
     }
-    return oldest !== undefined;
   }
 
   #remove(key: string, tally: Tally): void {

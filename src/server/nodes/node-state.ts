@@ -42,7 +42,8 @@ const DUPLICATE = 'DuplicateIdentity';
 
 /** What agents judge; the other conditions are the server's, and what an agent says about them is ignored. */
 const REPORTED = ['RuntimeUnavailable', 'DiskPressure', 'MemoryPressure'] as const;
-const SERVER_OWNED: ReadonlySet<string> = new Set([...NODE_CONDITION_TYPES.filter((type) => !isReported(type)), DUPLICATE]);
+/** Of these every node has one, or the server says so. */
+const KNOWN: ReadonlySet<string> = new Set([...NODE_CONDITION_TYPES, DUPLICATE]);
 
 /**
  * Derives state and conditions. The result's conditions carry no lastHeartbeatTime: `withLastHeartbeat` lays it over when a node is read.
@@ -73,6 +74,9 @@ export function deriveNodeStatus(facts: NodeFacts, share: (condition: Condition)
 
 /** Tells whether two statuses say the same but for the time of the last heartbeat, which is not worth a write. */
 export function isSameStatus(left: NodeStatus, right: NodeStatus): boolean {
+  if (left.state !== right.state) {
+    return false;
+  }
   const { lastHeartbeat: _left, ...leftRest } = left;
   const { lastHeartbeat: _right, ...rightRest } = right;
   return isDeepStrictEqual(leftRest, rightRest);
@@ -121,10 +125,16 @@ function deriveReported(type: string, { lease, report, previous }: NodeFacts): F
 /** What is not in the contract's list: what else the agent reports, and whether there is a second machine; by name. */
 function deriveOthers(facts: NodeFacts): readonly Finding[] {
   const { report, previous } = facts;
-  const known: readonly { readonly type: string }[] = report?.conditions ?? previous?.conditions ?? [];
-  const types = new Set(known.map(({ type }) => type).filter((type) => !SERVER_OWNED.has(type) && !isReported(type)));
-  const others = [...Array.from(types, (type) => deriveReported(type, facts)), ...deriveDuplicate(facts)];
-  return others.sort((left, right) => (left.type < right.type ? -1 : 1));
+  const duplicate = deriveDuplicate(facts);
+  const found: readonly { readonly type: string }[] = report?.conditions ?? previous?.conditions ?? [];
+  const others = found.filter(({ type }) => !KNOWN.has(type));
+  if (others.length === 0) {
+    return duplicate; // as of nearly every node
+  }
+  const types = new Set(others.map(({ type }) => type));
+  return [...Array.from(types, (type) => deriveReported(type, facts)), ...duplicate].sort((left, right) =>
+    left.type < right.type ? -1 : 1,
+  );
 }
 
 function deriveReady(lease: LeaseState, critical: Finding | undefined): Finding {
@@ -160,10 +170,6 @@ function isCritical({ type, status, reason }: Finding): boolean {
   return (
     status === 'True' && (type === 'NoHeartbeat' || type === 'RuntimeUnavailable' || (type === 'DiskPressure' && reason === DISK_CRITICAL))
   );
-}
-
-function isReported(type: string): boolean {
-  return (REPORTED as readonly string[]).includes(type);
 }
 
 function withTransitionTime(
