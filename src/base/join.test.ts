@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import net from 'node:net';
+import type net from 'node:net';
 import { describe, it } from 'node:test';
+import { connectTo, listenOnLoopback } from '../../test/support/socket-pair.ts';
 import { freeBuffer, markSole } from './free-buffer.ts';
 import { join } from './join.ts';
 import { WebSocketStream } from './web-socket.ts';
-
-/** The two ends of a connection on loopback. */
-async function connect(server: net.Server): Promise<readonly [net.Socket, net.Socket]> {
-  const accepted = once(server, 'connection') as Promise<[net.Socket]>;
-  const dialled = net.connect({ port: (server.address() as net.AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
-  const [socket] = await accepted;
-  return [dialled, socket];
-}
 
 /** Every byte has its place in it, so that one that is lost, moved or changed is seen; in pieces of many sizes. */
 function pieces(seed: number): readonly Buffer[] {
@@ -40,11 +33,10 @@ async function send(socket: net.Socket, all: readonly Buffer[]): Promise<void> {
 
 describe('join()', () => {
   it('join() hands on every byte in both directions, over a WebSocket in between too, and each direction ends by itself', async () => {
-    const server = net.createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const [user, near] = await connect(server);
-    const [wire, otherWire] = await connect(server);
-    const [far, service] = await connect(server);
+    const server = await listenOnLoopback();
+    const [user, near] = await connectTo(server, { allowHalfOpen: true });
+    const [wire, otherWire] = await connectTo(server, { allowHalfOpen: true });
+    const [far, service] = await connectTo(server, { allowHalfOpen: true });
     const head = Buffer.alloc(0);
     const { signal } = new AbortController();
     const joined = Promise.all([
@@ -63,10 +55,9 @@ describe('join()', () => {
   });
 
   it('join() gives back the memory of what it has handed on', async () => {
-    const server = net.createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const [user, near] = await connect(server);
-    const [far, service] = await connect(server);
+    const server = await listenOnLoopback();
+    const [user, near] = await connectTo(server, { allowHalfOpen: true });
+    const [far, service] = await connectTo(server, { allowHalfOpen: true });
     const chunks: Buffer[] = [];
     near.on('data', (chunk: Buffer) => chunks.push(chunk));
     near.pause();

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import net from 'node:net';
+import type net from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { connectTo, listenOnLoopback } from '../../test/support/socket-pair.ts';
 import { WebSocketStream } from './web-socket.ts';
 import { ClosedByPeer, GoingAway } from './web-socket/end.ts';
 import { acceptOf } from './web-socket/handshake.ts';
@@ -63,13 +64,8 @@ interface Pair extends AsyncDisposable {
 
 /** Two ends of one connection on loopback. */
 async function connect(onHeard: () => void = () => undefined): Promise<Pair> {
-  const server = net.createServer({ allowHalfOpen: true });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const accepted = once(server, 'connection') as Promise<[net.Socket]>;
-  const dialled = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1');
-  const [socket] = await accepted;
-  await once(dialled, 'connect');
+  const server = await listenOnLoopback();
+  const [dialled, socket] = await connectTo(server);
   const near = new WebSocketStream({ socket: dialled, head: Buffer.alloc(0), role: 'client' });
   const far = new WebSocketStream({ socket, head: Buffer.alloc(0), role: 'server', onHeard });
   near.on('error', () => undefined);

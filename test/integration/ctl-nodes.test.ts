@@ -2,29 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { until } from '../../scripts/lib/wait.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { DRAIN_YAML, NODE_YAML } from '../seed/promises.ts';
 import { startApiOn, type ApiServer } from '../support/api.ts';
 import { ctl, startCtl, type CtlResult } from '../support/ctl.ts';
 import { makeScratch } from '../support/scratch.ts';
-
-const NODE = `apiVersion: caravanserai/v1
-kind: Node
-metadata:
-  name: worker-01
-  labels:
-    caravanserai.io/zone: ed312
-    caravanserai.io/region: north
-spec:
-  hostname: worker-01.local
-  unschedulable: false
-`;
-const DRAIN = `apiVersion: caravanserai/v1
-kind: Node
-metadata:
-  name: worker-01
-spec:
-  unschedulable: true
-`;
 
 function startServer(): Promise<ApiServer> {
   return startApiOn({ clock: systemClock, listen: true });
@@ -40,14 +23,14 @@ describe('caractrl with nodes', () => {
     using folder = makeScratch();
     const run = runner(api);
     const node = join(folder.path, 'node.yaml');
-    writeFileSync(node, NODE);
+    writeFileSync(node, NODE_YAML);
     assert.deepEqual(await run(`apply -f ${node}`), { code: 0, stdout: 'node/worker-01 created\n', stderr: '' });
     assert.equal((await run(`apply -f ${node}`)).stdout, 'node/worker-01 unchanged\n');
     assert.match((await run('get nodes')).stdout, /^NAME {8}STATE {6}CONDITIONS {4}AGE\nworker-01 {3}NotReady {3}NoHeartbeat {3}\d+s\n$/u);
     await api.beat('worker-01', {});
-    await until(run, 'get nodes worker-01', /^worker-01 +Ready +Healthy +\d+s$/mu);
-    assert.equal((await run('apply -f -', DRAIN)).stdout, 'node/worker-01 configured\n');
-    await until(run, 'get nodes', /^worker-01 +Draining +Unschedulable +\d+s$/mu);
+    await untilShown(run, 'get nodes worker-01', /^worker-01 +Ready +Healthy +\d+s$/mu);
+    assert.equal((await run('apply -f -', DRAIN_YAML)).stdout, 'node/worker-01 configured\n');
+    await untilShown(run, 'get nodes', /^worker-01 +Draining +Unschedulable +\d+s$/mu);
     const object = JSON.parse((await run('--output json get nodes worker-01')).stdout);
     assert.equal(object.spec.hostname, 'worker-01.local');
     assert.equal(object.metadata.labels['caravanserai.io/zone'], 'ed312');
@@ -116,7 +99,7 @@ describe('caractrl with nodes', () => {
       network: { ip: '100.64.0.5' },
     });
     await api.apply('Project', 'shop');
-    await until(run, 'describe node a', /Projects on it:\n {2}NAME.*\n {2}shop +Scheduled/u);
+    await untilShown(run, 'describe node a', /Projects on it:\n {2}NAME.*\n {2}shop +Scheduled/u);
     const { stdout } = await run('describe node a');
     assert.match(stdout, /^State: +Ready \(Healthy\)$/mu);
     assert.match(stdout, /^ {2}memory +8Gi +7936Mi +0 +7\.8Gi +0%$/mu);
@@ -175,12 +158,10 @@ describe('caractrl with nodes', () => {
 });
 
 /** The state of a node follows its beat within milliseconds, not at once. */
-async function until(run: (line: string) => Promise<CtlResult>, line: string, pattern: RegExp): Promise<void> {
-  for (let round = 0; round < 200; round += 1) {
-    const { stdout } = await run(line);
-    if (pattern.test(stdout)) {
-      return;
-    }
-  }
-  assert.match((await run(line)).stdout, pattern);
+async function untilShown(run: (line: string) => Promise<CtlResult>, line: string, pattern: RegExp): Promise<void> {
+  let shown = '';
+  const isShown = async (): Promise<boolean> => pattern.test((shown = (await run(line)).stdout));
+  await until(isShown, { what: `${line} to show ${pattern.source}`, timeoutMs: 60_000 }).catch((error: unknown) =>
+    assert.fail(`${String(error)}, not:\n${shown}`),
+  );
 }

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import net from 'node:net';
+import type net from 'node:net';
 import { PassThrough, type Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { createDispatcher } from '../../src/agent/http/dispatcher.ts';
@@ -12,6 +12,7 @@ import type { Route } from '../../src/agent/http/route.ts';
 import { serveTunnel } from '../../src/agent/http/tunnel-front.ts';
 import { WebSocketStream } from '../../src/base/web-socket.ts';
 import { Tunnel } from '../../src/server/tunnel/tunnel.ts';
+import { connectTo, listenOnLoopback } from '../support/socket-pair.ts';
 
 const ROUNDS = 12;
 const STREAMS = 20;
@@ -45,10 +46,7 @@ interface Ends {
 }
 
 async function connect(listener: net.Server): Promise<Ends> {
-  const accepted = once(listener, 'connection') as Promise<[net.Socket]>;
-  const dialled = net.connect((listener.address() as net.AddressInfo).port, '127.0.0.1');
-  const [socket] = await accepted;
-  await once(dialled, 'connect');
+  const [dialled, socket] = await connectTo(listener);
   const head = Buffer.alloc(0);
   const server = new WebSocketStream({ socket, head, role: 'server', endsWhole: true });
   const agent = new WebSocketStream({ socket: dialled, head, role: 'client', endsWhole: true });
@@ -95,8 +93,7 @@ const CUTS: Readonly<Record<string, (ends: Ends) => void>> = {
 
 for (const [what, cut] of Object.entries(CUTS)) {
   test(`a busy tunnel survives it when ${what}`, async () => {
-    const listener = net.createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1');
-    await once(listener, 'listening');
+    const listener = await listenOnLoopback();
     for (let round = 0; round < ROUNDS; round += 1) {
       const ends = await connect(listener);
       serveTunnel(ends.agent, dispatcher);
