@@ -1,10 +1,11 @@
-/** docs/ARCHITECTURE.md is read first, and believed: what its flow tables name has to be there. */
+/** docs/ARCHITECTURE.md is read first, and believed: what its flow tables name has to be there, and what those of docs/flows.md do. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
 const ROOT = path.join(import.meta.dirname, '../..');
+const DOCUMENTS = ['docs/ARCHITECTURE.md', 'docs/flows.md'];
 const HOP = /^\| (?<number>\d+) \| (?<files>[^|]*) \| (?<names>[^|]*) \|/u;
 
 interface Hop {
@@ -19,7 +20,7 @@ interface Hop {
 function readHops(): readonly Hop[] {
   const hops: Hop[] = [];
   let heading = '';
-  for (const line of readFileSync(path.join(ROOT, 'docs/ARCHITECTURE.md'), 'utf8').split('\n')) {
+  for (const line of DOCUMENTS.flatMap((document) => readFileSync(path.join(ROOT, document), 'utf8').split('\n'))) {
     heading = line.startsWith('## ') ? line.slice(3) : heading;
     const { number, files = '', names = '' } = HOP.exec(line)?.groups ?? {};
     if (number !== undefined) {
@@ -50,7 +51,7 @@ function defines(text: string, name: string): boolean {
   return asDeclaration.test(text) || asMember.test(text);
 }
 
-test('each file that a flow of docs/ARCHITECTURE.md names is there, and defines what the table says it does', () => {
+test('each file that a flow of the documents names is there, and defines what the table says it does', () => {
   const hops = readHops();
   assert.ok(hops.length > 80, `only ${hops.length} hops found: is this still how the tables are written?`);
   const faults = hops.flatMap(({ place, files, names }) => {
