@@ -102,7 +102,8 @@ function describeUnknownField(node: SchemaNode | undefined, name: string): strin
   }
   const known = Object.keys((node?.['properties'] ?? {}) as object);
   const near = known.find((candidate) => isNear(candidate, name));
-  return `is an unknown field${near === undefined ? `: known are ${known.join(', ')}` : `: did you mean ${near}?`}`;
+  const there = known.length === 0 ? ': there are none here' : `: known are ${known.join(', ')}`;
+  return `is an unknown field${near === undefined ? there : `: did you mean ${near}?`}`;
 }
 
 /** Same but for case and separators, or one edit apart. */

@@ -51,6 +51,12 @@ describe('problems', () => {
     }
   });
 
+  test('a query where there is none to give is said to be none', async () => {
+    const answer = await api.call('GET', '/nodes/nobody?force=true');
+    assertProblem(answer, 400, 'Invalid');
+    assert.equal(answer.body.detail, 'Cannot read the query: /force is an unknown field: there are none here');
+  });
+
   test('an illegal name to register under is said to be the one in the path', async () => {
     const answer = await api.call('POST', '/nodes/Worker_01/register', { body: {} });
     assertProblem(answer, 400, 'Invalid');

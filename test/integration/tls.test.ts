@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
@@ -194,11 +194,15 @@ test('given files are served, read again when they change, and left alone where 
     return serialNumber ?? '';
   };
   assert.equal(await serial(), new X509Certificate(first.certificate).serialNumber);
+  const warning = async (): Promise<string> => (await get(`${world.server().url}/api/readyz`, { ca: authority.certificate })).body;
+  chmodSync(key, 0o644);
+  await world.until('a warning of it', async () => (await warning()).includes('Everyone on this machine can read TLS_KEY'));
+  chmodSync(key, 0o600);
+  await world.until('the warning to end', async () => !(await warning()).includes('TLS_KEY'));
   const second = await issueOwn();
   put(second);
   await world.until('the new certificate', async () => (await serial()) === new X509Certificate(second.certificate).serialNumber);
   writeFileSync(key, first.key);
-  const warning = async (): Promise<string> => (await get(`${world.server().url}/api/readyz`, { ca: authority.certificate })).body;
   await world.until('a warning', async () => /is not that of the first certificate/u.test(await warning()));
   assert.equal(await serial(), new X509Certificate(second.certificate).serialNumber);
 });
