@@ -78,7 +78,7 @@ test('what cannot be is refused in the documented form, and changes nothing', as
   const refused: readonly (readonly [string, unknown, number, string, RegExp])[] = [
     ['/nodes/worker-09/drain', {}, 404, 'NotFound', /^Cannot drain node "worker-09"/u],
     ['/nodes/worker-01/drain', { to: 'worker-01' }, 400, 'Invalid', /another node/u],
-    ['/nodes/worker-01/drain', { to: 'worker-09' }, 400, 'Invalid', /name of a node/u],
+    ['/nodes/worker-01/drain', { to: 'worker-09' }, 400, 'Invalid', /there is none of that name/u],
     ['/nodes/worker-01/drain', { to: 'No Name' }, 400, 'Invalid', /DNS subdomain/u],
     ['/nodes/worker-01/drain', { force: true }, 400, 'Invalid', /force/u],
     ['/nodes/worker-01/drain', { dryRun: 'yes' }, 400, 'Invalid', /dryRun/u],

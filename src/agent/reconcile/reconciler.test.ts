@@ -119,6 +119,15 @@ test('upsert() with an image that cannot be pulled leaves the old container runn
   assert.equal(world.service('web')?.image, 'web:9');
 });
 
+test('assign() with an image that is there and cannot be pulled anew names the policy that takes it', async () => {
+  await using world = newWorld();
+  world.model.addImage('private');
+  world.assign([shop({ services: [{ name: 'web', image: 'private' }] })]);
+  await world.untilPhase('Failed');
+  assert.equal(world.latest()?.reason, 'ImagePullFailed');
+  assert.match(world.latest()?.message ?? '', /the node has an image of this name, which imagePullPolicy: IfNotPresent would take$/u);
+});
+
 test('upsert() without a service takes its container and volume away, but no Managed volume', async () => {
   const volumes = [{ name: 'data' }, { name: 'keep', type: 'Managed' as const }];
   await using world = await runningWorld(shop({ volumes }));

@@ -1,5 +1,6 @@
 /** caractrl move: one Project to another node, and waits until it runs there. */
 import { formatDuration } from '../../api/duration.ts';
+import { hasReason } from '../../api/errors.ts';
 import { defineCommand, duration, flag, text, type CommandContext } from '../command.ts';
 import { CtlError } from '../ctl-error.ts';
 import type { MoveStage } from '../waiting/move-progress.ts';
@@ -36,7 +37,9 @@ async function move(context: CommandContext, name: string, { to, wait, timeout }
   const client = await connect();
   const startMs = clock.monotonicMs();
   const timeoutMs = timeout === 0 ? Infinity : timeout;
-  const plan = await client.moves.moveProject(name, to === undefined ? {} : { to }, signal);
+  const plan = await client.moves.moveProject(name, to === undefined ? {} : { to }, signal).catch(async (error: unknown) => {
+    throw await explainRefusal(context, name, error);
+  });
   const isTable = output === 'table' || output === 'wide';
   if (!wait) {
     await print(context, `project/${name} is being moved\n`, plan);
@@ -60,6 +63,17 @@ async function move(context: CommandContext, name: string, { to, wait, timeout }
   const [running] = await waitUntilRunning(context, { projects: [project], timeoutMs: leftMs, whenStopped: 'the move goes on' });
   await print(context, `project/${name} Running on ${running?.status.nodeRef ?? stage.node}\n`, running ?? project);
   return 0;
+}
+
+/** Data does not move by itself: what can be done about that is no other than to begin without it. */
+async function explainRefusal({ connect, signal }: CommandContext, name: string, error: unknown): Promise<unknown> {
+  if (!hasReason(error, 'Immovable')) {
+    return error;
+  }
+  const project = await (await connect()).projects.find(name, signal);
+  const isBound = project?.spec.volumes?.some(({ type }) => type === 'Managed' || type === 'HostPath') === true;
+  const hint = `to run it elsewhere without what is there: caractrl delete project ${name}, then apply it with another nodeSelector; its data stays`;
+  return isBound ? new CtlError(error.message, { cause: error, hint }) : error;
 }
 
 async function print({ io, output = 'table' }: CommandContext, line: string, document: unknown): Promise<void> {

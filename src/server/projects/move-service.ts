@@ -8,7 +8,6 @@
  * Callers  http/routes/moves.ts
  */
 import type { DrainEntry, DrainPlan, MoveRequest } from '../../api/project/drain.ts';
-import { invalid } from '../../api/decode.ts';
 import { ApiError, hasReason } from '../../api/errors.ts';
 import type { NodeObject } from '../../api/node.ts';
 import { isLeaving } from '../../api/project/leaving.ts';
@@ -127,9 +126,10 @@ async function checkTarget({ store }: Context, to: string | undefined, from: str
   if (to === undefined) {
     return;
   }
-  const detail = to === from ? 'must be another node than the one to leave' : 'must be the name of a node';
+  const why = to === from ? 'it is the one to leave: name another node' : 'there is none of that name';
   if (to === from || (await store.get('Node', to)) === undefined) {
-    throw invalid('the request to move', [{ pointer: '/to', detail: `${detail}: current value is ${JSON.stringify(to)}` }]);
+    const detail = `names the node ${JSON.stringify(to)}: ${why}`;
+    throw new ApiError('Invalid', `Cannot move to node ${JSON.stringify(to)} as ${why}`, { errors: [{ pointer: '/to', detail }] });
   }
 }
 

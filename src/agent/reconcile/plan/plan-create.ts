@@ -1,5 +1,6 @@
 /** Plans how the container of a service is made, once its image and the values of its Secrets are there: pure. */
 import type { DesiredService } from '../desired.ts';
+import type { Failure } from '../failure.ts';
 import { act, type Doing, type Site } from './doing.ts';
 import { findInvalid, hasValues } from '../desired/resolve-inputs.ts';
 import { isChanged } from '../desired/rollout.ts';
@@ -74,7 +75,13 @@ function pullImage(service: DesiredService, site: Site): Doing | undefined {
     const message = `Cannot use image "${image}" as it is not on the node and its imagePullPolicy is Never: load it there, or set another policy`;
     return { state: 'Failed', failure: { reason: 'ImageNotPresent', message } };
   }
-  return pull.missing === undefined ? act(site, step, 'Pulling') : { state: 'Failed', failure: pull.missing };
+  const doing: Doing = pull.missing === undefined ? act(site, step, 'Pulling') : { state: 'Failed', failure: pull.missing };
+  return isThere && doing.failure !== undefined ? { ...doing, failure: withLocalImage(doing.failure) } : doing;
+}
+
+/** Who built an image on the node and gave it no tag is asked for a registry that there is not. */
+function withLocalImage({ reason, message }: Failure): Failure {
+  return { reason, message: `${message}; the node has an image of this name, which imagePullPolicy: IfNotPresent would take` };
 }
 
 /** Reads the values that a new container needs; undefined when they are at hand and will do. */
