@@ -39,7 +39,7 @@ export async function getServers(context: CommandContext, names: readonly string
   const client = await context.connect();
   const { items: all } = await client.servers.list(context.signal);
   const items = names.length === 0 ? all : all.filter(({ metadata }) => names.includes(metadata.name));
-  await print(context, items, { isSingle: names.length === 1 });
+  await print(context, items, { isSingle: names.length === 1, hasHeader: options.headers });
   const missing = names.filter((name) => !all.some(({ metadata }) => metadata.name === name));
   if (missing.length > 0) {
     throw new ApiError('NotFound', missing.map((name) => `server ${JSON.stringify(name)} not found`).join(', '));
@@ -50,7 +50,7 @@ export async function getServers(context: CommandContext, names: readonly string
 async function print(
   { io, output = 'table', clock }: CommandContext,
   items: readonly ServerObject[],
-  { isSingle }: { readonly isSingle: boolean },
+  { isSingle, hasHeader }: { readonly isSingle: boolean; readonly hasHeader: boolean },
 ): Promise<void> {
   if (output === 'name') {
     io.stdout.write(items.map(({ metadata }) => `server/${metadata.name}\n`).join(''));
@@ -63,6 +63,7 @@ async function print(
         COLUMNS.map(({ header }) => header),
         rows,
         io.stdout,
+        { hasHeader },
       ),
     );
   }

@@ -11,6 +11,7 @@ import { nameOf, type VolumeName } from './volume-name.ts';
 export interface GetVolumesOptions {
   readonly selector: string | undefined;
   readonly phase: readonly string[];
+  readonly headers: boolean;
   readonly node: string | undefined;
   readonly watch: boolean;
   readonly reveal: boolean;
@@ -25,13 +26,13 @@ export async function getVolumes(context: CommandContext, names: readonly Volume
   const client = await connect();
   if (names.length === 0) {
     const { items } = await client.volumes.list({ ...(node !== undefined && { nodeRef: node }) }, signal);
-    await print(context, items, { isSingle: false });
+    await print(context, items, { isSingle: false, hasHeader: options.headers });
     return 0;
   }
   const found = await Promise.all(names.map(async (name) => ({ name, volume: await client.volumes.find(name.node, name.name, signal) })));
   const items = found.flatMap(({ volume }) => volume ?? []);
   if (items.length > 0) {
-    await print(context, items, { isSingle: names.length === 1 });
+    await print(context, items, { isSingle: names.length === 1, hasHeader: options.headers });
   }
   const missing = found.filter(({ volume }) => volume === undefined).map(({ name }) => `volume ${JSON.stringify(nameOf(name))} not found`);
   if (missing.length > 0) {
@@ -43,7 +44,7 @@ export async function getVolumes(context: CommandContext, names: readonly Volume
 async function print(
   { io, output = 'table', clock }: CommandContext,
   items: readonly VolumeObject[],
-  { isSingle }: { readonly isSingle: boolean },
+  { isSingle, hasHeader }: { readonly isSingle: boolean; readonly hasHeader: boolean },
 ): Promise<void> {
   if (output === 'name') {
     io.stdout.write(items.map(({ metadata }) => `volume/${metadata.name}\n`).join(''));
@@ -59,6 +60,7 @@ async function print(
         columns.map(({ header }) => header),
         rows,
         io.stdout,
+        { hasHeader },
       ),
     );
   }

@@ -1,6 +1,6 @@
-/** Verbs of kubectl and docker compose, and words that look like verbs -> what does that here. Callers: program.ts. */
+/** Verbs and options of kubectl and docker compose, and words that look like verbs -> what does that here. Callers: program.ts. */
 
-const HINTS: Readonly<Record<string, string>> = {
+const VERBS: Readonly<Record<string, string>> = {
   'api-resources': 'caractrl get --help lists the types',
   attach: 'caractrl logs -f PROJECT/SERVICE, or caractrl exec -it PROJECT/SERVICE -- sh',
   backup: 'cara-server backup FILE, on the machine of the server',
@@ -54,5 +54,30 @@ const HINTS: Readonly<Record<string, string>> = {
 
 /** What to type instead, for a verb that there is not. */
 export function hintForVerb(word: string): string | undefined {
-  return Object.hasOwn(HINTS, word) ? HINTS[word] : undefined;
+  return Object.hasOwn(VERBS, word) ? VERBS[word] : undefined;
+}
+
+/** Option -> what to do instead, as it completes "caractrl has none". */
+const OPTIONS: Readonly<Record<string, string>> = {
+  '--all': 'name them, as in: caractrl get projects -o name | xargs caractrl delete',
+  '--all-namespaces': 'leave it out: there are no namespaces',
+  '--container': 'write PROJECT/SERVICE',
+  '--detach': 'leave it out: apply waits only with --wait',
+  '--field-selector': 'caractrl get projects --phase PHASE --node NODE, or -l for labels',
+  '--grace-period': 'the stopGracePeriod of the service counts',
+  '--ignore-daemonsets': 'leave it out',
+  '--lines': 'write --tail',
+  '--namespace': 'leave it out: there are no namespaces; -l selects by labels',
+  '--overwrite': 'leave it out: a value that is there is replaced',
+  '--sort-by': 'caractrl top sorts; other tables by name, or as in: caractrl get projects --no-headers | sort -k 2',
+  '-A': 'leave it out: there are no namespaces',
+  '-c': 'write PROJECT/SERVICE',
+  '-d': 'leave it out: apply waits only with --wait',
+  '-n': 'leave it out: there are no namespaces; the last lines of a log are --tail 10',
+};
+
+/** What to do instead, for an option that the verb has not. */
+export function hintForOption(option: string): string | undefined {
+  const [name = ''] = option.split('=', 1);
+  return Object.hasOwn(OPTIONS, name) ? OPTIONS[name] : undefined;
 }

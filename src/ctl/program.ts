@@ -6,7 +6,7 @@
 import { Command as Parser, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { OUTPUT_FORMATS, type AnyCommand, type AnyOptionSpec, type OutputFormat } from './command.ts';
 import { UsageError } from './ctl-error.ts';
-import { hintForVerb } from './other-verbs.ts';
+import { hintForOption, hintForVerb } from './other-verbs.ts';
 
 /** What is the same for all commands. */
 export interface GlobalOptions {
@@ -171,6 +171,21 @@ function addOption(parser: Parser, key: string, spec: AnyOptionSpec): void {
   parser.setOptionValue(key, spec.default);
 }
 
+/** What to type for what is known from other tools. */
+function insteadOf(code: string, message: string, commands: readonly AnyCommand[]): string | undefined {
+  const quoted = /'([^']*)'/u.exec(message)?.[1] ?? '';
+  switch (code) {
+    case 'commander.excessArguments':
+      return hintForFiles(message, commands);
+    case 'commander.unknownCommand':
+      return hintForVerb(quoted);
+    case 'commander.unknownOption':
+      return hintForOption(quoted);
+    default:
+      return undefined;
+  }
+}
+
 /** `apply shop.yaml`: the name of a file without its -f. */
 function hintForFiles(message: string, commands: readonly AnyCommand[]): string | undefined {
   const [, verb = '', rest = ''] = /for '([^']*)'\. .*?: (.*)\.$/u.exec(message) ?? [];
@@ -200,16 +215,13 @@ function toUsageError(error: CommanderError, argv: readonly string[], commands: 
   }
   const [first = '', second = ''] = error.message.replace(/^error: /u, '').split('\n');
   const suggestion = /Did you mean (?:one of )?([^?]+)\?/u.exec(second)?.[1];
-  const files = error.code === 'commander.excessArguments' ? hintForFiles(first, commands) : undefined;
-  const elsewhere = error.code === 'commander.unknownCommand' ? hintForVerb(/'([^']*)'/u.exec(first)?.[1] ?? '') : undefined;
   const verb = argv.find((arg) => commands.some(({ name }) => name === arg));
   const rest =
     error.code === 'commander.unknownOption' && !argv.includes('--') ? commands.find(({ name }) => name === verb)?.rest : undefined;
   return new UsageError(`${first.charAt(0).toUpperCase()}${first.slice(1)}`, {
     hint:
-      files ??
-      elsewhere ??
       rest ??
+      insteadOf(error.code, first, commands) ??
       (suggestion === undefined ? `caractrl ${verb === undefined ? '' : `${verb} `}--help` : `did you mean ${suggestion}?`),
   });
 }

@@ -37,12 +37,15 @@ export interface TableShape {
   readonly rows: readonly (readonly Cell[])[];
 }
 
+export interface TableView {
+  readonly isWide: boolean;
+  readonly nowMs: number;
+  /** with a column of them */
+  readonly hasLabels?: boolean;
+}
+
 /** Objects of one type as a table. */
-export function tableOf(
-  type: ResourceType,
-  objects: readonly AnyObject[],
-  view: { readonly isWide: boolean; readonly nowMs: number },
-): TableShape {
+export function tableOf(type: ResourceType, objects: readonly AnyObject[], view: TableView): TableShape {
   switch (type) {
     case 'node':
       return shape(NODE_COLUMNS, ofKind(objects, 'Node'), view);
@@ -59,11 +62,20 @@ function ofKind<Kind extends AnyObject['kind']>(objects: readonly AnyObject[], k
   return objects.filter((object): object is Extract<AnyObject, { kind: Kind }> => object.kind === kind);
 }
 
-function shape<Item>(
+const LABELS: Column<AnyObject> = {
+  header: 'LABELS',
+  cell: ({ metadata }) =>
+    Object.entries(metadata.labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .toSorted()
+      .join(',') || '-',
+};
+
+function shape<Item extends AnyObject>(
   columns: readonly Column<Item>[],
   items: readonly Item[],
-  { isWide, nowMs }: { readonly isWide: boolean; readonly nowMs: number },
+  { isWide, nowMs, hasLabels = false }: TableView,
 ): TableShape {
-  const shown = columns.filter((column) => isWide || column.isWide !== true);
+  const shown = [...columns.filter((column) => isWide || column.isWide !== true), ...(hasLabels ? [LABELS] : [])];
   return { headers: shown.map(({ header }) => header), rows: items.map((item) => shown.map((column) => column.cell(item, nowMs))) };
 }

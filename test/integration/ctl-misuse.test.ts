@@ -15,6 +15,8 @@ describe('caractrl typed wrongly', () => {
     ['edit project shop', /^error: Unknown command 'edit'\nhint: caractrl get project NAME -o yaml > FILE, /u],
     ['get nodes -o jsonpath={.items}', /^error: Cannot use --output .*\nhint: take what you need out of -o json, /u],
     ['apply shop.yaml db.yaml', /^error: Too many arguments .*\nhint: name files with -f: caractrl apply -f shop\.yaml -f db\.yaml\n$/u],
+    ['get nodes -n default', /^error: Unknown option '-n'\nhint: leave it out: there are no namespaces/u],
+    ['label node a x=y --overwrite', /^error: Unknown option '--overwrite'\nhint: leave it out: /u],
     ['get nodes --phse x', /^error: Unknown option '--phse'\nhint: did you mean --phase\?\n$/u],
     [
       'get',

@@ -109,6 +109,21 @@ describe('caractrl with nodes', () => {
     assert.match(deleted.stderr, /^warning: node\/a still has a Project: shop \(Scheduled\)\n.*NodeLost/su);
   });
 
+  test('get --show-labels has a column of them, --no-headers no first line, also with --watch', async () => {
+    await using api = await startApiOn({ clock: systemClock, listen: true });
+    await api.apply('Node', 'worker-01', { metadata: { labels: { zone: 'a', arch: 'arm64' } } });
+    await api.apply('Node', 'worker-02');
+    const run = async (line: string) => (await ctl(line.split(' '), { server: api.server.url })).stdout;
+    assert.match(await run('get nodes --show-labels'), /^NAME .* LABELS\nworker-01 .* arch=arm64,zone=a\nworker-02 .* -\n$/u);
+    assert.match(await run('get nodes --no-headers'), /^worker-01 .*\nworker-02 .*\n$/u);
+    const watch = startCtl(['get', 'nodes', '-w', '--show-labels', '--no-headers'], { server: api.server.url });
+    await watch.shows('worker-02');
+    await ctl(['label', 'node', 'worker-02', 'zone=b'], { server: api.server.url });
+    await watch.shows('zone=b');
+    watch.interrupt();
+    assert.match((await watch.done).stdout, /^worker-01 .* arch=arm64,zone=a\nworker-02 .* -\nworker-02 .* zone=b\n$/u);
+  });
+
   test('get --watch shows what is there, then each change, until it is interrupted', async () => {
     await using api = await startServer();
     await api.apply('Node', 'a');

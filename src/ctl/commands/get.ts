@@ -21,6 +21,8 @@ interface GetOptions {
   readonly node: string | undefined;
   readonly watch: boolean;
   readonly reveal: boolean;
+  readonly showLabels: boolean;
+  readonly headers: boolean;
 }
 
 export const getCommand = defineCommand({
@@ -32,6 +34,8 @@ export const getCommand = defineCommand({
     phase: list('phase', `only Projects in this phase: ${PHASES.join(', ')}`),
     node: text('name', 'only Projects, or volumes, on this node'),
     watch: flag('then show each change, until Ctrl-C', { short: 'w' }),
+    showLabels: flag('with a column of their labels'),
+    headers: flag('the first line of tables, which --no-headers leaves out', { default: true }),
     reveal: flag('with the values of the Secrets that are named; for -o json and -o yaml'),
   },
   examples: [
@@ -68,7 +72,7 @@ async function runGet(context: CommandContext, args: readonly string[], options:
   }
   if (options.watch) {
     const { watchResources } = await import('../waiting/watch-resources.ts');
-    return watchResources(context, selections, query);
+    return watchResources(context, selections, { query, ...options });
   }
   const client = await context.connect();
   const results = await Promise.all(
@@ -77,7 +81,7 @@ async function runGet(context: CommandContext, args: readonly string[], options:
       return { ...selection, ...found, items: options.reveal ? await revealSecrets(context, found.items) : found.items };
     }),
   );
-  await print(context, results);
+  await print(context, results, options);
   context.io.stderr.write(results.map(({ warnings }) => warnings.map((warning) => `warning: ${warning}\n`).join('')).join(''));
   const missing = results.flatMap((result) => result.missing);
   const [failure] = missing;
@@ -146,7 +150,11 @@ async function read(
   };
 }
 
-async function print({ io, output = 'table', clock }: CommandContext, results: readonly Result[]): Promise<void> {
+async function print(
+  { io, output = 'table', clock }: CommandContext,
+  results: readonly Result[],
+  { showLabels, headers: hasHeader }: GetOptions,
+): Promise<void> {
   if (output === 'name') {
     io.stdout.write(results.map(({ type, items }) => items.map(({ metadata }) => `${type}/${metadata.name}\n`).join('')).join(''));
     return;
@@ -164,12 +172,12 @@ async function print({ io, output = 'table', clock }: CommandContext, results: r
   for (const { type } of results.filter(({ items, missing }) => items.length + missing.length === 0)) {
     io.stderr.write(`No ${pluralOf(type)} found\n`);
   }
-  const view = { isWide: output === 'wide', nowMs: clock.wallMs() };
+  const view = { isWide: output === 'wide', nowMs: clock.wallMs(), hasLabels: showLabels };
   const tables = results
     .filter(({ items }) => items.length > 0)
     .map(({ type, items }) => {
       const { headers, rows } = tableOf(type, items, view);
-      return renderTable(headers, rows, io.stdout);
+      return renderTable(headers, rows, io.stdout, { hasHeader });
     });
-  io.stdout.write(tables.join('\n'));
+  io.stdout.write(tables.join(hasHeader ? '\n' : ''));
 }

@@ -6,10 +6,20 @@ import { follow, type FollowEvent } from './follow.ts';
 import { renderDocument } from '../output/document.ts';
 import { columnWidths, renderTable } from '../output/table.ts';
 import type { Selection } from '../resource-type.ts';
-import { resourceOf, tableOf, type AnyObject } from '../resource-view.ts';
+import { resourceOf, tableOf, type AnyObject, type TableView } from '../resource-view.ts';
+
+/** Of tables. */
+interface Looks {
+  readonly showLabels: boolean;
+  readonly headers: boolean;
+}
 
 /** Lasts until the signal aborts. */
-export async function watchResources(context: CommandContext, selections: readonly Selection[], query: ListQuery): Promise<number> {
+export async function watchResources(
+  context: CommandContext,
+  selections: readonly Selection[],
+  { query, ...looks }: Looks & { readonly query: ListQuery },
+): Promise<number> {
   const [selection] = selections;
   if (selection === undefined || selections.length > 1) {
     throw new UsageError('Cannot watch several types at once: name one');
@@ -18,7 +28,7 @@ export async function watchResources(context: CommandContext, selections: readon
   const [name] = selection.names;
   const resource = resourceOf(await context.connect(), selection.type);
   const seen = new Map<string, AnyObject>();
-  const print = createPrinter(context, selection);
+  const print = createPrinter(context, selection, looks);
   let isAway = false;
   let told = '';
   for await (const event of follow(
@@ -75,11 +85,15 @@ function isNews({ metadata }: AnyObject, seen: ReadonlyMap<string, AnyObject>): 
   return seen.get(metadata.name)?.metadata.resourceVersion !== metadata.resourceVersion;
 }
 
-function createPrinter({ io, output = 'table', clock }: CommandContext, { type }: Selection): (news: readonly News[]) => Promise<void> {
+function createPrinter(
+  { io, output = 'table', clock }: CommandContext,
+  { type }: Selection,
+  { showLabels, headers }: Looks,
+): (news: readonly News[]) => Promise<void> {
   let widths: readonly number[] = [];
-  let hasHeader = true;
-  const isWide = output === 'wide';
-  const takeVisible = createVisibleFilter(type, { isWide });
+  let hasHeader = headers;
+  const view = { isWide: output === 'wide', hasLabels: showLabels };
+  const takeVisible = createVisibleFilter(type, view);
   return async (allNews) => {
     const news = output === 'table' || output === 'wide' ? takeVisible(allNews) : allNews;
     if (news.length === 0) {
@@ -98,7 +112,7 @@ function createPrinter({ io, output = 'table', clock }: CommandContext, { type }
     const table = tableOf(
       type,
       news.map(({ object }) => object),
-      { isWide, nowMs: clock.wallMs() },
+      { ...view, nowMs: clock.wallMs() },
     );
     // what is gone says so where its state was: a row like the others would read as a change
     const rows = table.rows.map((row, index) => (news[index]?.isGone === true ? row.with(1, { text: 'Deleted', tone: 'dim' }) : row));
@@ -109,10 +123,7 @@ function createPrinter({ io, output = 'table', clock }: CommandContext, { type }
 }
 
 /** Lets through what a table shows: not a change of which no column tells, nor that time has passed. */
-function createVisibleFilter(
-  type: Selection['type'],
-  { isWide }: { readonly isWide: boolean },
-): (news: readonly News[]) => readonly News[] {
+function createVisibleFilter(type: Selection['type'], view: Omit<TableView, 'nowMs'>): (news: readonly News[]) => readonly News[] {
   /** uid -> its row as it was printed, its ages left out: at the beginning of time all of them are 0s */
   const shown = new Map<string, string>();
   return (news) =>
@@ -122,7 +133,7 @@ function createVisibleFilter(
         shown.delete(uid);
         return true;
       }
-      const row = JSON.stringify(tableOf(type, [object], { isWide, nowMs: 0 }).rows);
+      const row = JSON.stringify(tableOf(type, [object], { ...view, nowMs: 0 }).rows);
       const isVisible = shown.get(uid) !== row;
       shown.set(uid, row);
       return isVisible;
