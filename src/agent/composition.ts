@@ -24,7 +24,7 @@ import { serviceRoutes } from './http/service-routes.ts';
 import { statsRoute } from './http/stats.ts';
 import { createImageKeeping } from './images/image-keeping.ts';
 import { createAssignmentWatcher } from './session/assignment-watcher.ts';
-import type { StandingCell } from './session/session.ts';
+import type { StandingCell } from './session/standing.ts';
 import { createStatsReader } from './stats/stats-reader.ts';
 
 /** Listens, resumes what was assigned last, and spawns every loop. @throws {StartError} */

@@ -25,7 +25,7 @@ import type { Engine } from './docker/engine.ts';
 import { AGENT_LOCK } from './fence/guard-process.ts';
 import { loadIdentity, unusable } from './identity.ts';
 import { createKeptLogs } from './logs/kept-logs.ts';
-import type { Standing } from './session/session.ts';
+import type { Standing } from './session/standing.ts';
 
 const FORMER_LOGS = 'former-logs';
 

@@ -5,7 +5,7 @@ import type { AssignmentSink } from '../session/assignment-watcher.ts';
 import type { DroppedProjects } from '../session/dropped-projects.ts';
 import type { HeldKeeper } from '../session/held-keeper.ts';
 import type { SelfFence } from '../session/self-fence.ts';
-import type { StandingCell } from '../session/session.ts';
+import type { StandingCell } from '../session/standing.ts';
 import type { StatusReporter } from '../session/status-reporter.ts';
 import type { Supervision } from '../session/supervision.ts';
 

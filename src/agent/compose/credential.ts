@@ -8,7 +8,7 @@ import type { AgentConfig } from '../config.ts';
 import { NodeCredential } from '../session/node-credential.ts';
 import { loadNodeKey } from '../session/node-key.ts';
 import { buildRegistration } from '../session/registration.ts';
-import type { StandingCell } from '../session/session.ts';
+import type { StandingCell } from '../session/standing.ts';
 import type { Machine } from './machine.ts';
 import { timed, type Parts } from './ports.ts';
 

@@ -13,7 +13,7 @@ import { HeldKeeper } from '../session/held-keeper.ts';
 import { createSecretReader } from '../session/secret-reader.ts';
 import { ALONE_INTERVALS, MachineTrial } from '../session/machine-trial.ts';
 import { SelfFence } from '../session/self-fence.ts';
-import type { StandingCell } from '../session/session.ts';
+import type { StandingCell } from '../session/standing.ts';
 import { createStatusReporter } from '../session/status-reporter.ts';
 import { createSupervision, type Supervision } from '../session/supervision.ts';
 import { createVolumeDeleter } from '../volumes/volume-deleter.ts';

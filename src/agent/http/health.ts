@@ -3,7 +3,7 @@ import { ApiError } from '../../api/errors.ts';
 import { NONCE_HEADER } from '../../api/headers.ts';
 import { VERSION } from '../../base/version.ts';
 import type { EngineState } from '../host/engine-monitor.ts';
-import type { Standing } from '../session/session.ts';
+import type { Standing } from '../session/standing.ts';
 import type { TrialState } from '../session/machine-trial.ts';
 import type { AgentAccess } from './access.ts';
 import { jsonReply, type Route } from './route.ts';

@@ -16,8 +16,8 @@ import type { Logger } from '../../base/log.ts';
 import { jitter, type Random } from '../../base/random.ts';
 import type { Wakeup } from '../../base/wakeup.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
-import { isHeldByAnother } from './registrar.ts';
 import { Outage } from './outage.ts';
+import { isHeldByAnother } from './standing.ts';
 
 const JITTER = 0.1;
 const LEAST_GAP_MS = 1000; // between beats, however often something changes

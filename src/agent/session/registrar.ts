@@ -15,7 +15,7 @@ import { StartError } from '../../base/program.ts';
 import type { Random } from '../../base/random.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
 import { Outage } from './outage.ts';
-import type { StandingCell } from './session.ts';
+import { isHeldByAnother, type StandingCell } from './standing.ts';
 
 const BACKOFF = { baseMs: 1000, capMs: 15_000 }; // full jitter: a fleet that lost its server comes back spread over 15 s
 const REFUSED_BACKOFF = { baseMs: 30_000, capMs: 60_000 }; // a name that is taken stays so until a person does something
@@ -133,9 +133,4 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
 /** What trying again cannot mend. A name that is taken may come free; NotFound may be a proxy whose server is not up. */
 function isRefusal(error: ApiError): boolean {
   return error.status < 500 && !error.isRetryable && !isHeldByAnother(error) && error.reason !== 'NotFound';
-}
-
-/** Tells whether the server refuses this machine as another one, which is alive, has the node's name. */
-export function isHeldByAnother({ reason }: ApiError): boolean {
-  return reason === 'NameTaken' || reason === 'DuplicateIdentity';
 }

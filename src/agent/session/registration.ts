@@ -3,7 +3,7 @@ import type { NodeInfo, Registration } from '../../api/node.ts';
 import { VERSION } from '../../base/version.ts';
 import type { HostProbe } from '../host/host-probe.ts';
 import { describeIdentity } from '../identity.ts';
-import type { StandingCell } from './session.ts';
+import type { StandingCell } from './standing.ts';
 
 type HostInfo = ReturnType<HostProbe['info']>;
 

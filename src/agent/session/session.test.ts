@@ -10,7 +10,8 @@ import { Wakeup } from '../../base/wakeup.ts';
 import type { HeartbeatAnswer } from '../../client/cara-client.ts';
 import { createHeartbeater, heartbeatTimeLimitMs } from './heartbeater.ts';
 import { createRegistrar } from './registrar.ts';
-import { runSession, type StandingCell } from './session.ts';
+import { runSession } from './session.ts';
+import type { StandingCell } from './standing.ts';
 
 const INTERVAL_MS = 30_000;
 const AWAY = new ApiError('Unavailable', 'Cannot reach the server');

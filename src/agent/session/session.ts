@@ -10,12 +10,7 @@ import type { Logger } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Heartbeater } from './heartbeater.ts';
 import type { Registrar } from './registrar.ts';
-
-/**
- * `joining`: not registered yet, or no longer known; `deleted`: the record was deleted while the agent ran; `refused`: another machine
- * holds the name, so that nothing the server says of the node is for this one.
- */
-export type Standing = 'joining' | 'registered' | 'deleted' | 'refused';
+import type { StandingCell } from './standing.ts';
 
 export interface SessionOptions {
   readonly registrar: Registrar;
@@ -27,13 +22,6 @@ export interface SessionOptions {
   readonly firstSample: Wakeup;
   readonly clock: Clock;
   readonly log: Logger;
-}
-
-/** The one place where the standing is kept; session.ts, the registrar and the heartbeater's callbacks write it. */
-export interface StandingCell {
-  current: Standing;
-  /** whether a server has taken a registration of this process */
-  hasRegistered: boolean;
 }
 
 const FIRST_SAMPLE_WAIT_MS = 2000; // a node should say what it has before it is called Ready, but a slow disk must not keep it away

@@ -8,8 +8,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { Wakeup } from '../../base/wakeup.ts';
-import type { EventFact } from './event-fact.ts';
-import type { EventRecorder } from './event-recorder.ts';
+import type { EventFact, FactSink } from './event-fact.ts';
 import type { Rank } from './event-tallies.ts';
 
 /** Nodes to which the same happened. */
@@ -49,7 +48,7 @@ export interface CrowdEvents {
 
 export interface CrowdEventsDeps {
   readonly clock: Clock;
-  readonly recorder: Pick<EventRecorder, 'record'>;
+  readonly recorder: FactSink;
   /** what the Events are about, by its uid */
   readonly clusterId: string;
 }

@@ -15,6 +15,12 @@ export interface EventFact {
   readonly message: string;
 }
 
+/** Who takes in what happened. */
+export interface FactSink {
+  /** Synchronous, memory only, never throws; what there is no room for is dropped and counted. */
+  record(fact: EventFact): void;
+}
+
 export function subjectOf({ kind, metadata }: StoredObject): EventSubject {
   return { kind, name: metadata.name, uid: metadata.uid };
 }

@@ -16,7 +16,7 @@ import { TokenBuckets } from '../../base/token-buckets.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Store } from '../../store/store.ts';
 import { rankOf } from './crowd-events.ts';
-import { sourceOf, type EventFact } from './event-fact.ts';
+import { sourceOf, type FactSink } from './event-fact.ts';
 import { DEFAULT_EVENT_LIMITS, type EventLimits } from './event-index.ts';
 import { EventTallies, type Tally } from './event-tallies.ts';
 import { EventWriter } from './event-writer.ts';
@@ -43,9 +43,7 @@ export interface EventRecorderDeps {
   readonly onDropped?: () => void;
 }
 
-export interface EventRecorder {
-  /** Takes in that something happened, now. Synchronous, memory only, never throws; what there is no room for is dropped and counted. */
-  record(fact: EventFact): void;
+export interface EventRecorder extends FactSink {
   /** Stores what was recorded, until the signal aborts; then what is left. Call once. */
   run(signal: AbortSignal): Promise<void>;
   /** Facts dropped for want of room since the start. */

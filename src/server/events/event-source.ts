@@ -10,23 +10,22 @@ import type { Mirror } from '../../store/mirror.ts';
 import type { StoredObject } from '../../store/store.ts';
 import type { CrowdEvents } from './crowd-events.ts';
 import { eventsOfLeaving } from './drain-events.ts';
-import type { EventFact } from './event-fact.ts';
-import type { EventRecorder } from './event-recorder.ts';
+import type { EventFact, FactSink } from './event-fact.ts';
 import { eventsOfNodeChange } from './node-events.ts';
 import { eventsOfProjectChange } from './project-events.ts';
 
 export interface EventSourceDeps {
   readonly nodes: Mirror<NodeObject>;
   readonly projects: Mirror<ProjectObject>;
-  readonly recorder: Pick<EventRecorder, 'record'>;
+  readonly recorder: FactSink;
   readonly crowds: Pick<CrowdEvents, 'note'>;
 }
 
 /** Subscribes at once; disposing of it unsubscribes. */
-export function createEventSource({ nodes, projects, recorder: { record }, crowds }: EventSourceDeps): Disposable {
-  const recorder = {
-    record: (fact: EventFact): void => {
-      record(fact);
+export function createEventSource({ nodes, projects, recorder, crowds }: EventSourceDeps): Disposable {
+  const sink: FactSink = {
+    record: (fact) => {
+      recorder.record(fact);
       crowds.note(fact);
     },
   };
@@ -41,13 +40,13 @@ export function createEventSource({ nodes, projects, recorder: { record }, crowd
     const leaving = previous === undefined ? [] : eventsOfLeaving(previous, next, surroundings);
     return [...eventsOfProjectChange(previous, next), ...leaving];
   };
-  const unsubscribers = [follow(nodes, recorder, eventsOfNodeChange), follow(projects, recorder, eventsOfProject)];
+  const unsubscribers = [follow(nodes, sink, eventsOfNodeChange), follow(projects, sink, eventsOfProject)];
   return { [Symbol.dispose]: () => unsubscribers.forEach((unsubscribe) => unsubscribe()) };
 }
 
 function follow<Item extends StoredObject>(
   mirror: Mirror<Item>,
-  recorder: EventSourceDeps['recorder'],
+  sink: FactSink,
   eventsOf: (previous: Item | undefined, next: Item | undefined) => readonly EventFact[],
 ): () => void {
   return mirror.onChange(({ type, object, previous }) => {
@@ -56,6 +55,6 @@ function follow<Item extends StoredObject>(
       return;
     }
     const facts = type === 'DELETED' ? eventsOf(previous ?? object, undefined) : eventsOf(previous, object);
-    facts.forEach((fact) => recorder.record(fact));
+    facts.forEach((fact) => sink.record(fact));
   });
 }

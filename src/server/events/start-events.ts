@@ -8,7 +8,8 @@ import type { Mirror } from '../../store/mirror.ts';
 import type { Store } from '../../store/store.ts';
 import type { Spawner } from '../cluster/seat.ts';
 import { createCrowdEvents } from './crowd-events.ts';
-import { createEventRecorder, type EventRecorder } from './event-recorder.ts';
+import type { FactSink } from './event-fact.ts';
+import { createEventRecorder } from './event-recorder.ts';
 import { createEventService, type EventService } from './event-service.ts';
 import { createEventSource } from './event-source.ts';
 
@@ -27,7 +28,7 @@ export interface StartEventsDeps {
 }
 
 export interface StartedEvents extends Disposable {
-  readonly recorder: Pick<EventRecorder, 'record'>;
+  readonly recorder: FactSink;
   readonly events: EventService;
 }
 
