@@ -12,6 +12,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Draft, Store, StoredObject, Write } from '../../store/store.ts';
 import { notFound } from '../objects/not-found.ts';
+import { putOver } from '../objects/record.ts';
 import {
   applyObject,
   checkMayCreate,
@@ -107,10 +108,14 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
   async function commitNew(desired: NodeDesired, options: { readonly report?: Registration; readonly also?: readonly Write[] } = {}) {
     const { name } = desired.metadata;
     const draft = newNode(desired, random.uuid(), nowRfc3339(clock));
-    const tombstone = await store.get(TOMBSTONE_KIND, name);
+    const tombstone = await store.get<TombstoneRecord>(TOMBSTONE_KIND, name);
+    if (tombstone !== undefined && options.report !== undefined) {
+      checkIsStart(tombstone, options.report);
+    }
     const node = await commit([
       { op: 'create', object: withStatus(draft, options.report) },
-      ...(tombstone === undefined ? [] : [{ op: 'delete' as const, kind: TOMBSTONE_KIND, name }]),
+      // only over what was looked at: a node that was made and deleted meanwhile has another tombstone, and must keep it
+      tombstone === undefined ? { op: 'check', kind: TOMBSTONE_KIND, name, expectedVersion: undefined } : deleteOf(tombstone),
       ...(options.also ?? []),
     ]);
     log.info({ node: name, uid: node.metadata.uid }, 'node created');
@@ -162,7 +167,10 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
     const forgettable = registry.tombstones.listForgettable(clock.monotonicMs()).filter((old) => old !== name);
     const [deleted] = await store.commit([
       { op: 'delete', kind: 'Node', name, expectedVersion: node.metadata.resourceVersion },
-      { op: 'create', object: newTombstone(name, { uid: random.uuid(), now, boots: holding === undefined ? [] : bootsOf(holding) }) },
+      putOver(
+        await store.get(TOMBSTONE_KIND, name),
+        newTombstone(name, { uid: random.uuid(), now, boots: holding === undefined ? [] : bootsOf(holding) }),
+      ),
       ...(await deletesOf(IDENTITY_KIND, [name])),
       ...(await deletesOf(AGENT_CREDENTIAL_KIND, [name])),
       ...(await deletesOf(TOMBSTONE_KIND, forgettable)),
@@ -179,13 +187,6 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
     return found.flatMap((object) => (object === undefined ? [] : [deleteOf(object)]));
   }
 
-  async function checkIsStartOf(name: string, registration: Registration): Promise<void> {
-    const tombstone = await store.get<TombstoneRecord>(TOMBSTONE_KIND, name);
-    if (tombstone !== undefined) {
-      checkIsStart(tombstone, registration);
-    }
-  }
-
   async function registerOnce(name: string, registration: Registration, party: Party | undefined): Promise<NodeObject> {
     const identity = await store.get<IdentityRecord>(IDENTITY_KIND, name);
     const before = await store.get<NodeObject>('Node', name);
@@ -197,7 +198,6 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
     const also =
       party === undefined ? [] : writesOfHolder(name, identity, party, { uid: random.uuid(), now, grantees: granteesWith(name, party) });
     if (before === undefined) {
-      await checkIsStartOf(name, registration);
       const spec = { ...(hostname !== undefined && hostname !== '' && { hostname }), unschedulable: false };
       return commitNew({ metadata: { name }, spec }, { report: registration, also });
     }
@@ -246,13 +246,18 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
   }
 
   return {
-    create: (manifest) => commitNew({ metadata: manifest.metadata, spec: completeSpec(manifest.spec) }),
+    create: (manifest) => retryOnConflict(() => commitNew({ metadata: manifest.metadata, spec: completeSpec(manifest.spec) })),
     replace: (name, manifest) => retryOnConflict(() => replace(name, manifest)),
     apply: (manifest) => retryOnConflict(() => applyOnce(manifest), ['Conflict', 'AlreadyExists']),
     patch: (name, mergePatch) =>
       retryOnConflict(async () => replace(name, patchManifest(await getNode(name), mergePatch, decodeNodeManifest))),
     delete: (name) => retryOnConflict(() => deleteOnce(name)),
-    checkIsStart: checkIsStartOf,
+    checkIsStart: async (name, registration) => {
+      const tombstone = await store.get<TombstoneRecord>(TOMBSTONE_KIND, name);
+      if (tombstone !== undefined) {
+        checkIsStart(tombstone, registration);
+      }
+    },
     register: async (name, registration, address) => {
       const { identity, hostname } = registration;
       const party = identity === undefined ? undefined : { ...identity, hostname, address };
