@@ -79,7 +79,8 @@ class Sender {
     const tookMs = performance.now() - this.#countedFromMs;
     this.#lines.forEach(({ connection }) => connection.close());
     const sorted = Float64Array.from(this.#latencies).sort();
-    const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+    const at = (share: number): number =>
+      sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? performance.now() - this.#startedMs; // so far behind that nothing of it was sent
     const count = sorted.length;
     const times = { p50Ms: at(0.5), p99Ms: at(0.99), longestMs: at(1), ownLongestMs: this.#ownLongestMs };
     return { count, perSecond: (count * 1000) / tookMs, refused: this.#refused, ...times };

@@ -29,8 +29,15 @@ export const systemClock: Clock = {
 
 /** The wall time as RFC 3339 in UTC. */
 export function nowRfc3339(clock: Clock): string {
-  return new Date(clock.wallMs()).toISOString();
+  const ms = clock.wallMs();
+  if (lastText.ms !== ms) {
+    lastText = { ms, text: new Date(ms).toISOString() };
+  }
+  return lastText.text;
 }
+
+/** The text made last: what is written together, and kept, says the same time, and shares it. */
+let lastText = { ms: Number.NaN, text: '' };
 
 /** A signal that aborts when `signal` does or after `ms`; dispose of it when the work is done, so that no timer is left. */
 export function withDeadline(clock: Clock, ms: number, signal: AbortSignal): { readonly signal: AbortSignal; [Symbol.dispose](): void } {

@@ -14,7 +14,7 @@ import type { Random } from '../../base/random.ts';
 import { TimeTexts } from '../../base/time-texts.ts';
 import type { Change } from '../../store/store.ts';
 import { FenceLedger } from './fence-ledger.ts';
-import { LeaseTable, NO_LEASE, type Leased } from './lease-table.ts';
+import { LeaseTable, type Leased } from './lease-table.ts';
 import { NameHolders } from './name-holders.ts';
 import { granteeOf, type Party, type Rivalry } from './node-identity.ts';
 import { deriveNodeStatus, isDisputed, isHeard, type Dispute, type LeaseState } from './node-state.ts';
@@ -242,7 +242,10 @@ export class NodeRegistry {
       return;
     }
     const fresh: Entry = {
-      ...NO_LEASE,
+      // field by field: after a spread they would not lie in the object itself, which takes 24 bytes more
+      leaseEndsMs: undefined,
+      earlier: undefined,
+      later: undefined,
       node,
       version,
       heardAtMs: undefined,

@@ -14,21 +14,22 @@ function project(name: string, { node = 'n1', memory = '3Gi', age = 0, generatio
   return boundOf(name, node, { requests: { memory }, meta: { createdAt, generation } });
 }
 
+const SMALL = { allocatable: { memory: '4Gi' } } as const;
+
 test('sumOlder() is nothing while all fits, and what older ones request when the node has less', () => {
-  const load = new NodeLoad();
-  load.noteNode('n1', nodeOf('n1'));
+  let node = nodeOf('n1');
+  const load = new NodeLoad(() => node);
   const [first, second] = [project('b', { age: 1 }), project('a', { age: 2 })];
   assert.deepEqual([...load.noteProject('b', first)], []);
   assert.deepEqual([...load.noteProject('a', second)], []);
   assert.equal(load.sumOlder(second).memoryBytes, 0);
-  load.noteNode('n1', nodeOf('n1', { allocatable: { memory: '4Gi' } }));
+  node = nodeOf('n1', SMALL);
   assert.equal(load.sumOlder(first).memoryBytes, 0);
   assert.equal(load.sumOlder(second).memoryBytes, 3 * GIB);
 });
 
 test('noteProject() names the others of a node that has, or had, too much on it', () => {
-  const load = new NodeLoad();
-  load.noteNode('n1', nodeOf('n1', { allocatable: { memory: '4Gi' } }));
+  const load = new NodeLoad((name) => nodeOf(name, SMALL));
   load.noteProject('a', project('a'));
   assert.deepEqual([...load.noteProject('b', project('b', { age: 1 }))].toSorted(), ['a', 'b']);
   assert.deepEqual([...load.noteProject('b', project('b', { age: 1 }))], [], 'nothing of it has changed');
@@ -45,11 +46,8 @@ test('sumOlder() law: the same as a sum over all Projects there are, in whatever
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-      const load = new NodeLoad();
+      const load = new NodeLoad((name) => nodeOf(name, SMALL));
       const there = new Map<string, ProjectObject>();
-      for (const name of ['n1', 'n2']) {
-        load.noteNode(name, nodeOf(name, { allocatable: { memory: '4Gi' } }));
-      }
       for (const [index, { name, node, memory }] of steps.entries()) {
         const next = node === 'gone' ? undefined : project(name, { node, memory, age: name.charCodeAt(0), generation: index + 1 });
         load.noteProject(name, next);

@@ -1,7 +1,7 @@
 /**
  * Node load: what the Projects on each node request together, and what each node has to give.
  *
- * Owns     node -> Projects on it and their requests, in memory; made anew at each start.
+ * Owns     node -> Projects on it and their requests, in memory; made anew at each start. Nothing of nodes that have none.
  * Never    chooses: the scheduler has its own view, which counts what it is about to place too.
  * Callers  project-watch.ts
  */
@@ -16,29 +16,28 @@ interface Load {
   readonly amounts: Amounts;
 }
 
+/** A node that has Projects. */
+interface Loaded {
+  readonly projects: Set<string>;
+  /** what they request together */
+  sum: Amounts;
+  /** what it has to give, and what that was read from: most changes of a node are of state and conditions */
+  allocatable: Allocatable;
+  from: ResourceAmounts | undefined;
+}
+
 const NOTHING: Amounts = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0 };
 const UNKNOWN: Allocatable = { cpuMillis: undefined, memoryBytes: undefined, diskBytes: undefined };
 
 export class NodeLoad {
+  readonly #findNode: (name: string) => NodeObject | undefined;
   /** Project -> where it takes room */
   readonly #loads = new Map<string, Load>();
-  /** node -> Projects that take room on it */
-  readonly #projectsByNode = new Map<string, Set<string>>();
-  /** node -> sum of their requests */
-  readonly #sumByNode = new Map<string, Amounts>();
-  /** node -> what it has to give, as read, and what it was read from */
-  readonly #allocatable = new Map<string, { readonly from: ResourceAmounts | undefined; readonly amounts: Allocatable }>();
+  /** node -> the Projects that take room on it */
+  readonly #nodes = new Map<string, Loaded>();
 
-  noteNode(name: string, node: NodeObject | undefined): void {
-    if (node === undefined) {
-      this.#allocatable.delete(name);
-      return;
-    }
-    const from = node.status.allocatable;
-    const known = this.#allocatable.get(name);
-    if (known === undefined || known.from !== from) {
-      this.#allocatable.set(name, { from, amounts: readAllocatable(node.status) }); // most changes are of state and conditions
-    }
+  constructor(findNode: (name: string) => NodeObject | undefined) {
+    this.#findNode = findNode;
   }
 
   /** @returns Projects of which it may have changed whether they fit their node: those of a node that has, or had, too much on it */
@@ -56,7 +55,7 @@ export class NodeLoad {
       this.#add({ node, project, amounts: sumRequests(project.spec) });
     }
     const touched = [...nodes].filter((other) => wereOver.includes(other) || this.#isOver(other));
-    return touched.flatMap((other) => [...(this.#projectsByNode.get(other) ?? [])]);
+    return touched.flatMap((other) => [...(this.#nodes.get(other)?.projects ?? [])]);
   }
 
   /** What the Projects on its node that are older than it request. */
@@ -66,7 +65,7 @@ export class NodeLoad {
       return NOTHING;
     }
     let sum = NOTHING;
-    for (const name of this.#projectsByNode.get(node) ?? []) {
+    for (const name of this.#nodes.get(node)?.projects ?? []) {
       const load = this.#loads.get(name);
       if (load !== undefined && name !== project.metadata.name && compareProjectAge(load.project, project) < 0) {
         sum = plus(sum, load.amounts, 1);
@@ -79,8 +78,10 @@ export class NodeLoad {
     const { node, project, amounts } = load;
     const { name } = project.metadata;
     this.#loads.set(name, load);
-    this.#projectsByNode.set(node, (this.#projectsByNode.get(node) ?? new Set()).add(name));
-    this.#sumByNode.set(node, plus(this.#sumByNode.get(node) ?? NOTHING, amounts, 1));
+    const loaded: Loaded = this.#nodes.get(node) ?? { projects: new Set(), sum: NOTHING, allocatable: UNKNOWN, from: undefined };
+    loaded.projects.add(name);
+    loaded.sum = plus(loaded.sum, amounts, 1);
+    this.#nodes.set(node, loaded);
   }
 
   #remove(name: string): void {
@@ -90,19 +91,27 @@ export class NodeLoad {
     }
     const { node, amounts } = load;
     this.#loads.delete(name);
-    const others = this.#projectsByNode.get(node);
-    others?.delete(name);
-    if (others === undefined || others.size === 0) {
-      this.#projectsByNode.delete(node);
-      this.#sumByNode.delete(node);
-    } else {
-      this.#sumByNode.set(node, plus(this.#sumByNode.get(node) ?? NOTHING, amounts, -1));
+    const loaded = this.#nodes.get(node);
+    if (loaded !== undefined) {
+      loaded.projects.delete(name);
+      loaded.sum = plus(loaded.sum, amounts, -1);
+    }
+    if (loaded?.projects.size === 0) {
+      this.#nodes.delete(node);
     }
   }
 
   #isOver(node: string): boolean {
-    const sum = this.#sumByNode.get(node) ?? NOTHING;
-    const allocatable = this.#allocatable.get(node)?.amounts ?? UNKNOWN;
+    const loaded = this.#nodes.get(node);
+    if (loaded === undefined) {
+      return false;
+    }
+    const status = this.#findNode(node)?.status;
+    if (status?.allocatable !== loaded.from) {
+      loaded.from = status?.allocatable;
+      loaded.allocatable = status === undefined ? UNKNOWN : readAllocatable(status);
+    }
+    const { sum, allocatable } = loaded;
     return RESOURCES.some(({ unit }) => sum[unit] > (allocatable[unit] ?? Infinity));
   }
 }

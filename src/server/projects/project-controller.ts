@@ -54,7 +54,7 @@ async function runController(deps: ProjectControllerDeps, signal: AbortSignal): 
   const { nodes, projects, clock } = deps;
   await abortable(Promise.all([nodes.ready(), projects.ready()]), signal);
   const wakeup = new Wakeup();
-  const watch = new ProjectWatch();
+  const watch = new ProjectWatch((name) => nodes.get(name));
   const { noteNode, noteProject, unsubscribe } = follow(deps, watch, wakeup);
   try {
     await inTurns(nodes.items().keys(), noteNode, clock, signal);

@@ -17,7 +17,7 @@ import { isTerminating } from './project-status.ts';
 
 export class ProjectWatch {
   readonly #losses = new LossTracker();
-  readonly #load = new NodeLoad();
+  readonly #load: NodeLoad;
   readonly #dirty = new Set<string>();
   /** Project -> monotonic ms */
   readonly #deadlineByProject = new Map<string, number>();
@@ -26,11 +26,15 @@ export class ProjectWatch {
   readonly #nodeByProject = new Map<string, string>();
   readonly #projectsByNode = new Map<string, Set<string>>();
 
+  /** @param findNode the nodes as they are now */
+  constructor(findNode: (name: string) => NodeObject | undefined) {
+    this.#load = new NodeLoad(findNode);
+  }
+
   /** Takes in how a node is now (undefined: it has no record); the Projects on it are to be looked at. */
   noteNode(name: string, node: NodeObject | undefined, nowMs: number): void {
     const projects = this.#projectsByNode.get(name);
     this.#losses.observe(name, node, nowMs);
-    this.#load.noteNode(name, node);
     if (projects === undefined) {
       this.#losses.forgetMissing(name); // nobody is there to miss it
     }
