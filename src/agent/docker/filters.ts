@@ -1,3 +1,4 @@
+/** The engine's filters, as its query parameters have them: pure. */
 import type { Labels } from './docker-types.ts';
 
 /** Writes labels as terms of the engine's `label` filter: all must match; an empty value asks only for the key. */

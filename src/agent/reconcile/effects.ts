@@ -7,6 +7,7 @@
  */
 import { ApiError, hasReason } from '../../api/errors.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
+import type { Turn } from '../../base/turn.ts';
 import type { PullProgress } from '../docker/docker-types.ts';
 import { hasEngineReason } from '../docker/engine-error.ts';
 import type { Engine } from '../docker/engine.ts';
@@ -252,18 +253,4 @@ async function assertOwnNetwork(
 
 function isOf(owner: ReturnType<typeof findOwner>, labels: Readonly<Record<string, string>>): boolean {
   return owner?.cluster === labels[LABEL.cluster] && owner?.projectUid === labels[LABEL.projectUid];
-}
-
-/** Lets pieces of work run one after another; one that fails does not hold up the next. */
-export class Turn {
-  #last: Promise<unknown> = Promise.resolve();
-
-  async run(act: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    const turn = this.#last.then(async () => {
-      signal.throwIfAborted();
-      await act();
-    });
-    this.#last = turn.catch(() => undefined);
-    await turn;
-  }
 }

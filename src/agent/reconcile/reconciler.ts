@@ -15,6 +15,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { Backoff } from '../../base/backoff.ts';
 import { Stopper } from '../../base/stopper.ts';
+import { Turn } from '../../base/turn.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import { watchEngine } from '../docker/docker-events.ts';
 import type { VolumeSummary } from '../docker/docker-types.ts';
@@ -24,7 +25,6 @@ import { createHealthChecker, type HealthChecker } from '../health/health-checke
 import { createImagePuller, type ImagePuller } from '../images/image-puller.ts';
 import type { KeptLogs } from '../logs/kept-logs.ts';
 import type { Assignment, AssignmentSource, ProjectReport, Reconciler, VolumeIdentity, VolumeRemoval } from './assignment.ts';
-import { Turn } from './effects.ts';
 import { NO_FENCE, type FenceGate } from './fence-gate.ts';
 import { readHostRoutes } from './host-routes.ts';
 import type { ObservedProject } from './observe.ts';

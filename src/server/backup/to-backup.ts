@@ -1,3 +1,4 @@
+/** A backup as bytes. Callers: start-backups.ts, backup-commands.ts, backup-schedule.ts. */
 import { VERSION } from '../../base/version.ts';
 import type { Clock } from '../../base/clock.ts';
 import { compressed } from '../../store/backup/backup-file.ts';

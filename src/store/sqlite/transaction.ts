@@ -1,3 +1,4 @@
+/** All or nothing, on a SQLite database. */
 import type { DatabaseSync } from 'node:sqlite';
 
 /** Runs `work` in one transaction: all of it is durable when this returns, none of it when this throws. */
