@@ -5,7 +5,7 @@
  * Owns     DATA_DIR/assignments.json and its latest content in memory. A file that cannot be read is set aside and counts as unknown:
  *          then nothing is cleared away until the server answers.
  * Never    blocks who changes it: a loop writes, and only when something that matters changed (steady state writes nothing).
- * Callers  session/assignment-watcher.ts changes it; main.ts reads it at start; the reconciler keeps its rollouts here.
+ * Callers  compose/assignments.ts reads it at the start and changes it; the reconciler keeps its rollouts here, held-keeper.ts what is held.
  */
 import { isLeaving } from '../api/project/leaving.ts';
 import type { ProjectObject, ServiceStatus } from '../api/project.ts';
@@ -113,7 +113,7 @@ export class AssignmentFile {
     return this.#projects.get(project);
   }
 
-  /** All of them. */
+  /** All, as last assigned; none while that is not known. */
   list(): readonly ProjectObject[] {
     return [...this.#projects.values()];
   }

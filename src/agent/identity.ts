@@ -5,7 +5,7 @@
  *          proven to be on (machine.ts). Without the cluster the agent could not tell its own containers from others' while the
  *          server is away.
  * Never    makes a new identity where an old one cannot be read: the server would take the machine for another one.
- * Callers  main.ts loads it; session/registrar.ts sends it and remembers the cluster.
+ * Callers  main.ts loads it; compose/link.ts sends it with registrations and heartbeats, and remembers the cluster.
  */
 import { join } from 'node:path';
 import type { Registration } from '../api/node.ts';

@@ -2,7 +2,7 @@
  * Joins two streams: what comes from one goes to the other, each direction with its own end.
  *
  * Never    lets a stream that was cut look like one that ended: TCP connections are reset then. So not by `pipeline`, which closes them.
- * Callers  agent/http/forward.ts, server/http/routes/reach.ts, ctl/commands/port-forward.ts
+ * Callers  agent/http/forward.ts, server/http/routes/reach.ts, agent/http/upgrade.ts, ctl/reach/forwarder.ts
  */
 import type { Duplex } from 'node:stream';
 import { abortable } from './abortable.ts';

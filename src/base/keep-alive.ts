@@ -3,7 +3,7 @@
  *
  * Both ends run it: each sends signs of life, and each judges by what it hears. One that takes nothing in, as whoever it reads for does not,
  * can hear nothing either, and is not cut for it: that the other end is held up is no fault of the line.
- * Callers  server/http/routes/reach.ts, client/web-socket-link.ts
+ * Callers  server/http/routes/reach.ts, client/transport.ts
  */
 import type { Clock } from './clock.ts';
 import type { WebSocketStream } from './web-socket.ts';

@@ -3,7 +3,7 @@
  *
  * Never    retries at the same server: callers know whether trying again is safe. With several, one that cannot have taken the request in,
  *          and a read in any case, is followed by another at once.
- * Callers  cara-client.ts, watch-stream.ts, throughput-link.ts.
+ * Callers  the clients beside it, collection.ts and throughput-link.ts.
  */
 import { ApiError, fromProblem, hasReason } from '../api/errors.ts';
 import { withDeadline, type Clock } from '../base/clock.ts';

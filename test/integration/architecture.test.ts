@@ -1,6 +1,6 @@
 /** docs/ARCHITECTURE.md is read first, and believed: what its flow tables name has to be there, and what those of docs/flows.md do. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
@@ -63,5 +63,25 @@ test('each file that a flow of the documents names is there, and defines what th
       ...(isAnywhere ? names.filter((name) => !defines(text, name)).map((name) => `${place}: ${files.join(', ')} define no ${name}`) : []),
     ];
   });
+  assert.deepEqual(faults, []);
+});
+
+const COMMENT = /^\s*(?:\*|\/\/|\/\*\*)|\s\/\/ |\/\*\* /u;
+const FILE_NAME = /(?<![\w/.'-])(?:\.\.\/)*(?<file>(?:[\w-]+\/)*[\w-]+\.ts)\b/gu;
+const ELSEWHERE: ReadonlySet<string> = new Set(['src/migrate.ts']); // of graphile-worker
+
+test('each file that a comment in src names is there', () => {
+  const all = globSync('{src,test,scripts,bench}/**/*.ts', { cwd: ROOT });
+  const isThere = (file: string): boolean => all.some((known) => known === file || known.endsWith(`/${file}`));
+  const faults = all
+    .filter((file) => file.startsWith('src/'))
+    .flatMap((file) =>
+      readFileSync(path.join(ROOT, file), 'utf8')
+        .split('\n')
+        .filter((line) => COMMENT.test(line) && !/^\s*(?:import|export)\b/u.test(line))
+        .flatMap((line) => [...line.matchAll(FILE_NAME)].map(({ groups }) => groups?.['file'] ?? ''))
+        .filter((named) => !ELSEWHERE.has(named) && !isThere(named))
+        .map((named) => `${file} names ${named}`),
+    );
   assert.deepEqual(faults, []);
 });

@@ -4,7 +4,7 @@
  * Owns     the pool of idle connections and the negotiated API version; both are forgotten when the engine goes away,
  *          as another version of it may come back.
  * Never    knows what a container is, or repeats what may have had an effect.
- * Callers  docker-containers.ts, docker-networks.ts, docker-volumes.ts, docker-images.ts, docker-system.ts.
+ * Callers  docker-client.ts, docker-containers.ts, docker-networks.ts, docker-images.ts, docker-exec.ts.
  */
 import type { Agent, IncomingMessage } from 'node:http';
 import { addAbortSignal, type Duplex } from 'node:stream';

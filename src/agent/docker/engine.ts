@@ -1,5 +1,5 @@
 /**
- * The container engine as the agent needs it: a port. docker-engine.ts speaks to a real one, the simulation has its own.
+ * The container engine as the agent needs it: a port. docker-client.ts speaks to a real one, the simulation has its own.
  *
  * Promises every implementation keeps:
  * - A wish that is already fulfilled is no failure: starting what runs, stopping or killing what does not,

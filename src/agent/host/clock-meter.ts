@@ -3,7 +3,7 @@
  *
  * Owns     the skew that is told.
  * Never    sets a clock, or lets any deadline depend on it.
- * Callers  composition.ts puts it into the transport; session/heartbeat-body.ts reads `condition`.
+ * Callers  composition.ts puts it into the transport; each heartbeat has its `condition` (compose/link.ts).
  * Source   RFC 5905 (NTP), the offset of one exchange: halving the round trip.
  */
 import type { Clock } from '../../base/clock.ts';

@@ -4,7 +4,7 @@
  *
  * Owns     the latest answer and what the engine said about itself.
  * Never    acts on the engine.
- * Callers  session/heartbeat-body.ts and http/health.ts read `state`; main.ts runs the loop.
+ * Callers  each heartbeat and http/health.ts read `state`; composition.ts runs the loop.
  */
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';

@@ -3,7 +3,7 @@
  *
  * Owns     the latest sample and the memory that hysteresis needs.
  * Never    holds up who reads it: a file system that hangs leaves the last sample standing.
- * Callers  session/heartbeat-body.ts reads `latest`; main.ts runs the loop.
+ * Callers  each heartbeat reads `latest` (compose/link.ts); composition.ts runs the loop.
  */
 import type { ResourceAmounts } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';

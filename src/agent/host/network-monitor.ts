@@ -3,7 +3,7 @@
  *
  * Owns     the latest address, and the overlay network's name and path where there is one.
  * Never    decides about health: what is not known is left out.
- * Callers  session/heartbeat-body.ts reads `latest`; composition.ts runs the loop.
+ * Callers  each heartbeat reads `latest` (compose/link.ts); composition.ts runs the loop.
  */
 import type { NetworkStatus } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';

@@ -4,7 +4,7 @@
  * Owns     the latest result, in memory and through throughput-file.ts on disk.
  * Never    measures while an image is being pulled, before the server has taken a heartbeat, or more often than daily, however often
  *          the agent starts; sends or takes more than the limits; says anything about health.
- * Callers  session/heartbeat-body.ts reads `latest`; the heartbeater's onAccepted calls `serverAnswered`; composition.ts runs the loop.
+ * Callers  each heartbeat reads `latest` (compose/link.ts); the heartbeater's onAccepted calls `serverAnswered`; composition.ts runs the loop.
  */
 import { ApiError } from '../../api/errors.ts';
 import { formatBitRate } from '../../api/node/throughput.ts';

@@ -3,7 +3,7 @@
  *
  * Owns     the credential that the server handed out at the last registration; in memory alone, as each start of the agent registers.
  * Never    lets anyone in before there is one, and never shows it: `prove` tells the server that this is its agent, and nobody else anything.
- * Callers  dispatcher.ts asks; session/registrar.ts sets it; session/tunnel.ts shows it to the server.
+ * Callers  dispatcher.ts asks; compose/link.ts sets it after each registration; session/tunnel.ts shows it to the server.
  */
 import { ApiError } from '../../api/errors.ts';
 import { proofOf } from '../../base/link-proof.ts';

@@ -2,7 +2,7 @@
  * The agent's API through the tunnel: HTTP/2 with the roles turned round, the agent being the server on a connection that it opened.
  *
  * Owns     the HTTP/2 session on one tunnel.
- * Callers  session/tunnel.ts, when the first bytes come: an agent that nobody asks anything never loads HTTP/2.
+ * Callers  session/tunnel.ts by way of compose/link.ts, when the first bytes come: an agent that nobody asks anything never loads HTTP/2.
  * Source   RFC 9113; RFC 8441 for streams both ways (`:protocol`).
  */
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';

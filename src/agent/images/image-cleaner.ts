@@ -3,7 +3,7 @@
  *
  * Never    removes what an assigned Project uses or used before, what any container is made of, what was pulled within the hour (its
  *          container may be about to be made), or anything that somebody else brought, or gave a name of their own; forces anything.
- * Callers  composition.ts runs it; image-puller.ts wakes it when a pull meets a full disk.
+ * Callers  image-keeping.ts runs it, and wakes it when a pull meets a full disk.
  */
 import type { ProjectObject } from '../../api/project.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';

@@ -4,7 +4,7 @@
  * Owns     DATA_DIR/images.json and its content in memory. A file that cannot be read counts as empty: then nothing was brought by us,
  *          and nothing is cleaned up. An agent killed before a pull is written down leaves that image there for good.
  * Never    blocks who changes it: a loop writes, and only what changed.
- * Callers  image-puller.ts and reconcile/project-loop.ts note, image-cleaner.ts reads and forgets; composition.ts makes it.
+ * Callers  image-keeping.ts makes it, and notes pulls; compose/supervise.ts notes what containers use; image-cleaner.ts reads and forgets.
  */
 import { Backoff } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';

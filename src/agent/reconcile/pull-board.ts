@@ -2,7 +2,7 @@
  * Pull board: how far the pulls of one Project are.
  *
  * Owns     a line per image that is being pulled, and when they were last told of.
- * Callers  project-loop.ts.
+ * Callers  project-teller.ts.
  */
 import type { Clock } from '../../base/clock.ts';
 import type { PullProgress } from '../docker/docker-types.ts';

@@ -4,7 +4,7 @@
  * Owns     which Project is assigned, removed or an orphan, and the look at everything now and then.
  * Never    acts before the first `assign`; clears anything away that only the file speaks against; touches what has not
  *          this cluster's labels.
- * Callers  agent/main.ts makes and runs it, agent/session hands it assignments.
+ * Callers  compose/supervise.ts makes it, session/supervision.ts runs it and hands it assignments.
  * Source   balena-supervisor (observe, plan, step); Kubernetes' kubelet (a worker a pod, so that none waits for another).
  */
 import { ApiError } from '../../api/errors.ts';

@@ -4,7 +4,7 @@
  *
  * Owns     the resourceVersion up to which it has seen everything.
  * Never    believes a list of a server that does not know this node, or of another cluster: an empty one would clear everything away.
- * Callers  main.ts runs it; session.ts asks for a fresh list after each registration.
+ * Callers  composition.ts runs it, and asks for a fresh list after each registration.
  */
 import { ApiError, hasReason } from '../../api/errors.ts';
 import type { ObjectList } from '../../api/meta.ts';

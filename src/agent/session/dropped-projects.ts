@@ -4,7 +4,7 @@
  *
  * Owns     which are still to be asked about, in memory: after a restart orphans go by time alone.
  * Never    takes a list's silence for an answer.
- * Callers  composition.ts
+ * Callers  compose/assignments.ts asks after each list; compose/supervise.ts makes it.
  */
 import { ApiError, hasReason } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';

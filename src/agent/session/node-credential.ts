@@ -4,7 +4,7 @@
  * Owns     the credential, in memory alone; it lasts an hour and is renewed by proof of the node's key, before it ends or when the server
  *          does not know it any more. The key is made, and a join token looked for, only when a server first asks.
  * Never    stops anything that runs: whatever goes wrong here is a call that fails, and is tried again.
- * Callers  compose/ports.ts: `wrap` stands before the network; session/dial-tunnel.ts asks for what to `show`.
+ * Callers  compose/credential.ts: `wrap` stands before the network; session/dial-tunnel.ts asks for what to `show`.
  */
 import { ApiError, hasReason } from '../../api/errors.ts';
 import type { Registration } from '../../api/node.ts';

@@ -3,7 +3,7 @@
  *
  * Owns     `standing`: whether the server knows this node. Lists of assignments count only while it does.
  * Never    ends by itself.
- * Callers  main.ts runs it.
+ * Callers  compose/link.ts runs it.
  */
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';

@@ -4,7 +4,7 @@
  * Owns     the newest report per Project: what is not sent yet is replaced by what is newer. A change of phase goes at once,
  *          progress at most four times a second; at most one request per Project is under way, four in all.
  * Never    holds up the reconciler, or loses the last report while the server is away.
- * Callers  reconcile/reconciler.ts reports; session/assignment-watcher.ts tells what the server has; main.ts runs the loop.
+ * Callers  the reconciler reports by way of held-keeper.ts; compose/assignments.ts tells what the server has; composition.ts runs the loop.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { ApiError } from '../../api/errors.ts';

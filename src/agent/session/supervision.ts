@@ -3,7 +3,7 @@
  *
  * Owns     which reconciler runs. A node that joins another control plane gets another reconciler; what the former one had running
  *          carries other labels and is left alone.
- * Callers  main.ts (adopt), session/assignment-watcher.ts and session/status-reporter.ts (the rest).
+ * Callers  compose/link.ts (adopt), compose/assignments.ts and supervise.ts (the rest).
  */
 import type { Logger } from '../../base/log.ts';
 import { ApiError } from '../../api/errors.ts';

@@ -4,7 +4,7 @@
  * Owns     one connection at a time, its pings, and the back-off between attempts.
  * Never    decides whether it is needed: an idle one costs a ping every four seconds, and one that had to be asked for would not be there
  *          when somebody asks. HTTP/2 is loaded when the first bytes come.
- * Callers  composition.ts runs it.
+ * Callers  compose/link.ts runs it.
  */
 import { ApiError } from '../../api/errors.ts';
 import { Backoff } from '../../base/backoff.ts';

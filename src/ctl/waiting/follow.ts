@@ -4,7 +4,7 @@
  * Level-triggered: after every break it reads anew and says `listed`, so a consumer that missed something is set right. Where a server
  * cannot watch, that is polling.
  *
- * Callers  track.ts (apply --wait, delete), commands/get.ts (--watch).
+ * Callers  track.ts (apply --wait, delete), watch-resources.ts (get --watch), commands/events.ts.
  */
 import { ApiError, hasReason } from '../../api/errors.ts';
 import type { ObjectMeta } from '../../api/meta.ts';

@@ -2,7 +2,7 @@
  * Token service: makes, lists and revokes tokens. A token is shown once, in the answer to whoever had it made.
  *
  * Never    keeps or logs the secret of one.
- * Callers  http/routes/tokens.ts; first-start.ts and token-command.ts.
+ * Callers  http/routes/auth.ts; first-start.ts and token-command.ts.
  */
 import { invalid } from '../../api/decode.ts';
 import { durationToMs } from '../../api/duration.ts';

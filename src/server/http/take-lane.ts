@@ -2,7 +2,7 @@
  * Takes a request through its lane (lanes.ts), and sees to it that its place is given up: at the end of its answer, or sooner, where what
  * it has asked for much of has been sent, as a watch has its first list.
  *
- * Callers  app.ts, before a route runs; watch-response.ts calls `leaveLane`.
+ * Callers  app.ts, before a route runs; watch-response.ts calls the request's `leaveLane`.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { laneOf } from './lane-of.ts';

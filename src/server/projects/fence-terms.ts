@@ -4,7 +4,7 @@
  * An agent that is cut off goes by the spec it was told last, not by the one that stands here. So status.fence keeps the longest `after`
  * that it may know of, until it has confirmed the present spec; nothing at all while it may not know of the fence, or still have
  * containers from before it. The Project is given away only after the longest.
- * Callers  project-status.ts and project-phase.ts (who keep it), node-loss.ts and composition.ts (who go by it)
+ * Callers  project-status.ts and project-phase.ts (who keep it), project-controller.ts and composition.ts (who go by it)
  */
 import { durationToMs, formatDuration } from '../../api/duration.ts';
 import { deriveFenceTerms } from '../../api/project/fence.ts';

@@ -3,7 +3,7 @@
  *
  * Owns     node name -> monotonic times, in memory only: a restart forgets them on purpose, so that every wait begins anew.
  * Never    reads a clock or a time in a record.
- * Callers  project-controller.ts
+ * Callers  project-watch.ts
  */
 import type { NodeObject } from '../../api/node.ts';
 import { type Loss, isSilent } from './node-loss.ts';

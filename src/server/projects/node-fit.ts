@@ -4,7 +4,7 @@
  *
  * Where the sum of what is placed on a node is too much, as it has less than it had, the oldest Projects fit and those that came after do
  * not: so one Project is told of, and not all of them.
- * Callers  project-verdict.ts; node-load.ts sums.
+ * Callers  project-verdict.ts, with what node-load.ts has summed.
  */
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';

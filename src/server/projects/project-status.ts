@@ -2,7 +2,7 @@
  * The transitions of a Project's status that the server makes by itself; pure. What an agent's report makes of it is in project-phase.ts.
  *
  * Every transition ends in `settle`, which derives the condition `Ready` from the rest, so that no two writers can disagree on it.
- * Callers  project-service.ts, project-controller.ts and its judges, scheduler/scheduler.ts. Moving is in project-move.ts.
+ * Callers  project-service.ts, the judges of the project controller, scheduler/binder.ts. Moving is in project-move.ts.
  */
 import { type Condition, findCondition, withCondition } from '../../api/condition.ts';
 import { EXPIRING } from '../../api/project/expiry.ts';

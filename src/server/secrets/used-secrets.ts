@@ -3,7 +3,7 @@
  *
  * Agents replace a container when a fingerprint that concerns it changes, and make none while something is missing. What is missing keeps
  * the fingerprint that it had, so that deleting a Secret touches nothing that runs.
- * Callers  project-service.ts (with each new spec), secret-controller.ts (when a Secret changes).
+ * Callers  fill-secrets.ts (with each new spec), secret-controller.ts (when a Secret changes).
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { ProjectObject, UsedSecret } from '../../api/project.ts';

@@ -1,4 +1,4 @@
-/** A certificate that somebody else keeps, in the files that TLS_CERT and TLS_KEY name. Callers: tls-keeper.ts, at the start and whenever they change. */
+/** A certificate that somebody else keeps, in the files that TLS_CERT and TLS_KEY name. Callers: start-tls.ts; tls-keeper.ts has it read anew whenever they change. */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';

@@ -3,7 +3,7 @@
  *
  * Owns     DATA_DIR/tls/server.pem: its key and its certificate, made anew a month before it ends, when the server gets another name or
  *          address, or another authority.
- * Callers  tls-keeper.ts, at the start and every minute.
+ * Callers  start-tls.ts; tls-keeper.ts has it prepared anew every second.
  */
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
