@@ -7,8 +7,6 @@
  *          run, or cannot reach it.
  * Callers  project-loop.ts hands in what it observed and gets it back with the findings; reconciler.ts runs the loop.
  */
-import { networkInterfaces } from 'node:os';
-import { BlockList, isIP } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
@@ -17,6 +15,7 @@ import { LABEL } from '../docker/names.ts';
 import { findAgentCheck, type AgentCheck } from './agent-check.ts';
 import { beginCheck, recordResult, type CheckState } from './check-state.ts';
 import { runProbe, type ProbeResult } from './probe.ts';
+import { describeReach, hasInterfaceNear } from './reach.ts';
 
 const MAX_IN_FLIGHT = 16; // hundreds of services that hang must not hold hundreds of sockets
 const KEPT_PROBES = 5; // as the engine keeps
@@ -227,25 +226,3 @@ function addressOf({ networks }: ContainerDetail): string {
 }
 
 const NO_ADDRESS: ProbeResult = { hasPassed: false, output: 'The container has no address', isSilent: true };
-
-function describeReach(address: string): string {
-  return address === ''
-    ? 'The container has no address on the network of its Project'
-    : `The agent does not reach the container at ${address}, as the engine runs on another machine or in a network of its own: give the service a healthCheck.test, which the engine runs`;
-}
-
-/** Where the engine runs on this machine, its bridges are interfaces here, with an address in the network of each container. */
-function hasInterfaceNear(address: string): boolean {
-  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-  return Object.values(networkInterfaces()).some((addresses = []) =>
-    addresses.some(({ cidr, internal }) => {
-      const [network = '', bits = ''] = cidr?.split('/') ?? [];
-      if (internal || network === '' || (isIP(network) === 6) !== (family === 'ipv6')) {
-        return false;
-      }
-      const block = new BlockList();
-      block.addSubnet(network, Number(bits), family);
-      return block.check(address, family);
-    }),
-  );
-}
