@@ -5,6 +5,7 @@
  *   assignment-watcher ──> supervision (reconciler), assignment-file;  reconciler ──> status-reporter ──> server
  */
 import { join } from 'node:path';
+import type { Stopper } from '../base/stopper.ts';
 import { createHttpFetch } from '../client/http-fetch.ts';
 import { createCredential } from './compose/credential.ts';
 import { runLink } from './compose/link.ts';
@@ -96,21 +97,30 @@ export async function startParts(ports: Parts): Promise<{ readonly server: Agent
     volumeDeleter.lookAnew();
   };
   runLink({ ...parts, client, host, throughput, standing, server, access, dispatcher, supervision, fence, trial, held, relist });
-  stopper.spawn('host-sampler', (signal) => host.sampler.run(signal));
-  stopper.spawn('engine-monitor', (signal) => host.engine.run(signal));
-  stopper.spawn('network-monitor', (signal) => host.network.run(signal));
-  if (throughput !== undefined) {
-    stopper.spawn('throughput', (signal) => throughput.run(signal));
-  }
-  stopper.spawn('self-fence', (signal) => fence.run(signal));
-  stopper.spawn('machine-trial', (signal) => trial.run(signal));
-  stopper.spawn('dropped-projects', (signal) => dropped.run(signal));
-  stopper.spawn('assignment-file', (signal) => file.run(signal));
-  stopper.spawn('assignment-watcher', (signal) => watcher.run(signal));
-  stopper.spawn('held-projects', (signal) => held.run(signal));
-  stopper.spawn('status-reporter', (signal) => reporter.run(signal));
-  stopper.spawn('volume-reporter', (signal) => volumeReporter.run(signal));
-  stopper.spawn('volume-deleter', (signal) => volumeDeleter.run(signal));
+  runAll(stopper, {
+    'host-sampler': host.sampler,
+    'engine-monitor': host.engine,
+    'network-monitor': host.network,
+    throughput,
+    'self-fence': fence,
+    'machine-trial': trial,
+    'dropped-projects': dropped,
+    'assignment-file': file,
+    'assignment-watcher': watcher,
+    'held-projects': held,
+    'status-reporter': reporter,
+    'volume-reporter': volumeReporter,
+    'volume-deleter': volumeDeleter,
+  });
   images.start(stopper);
   return { server, standing };
+}
+
+/** @param loops name -> what lasts until it is aborted; undefined: there is none */
+function runAll(stopper: Stopper, loops: Readonly<Record<string, { run(signal: AbortSignal): Promise<void> } | undefined>>): void {
+  for (const [name, loop] of Object.entries(loops)) {
+    if (loop !== undefined) {
+      stopper.spawn(name, (signal) => loop.run(signal));
+    }
+  }
 }
