@@ -82,6 +82,11 @@ const CUTS: Readonly<Record<string, (ends: Ends) => void>> = {
   'the agent sends no HTTP/2': ({ agent }) => agent.write(Buffer.alloc(1000, 'x')),
   'the server sends no HTTP/2': ({ server }) => server.write(Buffer.alloc(1000, 'x')),
   'the agent sends no WebSocket': ({ wires }) => wires[0].write(Buffer.alloc(1000, 'x')),
+  // frames as no end of ours sends them here, but as a WebSocket may
+  'the server says that it has nothing more': ({ wires }) => wires[1].write(Buffer.from([0x82, 0])),
+  'the agent says that it has nothing more': ({ wires }) => wires[0].write(Buffer.from([0x82, 0x80, 0, 0, 0, 0])),
+  'the server closes as if all were said': ({ wires }) => wires[1].write(Buffer.from([0x88, 2, 0x03, 0xe8])),
+  'the agent closes as if all were said': ({ wires }) => wires[0].write(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8])),
   'the line stands still, then both let go': ({ server, agent, wires }) => {
     wires.forEach((wire) => wire.pause());
     setImmediate(() => {
