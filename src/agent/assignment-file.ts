@@ -17,7 +17,7 @@ import type { Random } from '../base/random.ts';
 import { Wakeup } from '../base/wakeup.ts';
 import type { RolloutRecord, RolloutStore } from './reconcile/desired/rollout.ts';
 import { NOTHING_HELD, type HeldRecord } from './session/held-projects.ts';
-import { Outage } from './session/outage.ts';
+import { Outage } from './outage.ts';
 
 export interface AssignmentFileOptions {
   readonly path: string;

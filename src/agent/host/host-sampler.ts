@@ -9,7 +9,7 @@ import type { ResourceAmounts } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
-import { Outage } from '../session/outage.ts';
+import { Outage } from '../outage.ts';
 import { deriveAllocatable, deriveCapacity, type Resources } from './capacity.ts';
 import type { HostMeasure, HostProbe } from './host-probe.ts';
 import {

@@ -11,7 +11,7 @@ import { isIP } from 'node:net';
 import { abortable } from '../../base/abortable.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
-import { Outage } from '../session/outage.ts';
+import { Outage } from '../outage.ts';
 import { fetchTailscaleStatus } from './local-api.ts';
 import { decodeTailscaleStatus, deriveOverlay, type OverlayNetworkFacts, type ServerPlace } from './tailscale-status.ts';
 

@@ -15,7 +15,7 @@ import { createNoise } from '../../base/noise.ts';
 import { jitter, type Random } from '../../base/random.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { ThroughputLink } from '../../client/throughput-link.ts';
-import { Outage } from '../session/outage.ts';
+import { Outage } from '../outage.ts';
 import { measureDownload, measureUpload, type Speed } from './measure-throughput.ts';
 import { readThroughputFile, writeThroughputFile, type Throughput } from './throughput-file.ts';
 

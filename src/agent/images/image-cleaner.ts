@@ -13,7 +13,7 @@ import { Wakeup } from '../../base/wakeup.ts';
 import type { ImageSummary } from '../docker/docker-types.ts';
 import { hasEngineReason } from '../docker/engine-error.ts';
 import type { Engine } from '../docker/engine.ts';
-import { Outage } from '../session/outage.ts';
+import { Outage } from '../outage.ts';
 import type { ImageLedger } from './image-ledger.ts';
 
 const DAY_MS = 86_400_000;

@@ -12,7 +12,7 @@ import type { Disk } from '../../base/disk.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { Wakeup } from '../../base/wakeup.ts';
-import { Outage } from '../session/outage.ts';
+import { Outage } from '../outage.ts';
 
 const KEPT_PER_SERVICE = 2; // what it uses, and what it used before
 

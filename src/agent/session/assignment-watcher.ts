@@ -18,7 +18,7 @@ import type { Random } from '../../base/random.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
 import { readLive } from './live-stream.ts';
-import { Outage } from './outage.ts';
+import { Outage } from '../outage.ts';
 
 const BACKOFF = { baseMs: 500, capMs: 10_000 }; // the cap is the polling interval
 

@@ -16,7 +16,7 @@ import type { Logger } from '../../base/log.ts';
 import { jitter, type Random } from '../../base/random.ts';
 import type { Wakeup } from '../../base/wakeup.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
-import { Outage } from './outage.ts';
+import { Outage } from '../outage.ts';
 import { isHeldByAnother } from './standing.ts';
 
 const JITTER = 0.1;

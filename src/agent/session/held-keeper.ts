@@ -18,7 +18,7 @@ import type { AssignmentFile } from '../assignment-file.ts';
 import type { ReportedCondition } from '../host/pressure.ts';
 import type { ProjectReport } from '../reconcile/assignment.ts';
 import { DELAY_MS, isToBeKept, takeList, toListed } from './held-projects.ts';
-import { Outage } from './outage.ts';
+import { Outage } from '../outage.ts';
 
 const BACKOFF = { baseMs: 1000, capMs: 30_000 };
 

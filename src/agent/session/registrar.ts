@@ -14,7 +14,7 @@ import type { Logger } from '../../base/log.ts';
 import { StartError } from '../../base/program.ts';
 import type { Random } from '../../base/random.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
-import { Outage } from './outage.ts';
+import { Outage } from '../outage.ts';
 import { isHeldByAnother, type StandingCell } from './standing.ts';
 
 const BACKOFF = { baseMs: 1000, capMs: 15_000 }; // full jitter: a fleet that lost its server comes back spread over 15 s

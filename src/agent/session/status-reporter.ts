@@ -16,7 +16,7 @@ import type { Random } from '../../base/random.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { CaraClient } from '../../client/cara-client.ts';
 import type { ProjectReport } from '../reconcile/assignment.ts';
-import { Outage } from './outage.ts';
+import { Outage } from '../outage.ts';
 
 const PROGRESS_GAP_MS = 250;
 const MAX_IN_FLIGHT = 4;

@@ -15,7 +15,7 @@ import { TUNNEL_PING_MS, TUNNEL_SILENCE_MS } from '../../base/tunnel-settings.ts
 import { Wakeup } from '../../base/wakeup.ts';
 import type { WebSocketStream } from '../../base/web-socket.ts';
 import type { AgentAccess } from '../http/access.ts';
-import { Outage } from './outage.ts';
+import { Outage } from '../outage.ts';
 
 const BACKOFF = { baseMs: 500, capMs: 15_000 }; // full jitter: a fleet whose server restarts is back within seconds, spread
 const UNWELCOME_BACKOFF = { baseMs: 15_000, capMs: 60_000 }; // the record is gone, or another machine holds the name

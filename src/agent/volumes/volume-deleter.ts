@@ -18,7 +18,7 @@ import type { VolumeClient } from '../../client/volume-client.ts';
 import { EngineError } from '../docker/engine-error.ts';
 import type { Reconciler, VolumeRemoval } from '../reconcile/assignment.ts';
 import { readLive } from '../session/live-stream.ts';
-import { Outage } from '../session/outage.ts';
+import { Outage } from '../outage.ts';
 
 const BACKOFF = { baseMs: 500, capMs: 30_000 };
 const ENGINE_RETRY_MS = 1000;

@@ -16,7 +16,7 @@ import { Wakeup } from '../../base/wakeup.ts';
 import type { VolumeClient } from '../../client/volume-client.ts';
 import type { VolumeSummary } from '../docker/docker-types.ts';
 import { findVolumeOwner, LABEL } from '../docker/names.ts';
-import { Outage } from '../session/outage.ts';
+import { Outage } from '../outage.ts';
 
 const BACKOFF = { baseMs: 1000, capMs: 60_000 };
 const GAP_MS = 1000; // between two reports, however often something changes

@@ -1,7 +1,7 @@
 /** Outage: tells of work that keeps failing once when it starts to, again when the cause changes, and once when it recovers. */
-import { ApiError } from '../../api/errors.ts';
-import type { Clock } from '../../base/clock.ts';
-import type { Logger } from '../../base/log.ts';
+import { ApiError } from '../api/errors.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
 
 export class Outage {
   readonly #log: Logger;
