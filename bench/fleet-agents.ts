@@ -32,7 +32,11 @@ export function reportOf(index: number): Heartbeat {
   return JSON.parse(JSON.stringify(REPORT).replaceAll(DIGIT, () => digits.charAt(next++ % DIGITS))) as Heartbeat;
 }
 
-const IDENTITY = { id: `7d0d3c34-0d1e-4c1c-9c6f-000000${NUMBER}`, bootId: `0f8f1e1a-8f3c-4f57-a5f9-000000${NUMBER}` };
+const IDENTITY = {
+  id: `7d0d3c34-0d1e-4c1c-9c6f-000000${NUMBER}`,
+  bootId: `0f8f1e1a-8f3c-4f57-a5f9-000000${NUMBER}`,
+  machine: `5a1d0c77e2b94f08a6c3d1e90f${NUMBER}`,
+};
 const REPORT = {
   network: { ip: '10.1@@.1@@.1@@', agentPort: 9090, mode: 'Direct' },
   capacity: { cpu: '4', memory: '8147320Ki', disk: '102687672Ki' },

@@ -1,7 +1,7 @@
 /**
  * Documents: the current state of every object, in memory.
  *
- * Owns     kind -> name -> object, and the version that this state shows.
+ * Owns     kind -> name -> object, but for kinds that are on the shelf; and the version that this state shows.
  * Never    decides whether a write may happen (write-batch.ts) or makes it durable (the journal): it is told what has happened.
  * Callers  document-store.ts, postgres/postgres-store.ts; a backend fills it at start.
  *
@@ -14,23 +14,20 @@
 import { deepFreeze } from './frozen.ts';
 import type { Change, Listing, Page, Snapshot, StoredObject } from './store.ts';
 import { TopicIndex } from './topic-index.ts';
-import type { Topic } from './topic.ts';
+import { isOfTopic, type Topic } from './topic.ts';
 
-/**
- * One object; `content` is its JSON until first asked for, and undefined where the backend alone has it. Mutable, so that an update leaves
- * the sorted order alone.
- */
+/** One object; `content` is its JSON until first asked for. Mutable, so that an update leaves the sorted order alone. */
 interface Entry {
   readonly name: string;
   version: number;
-  content: string | StoredObject | undefined;
+  content: string | StoredObject;
 }
 
-/** What is so rarely read that it is not kept in memory: at each moment the backend has exactly what is here. */
+/** What is so rarely read that nothing of it is kept in memory, not even its names: the backend has exactly what would be here. */
 export interface Shelf {
   readonly kinds: ReadonlySet<string>;
-  /** The object as JSON, which must be there. @throws {ApiError} Unavailable */
-  read(kind: string, name: string): string;
+  /** The object as JSON; undefined: there is none. @throws {ApiError} Unavailable */
+  read(kind: string, name: string): string | undefined;
   /** All of a kind as JSON. @throws {ApiError} Unavailable */
   readAll(kind: string): readonly string[];
 }
@@ -71,91 +68,71 @@ export class Documents {
     return this.#version;
   }
 
-  /** Takes in what the backend has, in place of what was here. */
+  /** Takes in what the backend has, in place of what was here; nothing of what is on the shelf. */
   load(documents: Iterable<StoredDocument>, version: number): void {
     this.#tables.clear();
     for (const { kind, name, version: objectVersion, json } of documents) {
+      if (this.#shelf?.kinds.has(kind) === true) {
+        continue;
+      }
       this.#table(kind).byName.set(name, { name, version: objectVersion, content: json });
     }
     this.#version = version;
   }
 
   get(kind: string, name: string): StoredObject | undefined {
+    if (this.#shelf?.kinds.has(kind) === true) {
+      const json = this.#shelf.read(kind, name);
+      return json === undefined ? undefined : parse(json);
+    }
     const entry = this.#tables.get(kind)?.byName.get(name);
-    return entry === undefined ? undefined : this.#decode(kind, entry);
+    return entry === undefined ? undefined : decode(entry);
   }
 
-  /** The version at which an object was last written; reads no document. */
+  /** The version at which an object was last written; reads no document. Knows nothing of the shelf. */
   findVersion(kind: string, name: string): number | undefined {
     return this.#tables.get(kind)?.byName.get(name)?.version;
   }
 
   list(kind: string, page: Page = {}): Listing {
+    if (this.#shelf?.kinds.has(kind) === true) {
+      return { items: pageOf(this.#shelf.readAll(kind).map(parse), page), version: this.#version };
+    }
     const table = this.#tables.get(kind);
-    const entries = table === undefined ? [] : page.topic === undefined ? sort(table) : this.#sortTopic(kind, table, page.topic);
+    const entries = table === undefined ? [] : page.topic === undefined ? sort(table) : sortTopic(table, page.topic);
     const start = page.after === undefined ? 0 : indexAfter(entries, page.after);
     const end = page.limit === undefined ? entries.length : start + page.limit;
-    return { items: entries.slice(start, end).map((entry) => this.#decode(kind, entry)), version: this.#version };
+    return { items: entries.slice(start, end).map(decode), version: this.#version };
   }
 
   /** All there is now: what is here is never changed, so that it can be written down at leisure. */
   snapshot(): Snapshot {
-    const contents = [...this.#tables].flatMap(([kind, { byName }]): readonly (string | StoredObject)[] => {
-      const kept = Array.from(byName.values(), ({ content }) => content).filter((content) => content !== undefined);
-      return kept.length === byName.size ? kept : (this.#shelf?.readAll(kind) ?? []);
-    });
-    return { version: this.#version, documents: toTexts(contents) };
+    const kept = [...this.#tables.values()].flatMap(({ byName }) => Array.from(byName.values(), ({ content }) => content));
+    const shelved = [...(this.#shelf?.kinds ?? [])].flatMap((kind) => this.#shelf?.readAll(kind) ?? []);
+    return { version: this.#version, documents: toTexts([...kept, ...shelved]) };
   }
 
   /** Takes in one change that is durable. */
   apply(change: Change): void {
     const { kind, metadata } = change.object;
+    this.#version = change.version;
+    if (this.#shelf?.kinds.has(kind) === true) {
+      return; // the backend has it already
+    }
     const table = this.#table(kind);
     const entry = table.byName.get(metadata.name);
     if (table.topics.size > 0) {
-      const before = change.previous ?? (entry && this.#decode(kind, entry)); // the backend has the new state already
+      const before = change.previous ?? (entry && decode(entry));
       table.topics.forEach((topic) => topic.update(before, change.type === 'DELETED' ? undefined : change.object));
     }
-    const content = this.#shelf?.kinds.has(kind) === true ? undefined : change.object;
     if (change.type === 'DELETED') {
       remove(table, metadata.name);
     } else if (entry === undefined) {
-      add(table, { name: metadata.name, version: change.version, content });
+      add(table, { name: metadata.name, version: change.version, content: change.object });
     } else {
       entry.version = change.version;
-      entry.content = content;
+      entry.content = change.object;
     }
-    this.#version = change.version;
-  }
-
-  /** The entries of a topic by name. */
-  #sortTopic(kind: string, table: Table, { field, value }: Topic): Entry[] {
-    const topic =
-      table.topics.get(field) ??
-      new TopicIndex(
-        field,
-        table.byName.values().map((entry) => this.#decode(kind, entry)),
-      );
-    table.topics.set(field, topic);
-    const entries = Array.from(topic.find(value), (name) => table.byName.get(name)).filter((entry) => entry !== undefined);
-    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-  }
-
-  #decode(kind: string, entry: Entry): StoredObject {
-    if (typeof entry.content === 'object') {
-      return entry.content;
-    }
-    const object = deepFreeze(JSON.parse(entry.content ?? this.#read(kind, entry.name)) as StoredObject);
-    // what is on the shelf was loaded as text, for the one list of it at the start
-    entry.content = this.#shelf?.kinds.has(kind) === true ? undefined : object;
-    return object;
-  }
-
-  #read(kind: string, name: string): string {
-    if (this.#shelf === undefined) {
-      throw new Error(`Cannot read ${kind} "${name}" as it is neither in memory nor on a shelf`);
-    }
-    return this.#shelf.read(kind, name);
   }
 
   #table(kind: string): Table {
@@ -167,6 +144,35 @@ export class Documents {
     this.#tables.set(kind, table);
     return table;
   }
+}
+
+/** The entries of a topic by name. */
+function sortTopic(table: Table, { field, value }: Topic): Entry[] {
+  const topic = table.topics.get(field) ?? new TopicIndex(field, table.byName.values().map(decode));
+  table.topics.set(field, topic);
+  const entries = Array.from(topic.find(value), (name) => table.byName.get(name)).filter((entry) => entry !== undefined);
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** A page of objects that are in no order. */
+function pageOf(objects: readonly StoredObject[], { after, limit, topic }: Page): readonly StoredObject[] {
+  const isAsked = (object: StoredObject): boolean =>
+    (after === undefined || object.metadata.name > after) && (topic === undefined || isOfTopic(object, topic));
+  return objects
+    .filter(isAsked)
+    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+    .slice(0, limit);
+}
+
+function decode(entry: Entry): StoredObject {
+  if (typeof entry.content === 'string') {
+    entry.content = parse(entry.content);
+  }
+  return entry.content;
+}
+
+function parse(json: string): StoredObject {
+  return deepFreeze(JSON.parse(json) as StoredObject);
 }
 
 function add(table: Table, entry: Entry): void {

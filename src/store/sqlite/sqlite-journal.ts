@@ -137,13 +137,7 @@ export function createSqliteShelf(database: DatabaseSync, path: string, kinds: r
   };
   return {
     kinds: new Set(kinds),
-    read: (kind, name) => {
-      const [document] = readRowsOf(one, kind, name);
-      if (document === undefined) {
-        throw damagedDatabase(path, `the document of ${kind} "${name}" is missing`);
-      }
-      return document;
-    },
+    read: (kind, name) => readRowsOf(one, kind, name)[0],
     readAll: (kind) => readRowsOf(all, kind),
   };
 }
@@ -153,12 +147,12 @@ const SELECT_CHANGES = `
 SELECT changes.version, kind, name, type, document FROM changes LEFT JOIN superseded ON superseded.version = changes.version
 ORDER BY changes.version`;
 
-/** Fills `documents` with what the file has. @returns the changes that it still has */
-export function loadDatabase(database: DatabaseSync, documents: Documents, path: string): History {
+/** Fills `documents` with what the file has, but for the kinds on the shelf. @returns the changes that it still has */
+export function loadDatabase(database: DatabaseSync, documents: Documents, path: string, shelved: readonly string[] = []): History {
   const changes = readRows(database, SELECT_CHANGES);
   const floor = readFloor(database);
   const version = Number(changes.at(-1)?.[0] ?? 0);
-  documents.load(iterateDocuments(database), version);
+  documents.load(iterateDocuments(database, shelved), version);
   const latest = new Map<string, StoredObject>();
   return {
     version,
@@ -177,9 +171,10 @@ export function loadDatabase(database: DatabaseSync, documents: Documents, path:
   };
 }
 
-function* iterateDocuments(database: DatabaseSync): Generator<StoredDocument> {
-  const statement = asArrays(database.prepare('SELECT kind, name, version, document FROM objects'));
-  for (const row of statement.iterate() as Iterable<unknown>) {
+function* iterateDocuments(database: DatabaseSync, shelved: readonly string[]): Generator<StoredDocument> {
+  const asked = 'SELECT kind, name, version, document FROM objects WHERE kind NOT IN (SELECT value FROM json_each(?))';
+  const statement = asArrays(database.prepare(asked));
+  for (const row of statement.iterate(JSON.stringify(shelved)) as Iterable<unknown>) {
     const [kind, name, version, json] = row as [string, string, number, string];
     yield { kind, name, version, json };
   }

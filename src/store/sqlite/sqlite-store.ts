@@ -26,7 +26,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<St
   const startedMs = clock.monotonicMs();
   const database = await openDatabase({ path, clock, log });
   const documents = new Documents(createSqliteShelf(database, path, rarelyRead));
-  const history = loadDatabase(database, documents, path);
+  const history = loadDatabase(database, documents, path, rarelyRead);
   log.info({ path, resourceVersion: history.version, durationMs: Math.round(clock.monotonicMs() - startedMs) }, 'database opened');
   return createDocumentStore({
     documents,
