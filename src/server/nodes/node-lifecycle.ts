@@ -64,13 +64,13 @@ export function createNodeLifecycle(deps: NodeLifecycleDeps): NodeLifecycle {
     if (before === undefined) {
       return undefined;
     }
-    const { report } = registry.presence(name);
-    const status = registry.deriveStatus(before);
+    const presence = registry.presence(name);
+    const status = registry.deriveStatus(before, presence);
     if (isSameStatus(status, before.status)) {
-      registry.settle(name, report);
+      registry.settle(name, presence.report);
       return undefined;
     }
-    return { before, after: { ...before, status }, report };
+    return { before, after: { ...before, status }, report: presence.report };
   }
 
   async function commit(drafts: readonly Draft[]): Promise<void> {

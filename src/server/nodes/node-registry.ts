@@ -33,6 +33,8 @@ export interface Presence {
   readonly lease: LeaseState;
   /** RFC 3339 */
   readonly lastHeartbeat: string | undefined;
+  /** wall ms at which the last lease ran out; undefined: none has since the server started */
+  readonly silentSinceMs: number | undefined;
   /** reported since the record was written */
   readonly report: Heartbeat | undefined;
   readonly dispute: Dispute | undefined;
@@ -305,15 +307,12 @@ export class NodeRegistry {
     const heardAtMs = entry?.heardAtMs ?? entry?.heardBeforeMs;
     const lastHeartbeat = heardAtMs === undefined ? entry?.node.status.lastHeartbeat : this.#times.write(heardAtMs);
     const lease = entry?.leaseEndsMs !== undefined ? 'Live' : lastHeartbeat === undefined ? 'Never' : 'Expired';
-    return { lease, lastHeartbeat, report: entry?.pending, dispute: this.holders.findDispute(name) };
+    return { lease, lastHeartbeat, silentSinceMs: entry?.silentSinceMs, report: entry?.pending, dispute: this.holders.findDispute(name) };
   }
 
   /** The status that the node should have by now. What a lease's end changes, changed when it ended, however late that is written. */
-  deriveStatus(node: NodeObject): NodeStatus {
-    const { spec, status: previous, metadata } = node;
-    const { name } = metadata;
-    const presence = this.presence(name);
-    const silentSinceMs = presence.lease === 'Expired' && isHeard(previous) ? this.#entries.get(name)?.silentSinceMs : undefined;
+  deriveStatus({ metadata: { name }, spec, status: previous }: NodeObject, presence = this.presence(name)): NodeStatus {
+    const silentSinceMs = presence.lease === 'Expired' && isHeard(previous) ? presence.silentSinceMs : undefined;
     const now = this.#times.write(silentSinceMs ?? this.#clock.wallMs());
     const facts = { name, spec, previous, ...presence, leaseMs: this.#options.heartbeatTimeoutMs, now };
     return deriveNodeStatus(facts, (condition) => this.#conditions.share(condition));
