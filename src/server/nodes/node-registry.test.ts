@@ -92,7 +92,13 @@ test('a node made anew inherits neither lease nor reports', () => {
   registry.observe(node(1));
   registry.recordHeartbeat('a', '{"state":"Ready"}', decode);
   registry.observe(node(2, 'u2')); // deleted and made anew; the watch shows the last alone
-  assert.deepEqual(registry.presence('a'), { lease: 'Never', lastHeartbeat: undefined, silentSinceMs: undefined, report: undefined, dispute: undefined });
+  assert.deepEqual(registry.presence('a'), {
+    lease: 'Never',
+    lastHeartbeat: undefined,
+    silentSinceMs: undefined,
+    report: undefined,
+    dispute: undefined,
+  });
 });
 
 test('settle() keeps what was reported while the flush was under way', () => {

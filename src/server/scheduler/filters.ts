@@ -65,11 +65,13 @@ export function findTakenPort(view: NodeView, demand: Demand): string | undefine
   return undefined;
 }
 
+/** What is not asked for fits everywhere, also on a node that has too much placed on it already or does not report: it is not even read. */
 function refuseAmounts({ allocatable, placed }: NodeView, { amounts }: Demand): Refusal | undefined {
+  const { cpuMillis, memoryBytes, diskBytes } = amounts;
   return (
-    refuseAmount(amounts.cpuMillis, allocatable.cpuMillis, placed.cpuMillis, CPU) ??
-    refuseAmount(amounts.memoryBytes, allocatable.memoryBytes, placed.memoryBytes, MEMORY) ??
-    refuseAmount(amounts.diskBytes, allocatable.diskBytes, placed.diskBytes, DISK)
+    (cpuMillis === 0 ? undefined : refuseAmount(cpuMillis, allocatable.cpuMillis, placed.cpuMillis, CPU)) ??
+    (memoryBytes === 0 ? undefined : refuseAmount(memoryBytes, allocatable.memoryBytes, placed.memoryBytes, MEMORY)) ??
+    (diskBytes === 0 ? undefined : refuseAmount(diskBytes, allocatable.diskBytes, placed.diskBytes, DISK))
   );
 }
 
@@ -82,11 +84,7 @@ const CPU: AmountRefusals = { unreported: 'CpuUnreported', lacking: 'CpuLacking'
 const MEMORY: AmountRefusals = { unreported: 'MemoryUnreported', lacking: 'MemoryLacking' };
 const DISK: AmountRefusals = { unreported: 'DiskUnreported', lacking: 'DiskLacking' };
 
-/** What is not asked for fits everywhere, also on a node that has too much placed on it already or does not report. */
 function refuseAmount(asked: number, allocatable: number | undefined, placed: number, refusals: AmountRefusals): Refusal | undefined {
-  if (asked === 0) {
-    return undefined;
-  }
   if (allocatable === undefined) {
     return refusals.unreported;
   }

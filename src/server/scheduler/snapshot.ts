@@ -39,8 +39,11 @@ interface Claim {
 
 const NOTHING: Demand = deriveDemand({ services: [] });
 
-class Usage {
-  readonly placed = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0 };
+/** What is placed on a node: the sums are fields of its own, as a search reads them of 64 nodes and more, each a place in memory to fetch. */
+class Usage implements Amounts {
+  cpuMillis = 0;
+  memoryBytes = 0;
+  diskBytes = 0;
   /** host port -> names of the Projects that have it; more than one where a change of spec made it so. Undefined: no port is taken */
   portHolders: Map<string, Set<string>> | undefined; // an empty Map takes 180 bytes, and most nodes have none
   projectCount = 0;
@@ -68,7 +71,7 @@ class Usage {
   #count(amounts: Amounts, sign: 1 | -1): void {
     this.projectCount += sign;
     for (const { unit } of RESOURCES) {
-      this.placed[unit] += sign * amounts[unit];
+      this[unit] += sign * amounts[unit];
     }
   }
 }
@@ -93,7 +96,7 @@ class View implements Placeable {
   }
 
   get placed(): Amounts {
-    return this.usage.placed;
+    return this.usage;
   }
 
   get projectCount(): number {
