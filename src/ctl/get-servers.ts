@@ -32,8 +32,8 @@ export function readServerNames(args: readonly string[]): readonly string[] | un
 }
 
 export async function getServers(context: CommandContext, names: readonly string[], options: GetVolumesOptions): Promise<number> {
-  const { selector, phase, node, watch, reveal } = options;
-  if (selector !== undefined || phase.length > 0 || watch || reveal || node !== undefined) {
+  const { selector, phase, node, watch, reveal, showLabels } = options;
+  if (selector !== undefined || phase.length > 0 || watch || reveal || showLabels || node !== undefined) {
     throw new UsageError('Cannot select or watch servers: caractrl get servers shows all of them', { hint: 'caractrl get servers' });
   }
   const client = await context.connect();

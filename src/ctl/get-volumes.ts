@@ -12,14 +12,15 @@ export interface GetVolumesOptions {
   readonly selector: string | undefined;
   readonly phase: readonly string[];
   readonly headers: boolean;
+  readonly showLabels: boolean;
   readonly node: string | undefined;
   readonly watch: boolean;
   readonly reveal: boolean;
 }
 
 export async function getVolumes(context: CommandContext, names: readonly VolumeName[], options: GetVolumesOptions): Promise<number> {
-  const { selector, phase, node, watch, reveal } = options;
-  if (selector !== undefined || phase.length > 0 || watch || reveal || (node !== undefined && names.length > 0)) {
+  const { selector, phase, node, watch, reveal, showLabels } = options;
+  if (selector !== undefined || phase.length > 0 || watch || reveal || showLabels || (node !== undefined && names.length > 0)) {
     throw new UsageError('Cannot select volumes like this: only --node selects them', { hint: 'caractrl get volumes --node worker-01' });
   }
   const { connect, signal } = context;

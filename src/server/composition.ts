@@ -31,6 +31,7 @@ import type { RoleParts } from './cluster/start-cluster.ts';
 import { isLoopback } from './config.ts';
 import { drained } from './events/drain-events.ts';
 import { startEvents } from './events/start-events.ts';
+import { boundUrl, toReachableUrl } from './listen.ts';
 import { createHeldService } from './held/held-service.ts';
 import { createApp } from './http/app.ts';
 import { Lanes } from './http/lanes.ts';
@@ -140,7 +141,7 @@ export async function startParts(ports: PartsPorts, seat: Seat, store: Store, st
     projectMirror: projects,
     stopSignal: stopper.signal,
     measure: () => measure(views, { lanes, backups }),
-    listServers: seat.listServers ?? listSoleServer(ports),
+    listServers: seat.listServers ?? listSoleServer(ports, () => boundUrl(app, config.HOST)),
     onRequest: seat.onRequest,
     takesBeats: seat.role === 'leads',
     lanes,
@@ -175,9 +176,11 @@ async function measure({ store, metrics, nodes, projects }: Views, { lanes, back
   projects.items().forEach(({ status }) => metrics.projects.inc({ phase: status.phase }));
 }
 
-/** What `caractrl get servers` shows where there is no other. */
-function listSoleServer({ config, clock, random }: ServerPorts): () => Promise<readonly ServerObject[]> {
+/** What `caractrl get servers` shows where there is no other. @param getUrl of where it listens, once it does */
+function listSoleServer({ config, clock, random }: ServerPorts, getUrl: () => string | undefined): () => Promise<readonly ServerObject[]> {
   const facts = { id: random.uuid(), name: config.SERVER_NAME ?? hostname(), startedAt: new Date(clock.wallMs()) };
-  const url = config.ADVERTISE_URL ?? `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${config.PORT}`;
-  return async () => [soleServer({ ...facts, url, now: new Date(clock.wallMs()) })];
+  return async () => {
+    const url = config.ADVERTISE_URL ?? toReachableUrl(getUrl() ?? `http://${config.HOST}:${config.PORT}`, config.HOST);
+    return [soleServer({ ...facts, url, now: new Date(clock.wallMs()) })];
+  };
 }

@@ -17,7 +17,16 @@ export async function listen(
   } catch (error) {
     throw new StartError(`Cannot listen on ${host}:${port} as ${explain(error)}`, { cause: error });
   }
-  const { port: bound } = app.server.address() as AddressInfo;
+  return boundUrl(app, host) ?? '';
+}
+
+/** The URL of a server that listens, seen from its own machine; undefined where it does not, as where it is called in its own process. */
+export function boundUrl(app: FastifyInstance, host: string): string | undefined {
+  const address = app.server.address() as AddressInfo | null;
+  if (address === null) {
+    return undefined;
+  }
+  const { port: bound } = address;
   const shown = WILDCARDS.has(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
   return `${'setSecureContext' in app.server ? 'https' : 'http'}://${shown}:${bound}`;
 }

@@ -7,7 +7,7 @@
 import { systemClock } from '../base/clock.ts';
 import { redactConfig } from '../base/config.ts';
 import { createLogger } from '../base/log.ts';
-import { runProgram, runTask, type ProgramSources, type RunningProgram } from '../base/program.ts';
+import { runProgram, runTask, type ProgramSources, type RunningProgram, StartError } from '../base/program.ts';
 import { systemRandom } from '../base/random.ts';
 import { runTokenCommand, TOKEN_COMMAND } from './auth/token-command.ts';
 import { BACKUP_COMMAND, createBackupTask, createRestoreTask, RESTORE_COMMAND } from './backup/backup-commands.ts';
@@ -44,8 +44,21 @@ export async function runServerCommand(
     case TLS_COMMAND:
       return await runTlsTask(settings, { argv: words, env });
     default:
-      return await runServer(settings, startServer, { argv, env });
+      return /^[a-z]/u.test(command) ? await runUnknown(settings, { command, env }) : await runServer(settings, startServer, { argv, env });
   }
+}
+
+async function runUnknown(
+  settings: ServerSettings,
+  { command, env }: { readonly command: string } & Pick<ProgramSources, 'env'>,
+): Promise<void> {
+  const known = [BACKUP_COMMAND, RESTORE_COMMAND, TOKEN_COMMAND, ROTATE_COMMAND, TLS_COMMAND].join(', ');
+  const run = (): never => {
+    throw new StartError(
+      `Cannot run ${JSON.stringify(command)} as there is no such command: known are ${known}; without one the server starts`,
+    );
+  };
+  await runTask({ name: 'cara-server', summary: '', settings, run }, { argv: [], env });
 }
 
 async function runBackupTask(

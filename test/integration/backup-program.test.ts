@@ -54,6 +54,9 @@ test('a backup taken while the server runs brings everything back, and nothing i
     /^error: Cannot use backup \/etc\/hostname as it is no backup of cara-server[^\n]*\n$/u,
   );
   assert.match((await cara('restore')).stderr, /^error: Cannot restore without a file: cara-server restore FILE\n$/u);
+  const unknown = await cara('bakcup', 'x');
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.stderr, /^error: Cannot run "bakcup" as there is no such command: known are backup, restore, /u);
   const restored = await cara('restore', file);
   assert.equal(restored.code, 0, restored.stderr);
   assert.match(

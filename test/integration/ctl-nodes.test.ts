@@ -124,6 +124,12 @@ describe('caractrl with nodes', () => {
     assert.match((await watch.done).stdout, /^worker-01 .* arch=arm64,zone=a\nworker-02 .* -\nworker-02 .* zone=b\n$/u);
   });
 
+  test('get servers names the address that the only server has, with the port that it took', async () => {
+    await using api = await startApiOn({ clock: systemClock, listen: true });
+    const { stdout } = await ctl(['get', 'servers'], { server: api.server.url });
+    assert.match(stdout, new RegExp(`^NAME .*\n\\S+ +Leader +${api.server.url.replaceAll('.', '\\.')} `, 'u'));
+  });
+
   test('get --watch shows what is there, then each change, until it is interrupted', async () => {
     await using api = await startServer();
     await api.apply('Node', 'a');
