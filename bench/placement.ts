@@ -1,7 +1,8 @@
 /**
- * Placement: Projects a second from Pending to the stored binding. The scheduler alone, on the memory store with fleets of 100 to 100,000
- * nodes (what one costs must not grow with the fleet) and on SQLite with 10,000; then a whole server on SQLite, with its Events, controllers
- * and a log, taking in Projects while it places them. Each beside the CPU time of the process, as a busy machine says little by the clock.
+ * Placement: Projects a second from Pending to the stored binding. The scheduler alone, which knows the fleet and hears of all the Projects
+ * at once, on the memory store with fleets of 100 to 100,000 nodes (what one costs must not grow with the fleet) and on SQLite with 10,000;
+ * then a whole server on SQLite, with its Events, controllers and a log, taking in Projects while it places them. Each beside the CPU time of
+ * the process, as a busy machine says little by the clock.
  *
  * `node bench/run.ts placement`; PROJECTS=2000 for less, ONLY=sqlite_10000 for one.
  */
