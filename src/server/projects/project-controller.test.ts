@@ -185,6 +185,23 @@ test('a Project on a deleted node fails after the heartbeat timeout, and runs ag
   assert.deepEqual([status.nodeRef, status.assignment], ['n1', 1]);
 });
 
+test('a Project given up with a node that is unwell stays Failed whatever its agent reports, until the node is well', async () => {
+  await using world = startControlLoops();
+  await runShop(world, { spec: { onNodeLost: { action: 'Fail', after: '1m' } } });
+  await world.setNode('n1', { state: 'NotReady' }); // it beats, and says that its engine is gone
+  await world.clock.advance(MINUTE_MS);
+  const failed = await world.until('shop', 'Failed');
+  await world.service.reportStatus('shop', { phase: 'Running', assignment: 1 });
+  await world.clock.advance(MINUTE_MS);
+  const after = await world.project('shop');
+  assert.deepEqual([after?.status.phase, after?.status.reason], ['Failed', 'NodeLost']);
+  assert.equal(after?.metadata.resourceVersion, failed.metadata.resourceVersion, 'nothing is written back and forth');
+  await world.setNode('n1');
+  assert.equal((await world.until('shop', 'Scheduled')).status.reason, 'NodeReturned');
+  await world.service.reportStatus('shop', { phase: 'Running', assignment: 1 });
+  assert.equal((await world.until('shop', 'Running')).status.assignment, 1);
+});
+
 test('a Project does not move when its node comes back between the decision and the commit', async () => {
   const clock = new VirtualClock();
   let hasReturned = false;

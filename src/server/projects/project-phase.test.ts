@@ -20,8 +20,8 @@ const LATER = '2026-01-01T00:01:00.000Z';
 const READY: ServiceStatus = { name: 'web', state: 'Running', ready: true };
 const UNREADY: ServiceStatus = { name: 'web', state: 'Starting', ready: false };
 
-function report(project: ProjectObject, given: StatusReport, isNodeKnown = true): ReportOutcome {
-  return deriveReported(project, given, { now: LATER, isNodeKnown });
+function report(project: ProjectObject, given: StatusReport, isNodeWell = true): ReportOutcome {
+  return deriveReported(project, given, { now: LATER, isNodeWell });
 }
 
 function changed(outcome: ReportOutcome): ProjectStatus {
@@ -47,7 +47,7 @@ test('deriveReported() takes Running when every service is ready, and is Ready t
 test('deriveReported() writes nothing when the same report comes again', () => {
   const first: StatusReport = { phase: 'Failed', reason: 'PullFailed', message: 'no such image', assignment: 1, services: [UNREADY] };
   const failed = { ...scheduled, status: changed(report(scheduled, first)) };
-  assert.equal(deriveReported(failed, first, { now: '2026-01-02T00:00:00.000Z', isNodeKnown: true }).kind, 'unchanged');
+  assert.equal(deriveReported(failed, first, { now: '2026-01-02T00:00:00.000Z', isNodeWell: true }).kind, 'unchanged');
 });
 
 test('deriveReported() goes from Failed to Running and back, the cause with it', () => {
@@ -163,7 +163,7 @@ test('a change of spec does not take a Project out of its move', () => {
   assert.equal(changed(report({ ...edited, status }, { phase: 'Terminated', assignment: 1, observedGeneration: 1 })).phase, 'Pending');
 });
 
-test('deriveReported() keeps a Project Failed that was lost with its node until the node has a record again', () => {
+test('deriveReported() keeps a Project Failed that was lost with its node until the node is well again', () => {
   const running = boundOf('shop', 'n1');
   const lost = { ...running, status: markLost(running, 'node n1 has no record', EPOCH) };
   assert.equal(changed(report(lost, { phase: 'Running', services: [READY] }, false)).phase, 'Failed');
@@ -201,8 +201,8 @@ test('deriveReported() keeps its laws for every report on every Project', () => 
       }),
     );
   fc.assert(
-    fc.property(anyProject, anyReport, fc.boolean(), (project, given, isNodeKnown) => {
-      const outcome = report(project, given, isNodeKnown);
+    fc.property(anyProject, anyReport, fc.boolean(), (project, given, isNodeWell) => {
+      const outcome = report(project, given, isNodeWell);
       if (outcome.kind !== 'changed') {
         return;
       }
@@ -223,7 +223,7 @@ test('deriveReported() keeps its laws for every report on every Project', () => 
       const isRunning = status.phase === 'Running';
       assert.ok(!isRunning || status.observedGeneration === project.metadata.generation);
       assert.equal(findCondition(status.conditions, 'Ready')?.status === 'True', isRunning);
-      assert.equal(report({ ...project, status }, given, isNodeKnown).kind, 'unchanged', 'a repeated report changes nothing');
+      assert.equal(report({ ...project, status }, given, isNodeWell).kind, 'unchanged', 'a repeated report changes nothing');
     }),
     { numRuns: 500 },
   );

@@ -9,7 +9,8 @@
  *   goes for a report that speaks of Secrets as they were.
  * - A Project that was asked to leave its node stays so, whatever is reported, until Terminated: then it is Pending, without a node.
  * - Terminated or Terminating of a Project that nobody deletes or moves is no end: the node is chosen and the work is not up, so Scheduled.
- * - A Project given up with its node (Failed, NodeLost) stays so while the node has no record, however well it may run there.
+ * - A Project given up with its node (Failed, NodeLost) stays so while the node has no record or is NotReady, however well it may run
+ *   there: the project controller would give it up anew at once. It ends that when the node is back (markReachable).
  * Callers  project-service.ts
  */
 import { isDeepStrictEqual } from 'node:util';
@@ -22,8 +23,8 @@ import { type Cause, enter, isLost, settle, updating, updatingSecrets } from './
 export interface ReportContext {
   /** RFC 3339 */
   readonly now: string;
-  /** whether the Project's node has a record */
-  readonly isNodeKnown: boolean;
+  /** whether the Project's node has a record, and is not NotReady */
+  readonly isNodeWell: boolean;
 }
 
 export type ReportOutcome =
@@ -56,7 +57,7 @@ export function deriveReported(project: ProjectObject, report: StatusReport, con
   };
   const next = isTerminating
     ? { ...observed, ...(report.message !== undefined && { message: report.message }) }
-    : derivePhase(project, report, { observed, isNodeKnown: context.isNodeKnown });
+    : derivePhase(project, report, { observed, isNodeWell: context.isNodeWell });
   const isCurrent = report.observedGeneration === generation;
   const status = settle(isCurrent ? withTermsOfReport(next, project.spec) : next, generation, context.now);
   return isDeepStrictEqual(status, project.status) ? { kind: 'unchanged' } : { kind: 'changed', status };
@@ -86,11 +87,11 @@ function findStaleness({ metadata, status }: ProjectObject, report: StatusReport
 
 interface Observed {
   readonly observed: ProjectStatus;
-  readonly isNodeKnown: boolean;
+  readonly isNodeWell: boolean;
 }
 
-function derivePhase(project: ProjectObject, report: StatusReport, { observed, isNodeKnown }: Observed): ProjectStatus {
-  if (isLost(project.status) && !isNodeKnown) {
+function derivePhase(project: ProjectObject, report: StatusReport, { observed, isNodeWell }: Observed): ProjectStatus {
+  if (isLost(project.status) && !isNodeWell) {
     return observed;
   }
   if (isLeaving(project)) {

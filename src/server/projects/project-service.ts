@@ -7,6 +7,7 @@
  * Callers  http/routes/projects.ts
  */
 import { ApiError, hasReason } from '../../api/errors.ts';
+import type { NodeObject } from '../../api/node.ts';
 import { decodeProjectManifest } from '../../api/manifest.ts';
 import type { ProjectApply, ProjectManifest, ProjectObject, StatusReport } from '../../api/project.ts';
 import type { Epoch } from '../../api/version-report.ts';
@@ -173,8 +174,8 @@ function checkEpoch(report: StatusReport, epoch: Epoch | undefined): void {
 async function takeReport({ store, clock, log }: Context, name: string, { report, reporter }: Reported): Promise<void> {
   const existing = await getProject(store, name);
   const now = nowRfc3339(clock);
-  const isNodeKnown = !isLost(existing.status) || (await store.get('Node', existing.status.nodeRef ?? '')) !== undefined;
-  const outcome = deriveReported(existing, report, { now, isNodeKnown });
+  const isNodeWell = !isLost(existing.status) || (await isWell(store, existing.status.nodeRef));
+  const outcome = deriveReported(existing, report, { now, isNodeWell });
   if (reporter !== undefined && reporter !== existing.status.nodeRef && outcome.kind !== 'stale') {
     throw new ApiError(
       'NotAssigned',
@@ -191,6 +192,11 @@ async function takeReport({ store, clock, log }: Context, name: string, { report
   } else {
     logPhase(log, existing, written);
   }
+}
+
+async function isWell(store: Store, name = ''): Promise<boolean> {
+  const node = await store.get<NodeObject>('Node', name);
+  return node !== undefined && node.status.state !== 'NotReady';
 }
 
 /** @throws {ApiError} StaleAssignment */
