@@ -17,6 +17,7 @@ const MACHINE_FAULTS = [
   'slow line',
   'doubling line',
   'kill agent',
+  'kill agent and guard',
   'pause agent',
   'power off',
   'clock jump',
@@ -113,6 +114,9 @@ function strikeMachine(machine: SimMachine, fault: MachineFault, forMs: number):
     case 'kill agent':
       machine.killAgent();
       return () => machine.startAgent();
+    case 'kill agent and guard':
+      machine.killAll();
+      return () => undefined;
     case 'pause agent':
       machine.pauseAgent();
       return () => machine.resumeAgent();

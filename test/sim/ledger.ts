@@ -15,6 +15,8 @@ export class Ledger {
   readonly deleted = new Set<string>();
   /** machine -> when the deletion of its record was acknowledged, in virtual milliseconds */
   readonly deletedAtMs = new Map<string, number>();
+  /** Projects that were said to leave a machine as it was drained; taken out once that is seen */
+  readonly moves: { readonly project: string; readonly machine: string; readonly askedAtMs: number }[] = [];
   /** what nobody waits for any more, and a server may still do: one that was stopped finds it in its socket */
   readonly #loose = new Set<UserStep>();
   /** what is being asked for -> what was loose at some time since */

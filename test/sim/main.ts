@@ -1,18 +1,22 @@
 /**
- * The simulator as a program: npm run test:sim -- --seeds N [--first-seed N] [--regressions] [--trace] [--log]
+ * The simulator as a program: npm run test:sim -- --seeds N [--first-seed N] [--jobs N] [--trace] [--log]
  *
- * Runs seeds one after another and prints what came of them; a failing one is shrunk and printed with the command that runs it again. The
+ * Runs seeds, one after another in each of as many processes as there are cores, and prints what came of them; a failing one is shrunk and printed with the command that runs it again. The
  * last line says seeds, virtual hours and failures. Exit code: 0 none failed, 1 some did, 2 wrong usage.
  */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/base/clock.ts';
 import { drawPlan, type Plan } from './plan.ts';
-import { type Outcome, runPlan } from './run-plan.ts';
-import { shrink } from './shrink.ts';
+import { runPlan } from './run-plan.ts';
+import { type Order, type Result, WORKER_FLAGS } from './worker.ts';
 
 const PROGRESS_MS = 1000;
+const LOG_PROGRESS_MS = 60_000; // where it is not shown on a terminal
 const HOUR_MS = 3_600_000;
 
 interface Regression {
@@ -32,6 +36,7 @@ const OPTIONS = {
   'stop-at-first': { type: 'boolean', default: false },
   trace: { type: 'boolean', default: false },
   log: { type: 'boolean', default: false },
+  jobs: { type: 'string', default: String(availableParallelism()) },
 } as const;
 
 interface Wanted {
@@ -41,14 +46,16 @@ interface Wanted {
   readonly isTracing: boolean;
   readonly isLogging: boolean;
   readonly isStopping: boolean;
+  /** processes side by side */
+  readonly jobs: number;
 }
 
 /** @returns undefined for what cannot be understood, which has been said */
 function readWanted(argv: readonly string[]): Wanted | undefined {
   try {
     const { values } = parseArgs({ args: [...argv], options: OPTIONS });
-    const [count, first] = [Number(values.seeds), Number(values['first-seed'])];
-    for (const [name, value] of Object.entries({ '--seeds': count, '--first-seed': first })) {
+    const [count, first, jobs] = [Number(values.seeds), Number(values['first-seed']), Number(values.jobs)];
+    for (const [name, value] of Object.entries({ '--seeds': count, '--first-seed': first, '--jobs': jobs })) {
       if (!Number.isSafeInteger(value) || value < 1) {
         throw new RangeError(`${name} takes a whole number from 1 on`);
       }
@@ -60,6 +67,7 @@ function readWanted(argv: readonly string[]): Wanted | undefined {
       isTracing: values.trace,
       isLogging: values.log,
       isStopping: values['stop-at-first'],
+      jobs,
     };
   } catch (error) {
     process.stderr.write(`Cannot simulate: ${error instanceof Error ? error.message : String(error)}\n`);
@@ -68,51 +76,108 @@ function readWanted(argv: readonly string[]): Wanted | undefined {
 }
 
 async function main(wanted: Wanted): Promise<number> {
-  const startedMs = systemClock.monotonicMs();
-  let toldMs = startedMs;
-  let virtualMs = 0;
-  const failed: string[] = [];
-  let done = 0;
-  for (let seed = wanted.first; seed < wanted.first + wanted.count; seed += 1) {
-    const plan = drawPlan(String(seed));
-    const outcome = await runPlan(plan, wanted.isLogging ? { onLog: (line) => process.stdout.write(line) } : {});
-    virtualMs += outcome.virtualMs;
-    done += 1;
-    if (wanted.isTracing) {
-      process.stdout.write(`${outcome.traceTail.join('\n')}\n`);
-    }
-    if (outcome.violation !== undefined) {
-      failed.push(String(seed));
-      await tellFailure(plan, outcome, wanted.isShrinking);
-    }
-    const nowMs = systemClock.monotonicMs();
-    if (process.stderr.isTTY && nowMs - toldMs > PROGRESS_MS) {
-      toldMs = nowMs;
-      process.stderr.write(`\r\x1b[K${done}/${wanted.count} seeds, ${hours(virtualMs)} virtual hours, ${failed.length} failed`);
-    }
-    if (wanted.isStopping && failed.length > 0) {
-      break;
-    }
+  const tally = new Tally(wanted);
+  if (wanted.isTracing || wanted.isLogging) {
+    await runHere(wanted, tally);
+  } else {
+    await runInWorkers(wanted, tally);
   }
-  const minutes = (systemClock.monotonicMs() - startedMs) / 60_000;
-  process.stderr.write(process.stderr.isTTY ? '\r\x1b[K' : '');
-  process.stdout.write(
-    `${done} seeds, ${hours(virtualMs)} virtual hours in ${minutes.toFixed(1)} min (${(virtualMs / HOUR_MS / minutes).toFixed(1)} h a minute), ` +
-      `${failed.length} failed${failed.length > 0 ? `: ${failed.join(', ')}` : ''}\n`,
-  );
-  return failed.length === 0 ? 0 : 1;
+  tally.tellEnd();
+  return tally.failed.length === 0 ? 0 : 1;
 }
 
-async function tellFailure(plan: Plan, outcome: Outcome, isShrinking: boolean): Promise<void> {
-  process.stdout.write(`seed ${plan.seed} failed: ${outcome.violation ?? ''}\n`);
-  process.stdout.write(`  again: npm run test:sim -- --seeds 1 --first-seed ${plan.seed} --no-shrink --trace\n`);
-  if (isShrinking) {
-    const small = await shrink(plan, (text) => (process.stderr.isTTY ? process.stderr.write(`\r\x1b[K  ${text}`) : undefined));
-    process.stdout.write(
-      `\n  shrunk to ${small.plan.steps.length} steps on ${small.plan.machines.length} machines; for regressions.json:\n` +
-        `  ${JSON.stringify({ found: small.outcome.violation, plan: small.plan })}\n`,
-    );
+/** What has come of the seeds so far. */
+class Tally {
+  readonly #wanted: Wanted;
+  readonly #startedMs = systemClock.monotonicMs();
+  #toldMs = this.#startedMs;
+  #virtualMs = 0;
+  #done = 0;
+  readonly failed: number[] = [];
+
+  constructor(wanted: Wanted) {
+    this.#wanted = wanted;
   }
+
+  get isOver(): boolean {
+    return this.#wanted.isStopping && this.failed.length > 0;
+  }
+
+  add({ seed, virtualMs, violation, shrunk }: Result): void {
+    this.#virtualMs += virtualMs;
+    this.#done += 1;
+    if (violation !== undefined) {
+      this.failed.push(seed);
+      process.stdout.write(`${this.#clearLine}seed ${seed} failed: ${violation}\n`);
+      process.stdout.write(`  again: npm run test:sim -- --seeds 1 --first-seed ${seed} --no-shrink --trace\n`);
+    }
+    if (shrunk !== undefined) {
+      const { plan } = shrunk;
+      process.stdout.write(
+        `  shrunk to ${plan.steps.length} steps on ${plan.machines.length} machines; for regressions.json:\n` +
+          `  ${JSON.stringify({ found: shrunk.violation, plan })}\n`,
+      );
+    }
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs - this.#toldMs > (process.stderr.isTTY ? PROGRESS_MS : LOG_PROGRESS_MS)) {
+      this.#toldMs = nowMs;
+      process.stderr.write(process.stderr.isTTY ? `${this.#clearLine}${this.#describe()}` : `${this.#describe()}\n`);
+    }
+  }
+
+  tellEnd(): void {
+    process.stderr.write(this.#clearLine);
+    process.stdout.write(`${this.#describe()}${this.failed.length > 0 ? `: ${this.failed.join(', ')}` : ''}\n`);
+  }
+
+  get #clearLine(): string {
+    return process.stderr.isTTY ? '\r\x1b[K' : '';
+  }
+
+  #describe(): string {
+    const minutes = (systemClock.monotonicMs() - this.#startedMs) / 60_000;
+    const of = this.#done === this.#wanted.count ? '' : ` of ${this.#wanted.count}`;
+    const speed = `${hours(this.#virtualMs)} virtual hours in ${minutes.toFixed(1)} min (${(this.#virtualMs / HOUR_MS / minutes).toFixed(1)} h a minute)`;
+    return `${this.#done}${of} seeds, ${speed}, ${this.failed.length} failed`;
+  }
+}
+
+/** In this process, for whoever wants to see each line. */
+async function runHere({ first, count, isTracing, isLogging }: Wanted, tally: Tally): Promise<void> {
+  for (let seed = first; seed < first + count && !tally.isOver; seed += 1) {
+    const { violation, virtualMs, traceTail } = await runPlan(
+      drawPlan(String(seed)),
+      isLogging ? { onLog: (line) => process.stdout.write(line) } : {},
+    );
+    if (isTracing) {
+      process.stdout.write(`${traceTail.join('\n')}\n`);
+    }
+    tally.add({ seed, virtualMs, violation, shrunk: undefined });
+  }
+}
+
+/** Each takes the next seed when it is through with one. */
+async function runInWorkers({ first, count, jobs, isShrinking }: Wanted, tally: Tally): Promise<void> {
+  let next = first;
+  const runOne = async (): Promise<void> => {
+    const worker = fork(join(import.meta.dirname, 'worker.ts'), { execArgv: [...process.execArgv, ...WORKER_FLAGS] });
+    const gone = once(worker, 'exit').then(([code, signal]: unknown[]) => {
+      throw new Error(`a process that runs seeds ended by itself: ${String(signal ?? code)}`);
+    });
+    gone.catch(() => undefined);
+    try {
+      while (next < first + count && !tally.isOver) {
+        const order: Order = { seed: next, isShrinking };
+        next += 1;
+        worker.send(order);
+        const [result] = (await Promise.race([once(worker, 'message'), gone])) as [Result];
+        tally.add(result);
+      }
+    } finally {
+      worker.kill();
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(jobs, count) }, runOne));
 }
 
 function hours(ms: number): string {

@@ -106,6 +106,103 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'const surplus = own.networks.filter((other) => other !== network);',
     replace: 'const surplus = own.networks.filter((other) => other.name !== desired.network.name);',
   },
+  {
+    name: 'tell Running before the health check passed',
+    file: 'agent/reconcile/plan/service-view.ts',
+    find: "return kind === 'unchecked' || kind === 'healthy' ? 'running' : kind;",
+    replace: "return kind === 'unhealthy' ? kind : 'running';",
+  },
+  {
+    name: 'start a service before what it depends on',
+    file: 'agent/reconcile/plan/service-view.ts',
+    find: "  if (life === 'ended' && condition !== 'Started') {",
+    replace: "  if (life !== 'ended') {\n    return 'met';\n  }\n  if (condition !== 'Started') {",
+  },
+  {
+    name: 'run again what is done',
+    file: 'agent/reconcile/plan/service-view.ts',
+    find: "  if (state.exitCode === 0) {\n    return 'completed';",
+    replace: "  if (state.exitCode === 0 && restartPolicy === 'Never') {\n    return 'completed';",
+  },
+  {
+    name: 'start what is there anew after a restart of the agent',
+    file: 'agent/reconcile/project-loop.ts',
+    find: '    for (const step of steps) {\n',
+    replace:
+      '    const begun = ((globalThis as { begun?: WeakSet<object> }).begun ??= new WeakSet());\n' +
+      '    for (const { id, state } of begun.has(this) ? [] : (this.#observed?.containers ?? [])) {\n' +
+      "      state.isRunning && this.#runner.start({ kind: 'stopContainer', service: 'web', containerId: id, graceMs: 1000 });\n" +
+      '    }\n' +
+      '    begun.add(this);\n' +
+      '    for (const step of steps) {\n',
+  },
+  {
+    name: 'forget the tombstones at a restart',
+    file: 'server/nodes/start-nodes.ts',
+    find: '    registry.tombstones.add(metadata.name, Number(metadata.resourceVersion), clock.monotonicMs());\n',
+    replace: '',
+  },
+  {
+    name: 'never start the guard again',
+    file: 'agent/session/self-fence.ts',
+    find: '      if (isNeeded) {\n        try {',
+    replace: '      if (isNeeded && nowMs < 0) {\n        try {',
+  },
+  {
+    name: 'never move off a lost node',
+    file: 'server/projects/node-loss.ts',
+    find: "  if (action !== 'Reschedule' || isHeld) {",
+    replace: '  if (afterMs >= 0 || isHeld) {',
+  },
+  {
+    name: 'move what is to be kept',
+    file: 'server/projects/node-loss.ts',
+    find: "  if (action !== 'Reschedule' || isHeld) {",
+    replace: '  if (isHeld) {',
+  },
+  {
+    name: 'move before its time',
+    file: 'server/projects/node-loss.ts',
+    find: '  return Math.max(silenceMs + afterMs - loss.lostForMs, fence',
+    replace: '  return Math.max((silenceMs + afterMs) / 2 - loss.lostForMs, fence',
+  },
+  {
+    name: 'forget that time is up',
+    file: 'server/projects/project-verdict.ts',
+    find: '  if (expiry !== undefined && expiry.atMs <= nowMs) {',
+    replace: '  if (expiry !== undefined && expiry.atMs <= 0) {',
+  },
+  {
+    name: 'answer before it is stored',
+    file: 'server/projects/rewrite-project.ts',
+    find: '  const [object]: readonly (StoredObject | undefined)[] = await store.commit(writes);\n  return object as ProjectObject;',
+    replace:
+      "  const [first] = writes;\n  const stored = store.commit(writes);\n  stored.catch(() => undefined);\n  const object = first !== undefined && 'object' in first ? first.object : (await stored)[0];\n  return { ...object, metadata: { ...object?.metadata, resourceVersion: '1' } } as ProjectObject;",
+  },
+  {
+    name: 'give an assignment the number of the one before',
+    file: 'server/projects/project-status.ts',
+    find: 'assignment: status.assignment + 1,',
+    replace: 'assignment: Math.max(1, status.assignment),',
+  },
+  {
+    name: 'ask nothing of what a drain moves',
+    file: 'server/projects/move-service.ts',
+    find: 'const asked = here.filter(({ metadata }) => movable.has(metadata.name))',
+    replace: 'const asked = here.filter(({ metadata }) => movable.has(`no ${metadata.name}`))',
+  },
+  {
+    name: 'skip a change after a watch broke off',
+    file: 'agent/session/assignment-watcher.ts',
+    find: '...(version !== undefined && { since: version })',
+    replace: '...(version !== undefined && { since: String(Number(version) + 1) })',
+  },
+  {
+    name: 'clear away before the server has said what is here',
+    file: 'agent/reconcile/reconciler.ts',
+    find: "    this.#isAuthoritative ||= source === 'server';",
+    replace: '    this.#isAuthoritative = true;',
+  },
 ];
 
 /** @returns the seeds it took; undefined: none of them found it */
@@ -121,7 +218,7 @@ async function hunt(mutant: Mutant, seeds: number): Promise<{ readonly seeds: nu
       throw new Error(`Cannot plant "${mutant.name}" as src/${mutant.file} no longer holds: ${mutant.find}`);
     }
     writeFileSync(path, text.replace(mutant.find, mutant.replace));
-    const args = ['test/sim/main.ts', '--seeds', String(seeds), '--stop-at-first', '--no-shrink'];
+    const args = ['test/sim/main.ts', '--seeds', String(seeds), '--stop-at-first', '--no-shrink', '--jobs', '1'];
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'inherit'],

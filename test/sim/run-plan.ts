@@ -5,7 +5,10 @@ import { Chronicle } from './checker/chronicle.ts';
 import { checkContainers } from './checker/containers.ts';
 import { HealthChecker } from './checker/health.ts';
 import { checkLeader } from './checker/leader.ts';
+import { checkDocuments } from './checker/documents.ts';
 import { checkPlacement } from './checker/placement.ts';
+import { PlaceChecker } from './checker/places.ts';
+import { checkReports } from './checker/reports.ts';
 import { findUnsettled } from './checker/settled.ts';
 import { findUntruth, RunningChecker } from './checker/status.ts';
 import { WatchChecker } from './checker/watcher.ts';
@@ -64,6 +67,7 @@ class Run {
   readonly #watcher: WatchChecker;
   readonly #health: HealthChecker;
   readonly #running: RunningChecker;
+  readonly #places: PlaceChecker;
   #due: Due[] = [];
   /** faults at work */
   #striking = 0;
@@ -78,6 +82,9 @@ class Run {
     this.#health = new HealthChecker(world, this.#chronicle, this.#violate);
     checkPlacement(this.#chronicle, this.#violate);
     checkLeader(world, this.#violate);
+    checkDocuments(this.#chronicle, this.#violate);
+    checkReports(world, this.#chronicle, this.#violate);
+    this.#places = new PlaceChecker(world, this.#chronicle, this.#violate);
     this.#running = new RunningChecker(world, this.#chronicle, this.#violate);
     world.answerListeners.add(({ from, method, path, status }) => {
       if (status >= 500 && status !== 503) {
@@ -103,7 +110,10 @@ class Run {
       const soonMs = random.between(0, 5000);
       this.#due.push({ atMs: this.#plan.joins?.[name] ?? soonMs, act: () => machine.startAgent() });
     }
-    checkContainers(this.#world, this.#chronicle, this.#violate);
+    checkContainers(this.#world, this.#chronicle, { violate: this.#violate, isCalm: () => this.#isCalm });
+    for (const machine of this.#world.machines.values()) {
+      machine.model.onEvent = () => this.#running.look(machine);
+    }
     void this.#watcher.run();
     this.#schedule();
     await this.#work();
@@ -222,16 +232,21 @@ class Run {
     }
   }
 
+  get #isCalm(): boolean {
+    const { clock, server } = this.#world;
+    return this.#striking === 0 && clock.monotonicMs() - this.#calmSinceMs > CALM_MS && server.isUp;
+  }
+
   async #check(): Promise<void> {
-    const { clock, server, bugs } = this.#world;
+    const { clock, bugs } = this.#world;
     const { projects, nodes } = await this.#state();
     this.#health.tick(nodes);
-    this.#running.look(projects);
+    this.#places.checkMoves(this.#ledger.moves, projects);
+    this.#places.tick(projects, this.#health.steadySinceMs);
     this.#ledger.findLost(projects, nodes).forEach((text) => this.#violate(`promise 4: ${text}`));
     this.#checkDeleted(nodes);
     bugs.forEach((text) => this.#violate(`a program failed by itself: ${text}`));
-    const isCalm = this.#striking === 0 && clock.monotonicMs() - this.#calmSinceMs > CALM_MS && server.isUp;
-    for (const project of isCalm ? projects : []) {
+    for (const project of this.#isCalm ? projects : []) {
       const changedMs = clock.wallMs() - Date.parse(project.metadata.updatedAt);
       const untruth = changedMs > CALM_MS ? findUntruth(this.#world, project) : undefined;
       if (untruth !== undefined) {
@@ -242,8 +257,11 @@ class Run {
 
   /** A deleted node comes back only when its agent is started. */
   #checkDeleted(nodes: readonly NodeObject[]): void {
-    for (const { metadata } of nodes) {
-      const deletedAtMs = this.#ledger.deletedAtMs.get(metadata.name) ?? -Infinity;
+    for (const { metadata } of this.#ledger.deletedAtMs.size === 0 ? [] : nodes) {
+      const deletedAtMs = this.#ledger.deletedAtMs.get(metadata.name);
+      if (deletedAtMs === undefined) {
+        continue;
+      }
       const startedAtMs = this.#world.machines.get(metadata.name)?.startedAtMs ?? 0;
       const firstBeatMs = this.#health.firstBeatSince(metadata.name, startedAtMs) ?? Infinity; // before it, its start is not over
       if (firstBeatMs < deletedAtMs && deletedAtMs - startedAtMs > AGENT_START_MS) {

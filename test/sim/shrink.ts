@@ -3,6 +3,7 @@ import type { Plan, Step } from './plan.ts';
 import { type Outcome, runPlan } from './run-plan.ts';
 
 const MAX_RUNS = 150;
+const WORDS = 6; // of what is said of a breach
 
 /** @returns the smallest plan found, and how it fails */
 export async function shrink(plan: Plan, onProgress: (text: string) => void): Promise<{ readonly plan: Plan; readonly outcome: Outcome }> {
@@ -41,9 +42,10 @@ export async function shrink(plan: Plan, onProgress: (text: string) => void): Pr
   return best;
 }
 
-/** Which promise, without the particulars. */
+/** Which promise, and how, without the particulars: another breach of the same promise is another fault. */
 function kindOf({ violation }: Outcome): string {
-  return violation?.slice(0, violation.indexOf(':')) ?? 'nothing';
+  const words = violation?.replaceAll(/[\w.-]*\d[\w.-]*/gu, '#').split(' ') ?? ['nothing'];
+  return words.slice(0, WORDS).join(' ');
 }
 
 function touches(step: Step): string | undefined {

@@ -1,11 +1,12 @@
 /** What people do to a fleet, and what they were told of it. Knows nothing of faults. */
 import type { InjectOptions } from 'fastify';
+import type { DrainPlan } from '../../src/api/project/drain.ts';
 import { API_VERSION } from '../../src/api/meta.ts';
 import type { ProjectSpec } from '../../src/api/project.ts';
 import type { Ledger } from './ledger.ts';
 import type { SeededRandom } from './world/seeded-random.ts';
 import type { Listener } from './world/sim-network.ts';
-import { imageOf, IMAGES, type World } from './world/world.ts';
+import { imageOf, IMAGES, jobOf, type World } from './world/world.ts';
 
 export type UserStep = { readonly who: 'people'; readonly atMs: number } & (
   | { readonly does: 'apply'; readonly project: string; readonly revision: number; readonly ttlMs?: number }
@@ -13,7 +14,7 @@ export type UserStep = { readonly who: 'people'; readonly atMs: number } & (
   | { readonly does: 'cordon' | 'uncordon' | 'drain' | 'delete node'; readonly machine: string }
 );
 
-const PROJECTS = ['fenced', 'fenced-2', 'moving', 'keeping', 'failing', 'data', 'job', 'web', 'ports'];
+const PROJECTS = ['fenced', 'fenced-2', 'moving', 'keeping', 'failing', 'data', 'job', 'web', 'ports', 'checked'];
 const APPLY = 'application/apply-patch+json';
 
 export function drawUserStep(
@@ -41,7 +42,10 @@ export function specOf(project: string, revision: number, ttlMs?: number): Proje
   const web = { name: 'web', image, stopGracePeriod: '5s' };
   const lost = LOSS[project];
   return {
-    services: SHAPES[project]?.(image) ?? [web, { name: 'api', image: imageOf(1), dependsOn: [{ service: 'web', condition: 'Started' }] }],
+    services: SHAPES[project]?.(image, revision) ?? [
+      web,
+      { name: 'api', image: imageOf(1), dependsOn: [{ service: 'web', condition: 'Started' }] },
+    ],
     ...(project === 'data' && { volumes: [{ name: 'keep', type: 'Managed' }, { name: 'temp' }] }),
     ...(lost !== undefined && { onNodeLost: lost }),
     ...(ttlMs !== undefined && { ttl: `${ttlMs / 1000}s` }),
@@ -56,7 +60,7 @@ const LOSS: Readonly<Record<string, NonNullable<ProjectSpec['onNodeLost']>>> = {
   failing: { action: 'Fail', after: '30s' },
 };
 
-const SHAPES: Readonly<Record<string, (image: string) => ProjectSpec['services']>> = {
+const SHAPES: Readonly<Record<string, (image: string, revision: number) => ProjectSpec['services']>> = {
   fenced: (image) => [{ name: 'web', image, stopGracePeriod: '5s' }],
   'fenced-2': (image) => [{ name: 'web', image, stopGracePeriod: '10s' }],
   data: (image) => [
@@ -69,19 +73,30 @@ const SHAPES: Readonly<Record<string, (image: string) => ProjectSpec['services']
       ],
     },
   ],
+  job: (_, revision) => [{ name: 'job', image: jobOf(revision), restartPolicy: 'OnFailure' }],
+  checked: (image) => [
+    { name: 'web', image, healthCheck: { test: ['CMD', 'look'], interval: '2s' } },
+    { name: 'api', image: imageOf(1), dependsOn: [{ service: 'web', condition: 'Healthy' }] },
+  ],
   ports: (image) => [{ name: 'web', image, ports: [{ containerPort: 80, hostPort: 8080 }] }],
 };
 
 /** Does it as a person would: once, and with an answer or none within 10 s. */
 export async function doUserStep(world: World, ledger: Ledger, step: UserStep): Promise<void> {
   ledger.begin(step);
-  const { status, end } = await call(world, requestOf(step));
+  const askedAtMs = world.clock.monotonicMs();
+  const { status, body, end } = await call(world, requestOf(step));
   world.trace.add(`people ${step.does} ${'project' in step ? step.project : step.machine}: ${status ?? 'no answer'}`);
   if (status === undefined) {
     const close = ledger.leave(step);
     void end.then(close, close);
   }
   ledger.note(step, status, world.clock.monotonicMs());
+  if (step.does === 'drain' && status === 200) {
+    const { projects } = JSON.parse(body) as DrainPlan;
+    const leaving = projects.filter(({ action }) => action === 'Move').map(({ project }) => project);
+    ledger.moves.push(...leaving.map((project) => ({ project, machine: step.machine, askedAtMs })));
+  }
 }
 
 function requestOf(step: UserStep): InjectOptions {
@@ -109,6 +124,7 @@ function requestOf(step: UserStep): InjectOptions {
 interface Called {
   /** undefined: none came, so that nobody knows whether it was done, or yet will be */
   readonly status: number | undefined;
+  readonly body: string;
   /** settles when the server is through with it */
   readonly end: Promise<unknown>;
 }
@@ -123,7 +139,7 @@ function findServer({ server, random }: World): Listener | undefined {
 async function call(world: World, options: InjectOptions): Promise<Called> {
   const target = findServer(world);
   if (target === undefined) {
-    return { status: 0, end: Promise.resolve() }; // connection refused: certainly not done
+    return { status: 0, body: '', end: Promise.resolve() }; // connection refused: certainly not done
   }
   const ended = new AbortController();
   const waited = world.clock.sleep(10_000, ended.signal).then(
@@ -132,11 +148,11 @@ async function call(world: World, options: InjectOptions): Promise<Called> {
   );
   const answered = (async () => {
     await target.life.running();
-    return (await target.server.app.inject(options)).statusCode;
+    return await target.server.app.inject(options);
   })();
   const { promise: killed, resolve: onKill } = Promise.withResolvers<void>();
   target.life.onEnd(onKill);
-  const status = await Promise.race([answered, waited]);
+  const answer = await Promise.race([answered, waited]);
   ended.abort();
-  return { status, end: Promise.race([answered, killed]) };
+  return { status: answer?.statusCode, body: answer?.payload ?? '', end: Promise.race([answered, killed]) };
 }

@@ -100,6 +100,10 @@ export class ModelEngine {
   onChange: ((change: Change, subject: string) => void | Promise<void>) | undefined;
   /** Held back while it is set: changes of these kinds wait for it. */
   readonly held = new Map<Change, Promise<void>>();
+  /** Called when a run has ended, or a container has gone, otherwise than by a call of the engine. */
+  onByHand: (() => void) | undefined;
+  /** Called when something has happened to a container, by whomever. */
+  onEvent: (() => void) | undefined;
   #faults: ModelFault[] = [];
   #instant = 0;
   readonly #listeners = new Set<(event: EngineEvent) => void>();
@@ -124,6 +128,7 @@ export class ModelEngine {
       container.restartCount += 1;
       this.#run(container);
     }
+    this.onByHand?.();
   }
 
   /** The engine ends and comes back: what ran is stopped, and started again where its restart policy says so. */
@@ -157,6 +162,7 @@ export class ModelEngine {
     const container = this.#get(name);
     this.containers.delete(container.id);
     this.#emit(container, 'destroy');
+    this.onByHand?.();
   }
 
   /** Puts something there that is not ours, or not made by the reconciler. */
@@ -538,6 +544,7 @@ export class ModelEngine {
   }
 
   #emit({ id, spec, state }: ModelContainer, action: string): void {
+    this.onEvent?.();
     const attributes = { ...spec.labels, ...(action === 'die' && { exitCode: String(state.exitCode) }) };
     for (const listener of this.#listeners) {
       listener({ timeNs: BigInt(this.#instant), type: 'container', action, id, attributes });

@@ -6,13 +6,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../src/base/clock.ts';
-
-interface Sleeper {
-  readonly deadlineMs: number;
-  /** breaks ties: who began to wait first wakes first */
-  readonly order: number;
-  readonly wake: () => void;
-}
+import { Sleepers } from './sleepers.ts';
 
 /** Turns of the event loop that let promise chains and store commits settle; a commit may need a turn of its own. */
 const SETTLE_TURNS = 4;
@@ -20,8 +14,7 @@ const SETTLE_TURNS = 4;
 export class VirtualClock implements Clock {
   #monotonicMs = 0;
   #wallMs: number;
-  #order = 0;
-  readonly #sleepers = new Set<Sleeper>();
+  readonly #sleepers = new Sleepers();
 
   /** @param wallMs wall-clock milliseconds since 1970 at the start; default 2026-01-01T00:00:00Z */
   constructor(wallMs: number = Date.UTC(2026, 0, 1)) {
@@ -49,12 +42,11 @@ export class VirtualClock implements Clock {
       return;
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const sleeper: Sleeper = { deadlineMs: this.#monotonicMs + ms, order: (this.#order += 1), wake: resolve };
+    const sleeper = this.#sleepers.add(this.#monotonicMs + ms, resolve);
     const onAbort = (): void => {
       this.#sleepers.delete(sleeper);
       reject(signal.reason as Error);
     };
-    this.#sleepers.add(sleeper);
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       await promise;
@@ -70,9 +62,8 @@ export class VirtualClock implements Clock {
   async advance(ms: number): Promise<void> {
     const endMs = this.#monotonicMs + ms;
     await this.settle();
-    for (let next = this.#earliest(endMs); next !== undefined; next = this.#earliest(endMs)) {
+    for (let next = this.#sleepers.take(endMs); next !== undefined; next = this.#sleepers.take(endMs)) {
       this.#moveTo(next.deadlineMs);
-      this.#sleepers.delete(next);
       next.wake();
       await this.settle();
     }
@@ -107,20 +98,6 @@ export class VirtualClock implements Clock {
       }
       await this.advance(stepMs);
     }
-  }
-
-  #earliest(endMs: number): Sleeper | undefined {
-    let earliest: Sleeper | undefined;
-    for (const sleeper of this.#sleepers) {
-      const isSooner =
-        earliest === undefined ||
-        sleeper.deadlineMs < earliest.deadlineMs ||
-        (sleeper.deadlineMs === earliest.deadlineMs && sleeper.order < earliest.order);
-      if (sleeper.deadlineMs <= endMs && isSooner) {
-        earliest = sleeper;
-      }
-    }
-    return earliest;
   }
 
   #moveTo(monotonicMs: number): void {

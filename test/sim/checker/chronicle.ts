@@ -34,6 +34,22 @@ export class Chronicle {
     return this.#entries.get(kind) ?? [];
   }
 
+  /** The first with a greater version. */
+  findAfter(kind: string, version: number): Entry | undefined {
+    const entries = this.#entries.get(kind) ?? [];
+    let low = 0;
+    let high = entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((entries[middle]?.change.version ?? 0) > version) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return entries[low];
+  }
+
   end(): void {
     this.#ended.abort();
   }

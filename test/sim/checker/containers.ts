@@ -12,6 +12,7 @@ import type { Chronicle } from './chronicle.ts';
 const UID = 'caravanserai.io/project-uid';
 const PROJECT = 'caravanserai.io/project';
 const SERVICE = 'caravanserai.io/service';
+const HEARD_MS = 15_000; // beats come every 10 s, and each grants some minutes
 
 interface Seen {
   readonly name: string;
@@ -20,11 +21,19 @@ interface Seen {
   readonly uid: string;
   readonly project: string;
   readonly isRunning: boolean;
+  /** it has run, and ended well */
+  readonly isDone: boolean;
   /** how many reasons there had been when it was made */
   readonly reasons: number;
 }
 
-export function checkContainers(world: World, chronicle: Chronicle, violate: (text: string) => void): void {
+export interface ContainerCheck {
+  readonly violate: (text: string) => void;
+  /** nothing has gone wrong for a while */
+  readonly isCalm: () => boolean;
+}
+
+export function checkContainers(world: World, chronicle: Chronicle, { violate, isCalm }: ContainerCheck): void {
   // uid -> the Project (undefined: gone), what of it makes it another, and how often that changed
   const reasons = new Map<string, { readonly project: ProjectObject | undefined; readonly text: string; readonly count: number }>();
   chronicle.onChange(({ change: { type, object } }) => {
@@ -33,6 +42,12 @@ export function checkContainers(world: World, chronicle: Chronicle, violate: (te
       const text = project === undefined ? 'gone' : whatMatters(project);
       const before = reasons.get(object.metadata.uid);
       reasons.set(object.metadata.uid, { project, text, count: (before?.count ?? 0) + (before?.text === text ? 0 : 1) });
+    }
+  });
+  const beats = new Map<string, number>(); // machine -> when its last heartbeat was taken in
+  world.answerListeners.add(({ from, path, status }) => {
+    if (status === 204 && path.endsWith('/heartbeat')) {
+      beats.set(from, world.clock.monotonicMs());
     }
   });
   const seen = new Map<SimMachine, ReadonlyMap<string, Seen>>();
@@ -51,6 +66,7 @@ export function checkContainers(world: World, chronicle: Chronicle, violate: (te
         image: spec.image,
         project: spec.labels[PROJECT] ?? '',
         isRunning: state.isRunning,
+        isDone: state.status === 'exited' && state.exitCode === 0,
         reasons: made,
       });
     }
@@ -62,7 +78,8 @@ export function checkContainers(world: World, chronicle: Chronicle, violate: (te
     for (const [id, container] of before) {
       const { name, project, isRunning } = container;
       const isStopped = isRunning && now.get(id)?.isRunning !== true && (name === subject || id === subject);
-      const isFenced = project.startsWith('fenced'); // its time may have come
+      const isHeard = world.clock.monotonicMs() - (beats.get(machine.name) ?? -Infinity) < HEARD_MS;
+      const isFenced = project.startsWith('fenced') && !(isHeard && isCalm()); // its time may have come
       if (isStopped && !isFenced && !machine.handTouched.has(id) && isStillWanted(machine, container)) {
         violate(`promise 2: ${name} was stopped on ${machine.name} though nothing had changed since it was made`);
       }
@@ -76,24 +93,51 @@ export function checkContainers(world: World, chronicle: Chronicle, violate: (te
     return count === atStart && isAsked && project.status.nodeRef === machine.name && !isGoing(project);
   }
 
-  function checkStart(): void {
-    const places = new Map<string, Set<string>>(); // uid -> machines
-    for (const machine of world.machines.values()) {
-      for (const { uid, project, isRunning } of look(machine).values()) {
-        if (isRunning && project.startsWith('fenced')) {
-          places.set(`${project} ${uid}`, (places.get(`${project} ${uid}`) ?? new Set()).add(machine.name));
+  /** Fenced ones on each machine, as they are: what stops with its machine's power is not told of. */
+  function checkFenced(): void {
+    const places = new Map<string, string>(); // Project and uid -> machine
+    for (const { name, model } of world.machines.values()) {
+      for (const { spec, state } of model.containers.values()) {
+        const project = spec.labels[PROJECT] ?? '';
+        if (state.isRunning && project.startsWith('fenced')) {
+          const key = `${project} ${spec.labels[UID] ?? ''}`;
+          const other = places.get(key) ?? name;
+          places.set(key, name);
+          if (other !== name) {
+            violate(`promise 1: ${project} runs on ${other} and ${name}`);
+          }
         }
       }
     }
-    for (const [project, names] of places) {
-      if (names.size > 1) {
-        violate(`promise 1: ${project} runs on ${[...names].join(' and ')}`);
+  }
+
+  /** What is done is not done again, and what depends on another service comes after it. */
+  function checkStart(machine: SimMachine, subject: string, before: ReadonlyMap<string, Seen>): void {
+    const started = [...machine.model.containers.values()].find(({ name }) => name === subject);
+    if (started === undefined) {
+      return;
+    }
+    const was = before.get(started.id);
+    if (was?.isDone === true && isCalm() && isStillWanted(machine, was)) {
+      // else it may count as cut short by an engine that was away
+      violate(`promise 2: ${subject} was run again on ${machine.name} though it was done`);
+    }
+    const uid = started.spec.labels[UID] ?? '';
+    const { project } = reasons.get(uid) ?? {};
+    const service = project?.spec.services.find(({ name }) => name === started.spec.labels[SERVICE]);
+    for (const { service: needed } of service?.dependsOn ?? []) {
+      const isThere = [...machine.model.containers.values()].some(
+        ({ spec, state }) => spec.labels[UID] === uid && spec.labels[SERVICE] === needed && state.startedAt !== undefined,
+      );
+      if (!isThere && machine.handTouched.size === 0) {
+        violate(`promise 8: ${subject} was started on ${machine.name} before ${needed}, on which it depends`);
       }
     }
   }
 
   for (const machine of world.machines.values()) {
     look(machine);
+    machine.model.onByHand = () => look(machine);
     machine.model.onChange = (change: Change, subject: string) => {
       world.trace.add(`${machine.name} ${change} ${subject}`);
       const before = seen.get(machine) ?? new Map<string, Seen>();
@@ -101,10 +145,11 @@ export function checkContainers(world: World, chronicle: Chronicle, violate: (te
         violate(`promise 3: ${subject} was removed on ${machine.name}`);
       }
       if (change === 'startContainer') {
-        checkStart();
+        checkStart(machine, subject, before);
+        checkFenced();
       }
       const now = look(machine);
-      if (change === 'stopContainer' || change === 'removeContainer') {
+      if (change === 'stopContainer' || change === 'removeContainer' || change === 'restartContainer') {
         checkStop(machine, subject, before, now);
       }
     };

@@ -58,6 +58,11 @@ export class HealthChecker {
     return this.#allBeats.get(node)?.find((atMs) => atMs > sinceMs);
   }
 
+  /** Since when the server has run without a stop; undefined: it does not. */
+  get steadySinceMs(): number | undefined {
+    return this.#steadySinceMs;
+  }
+
   /** To be called once a second. */
   tick(nodes: readonly NodeObject[]): void {
     const { server, clock } = this.#world;
@@ -108,7 +113,8 @@ export class HealthChecker {
     const beatAtMs = this.#beats.get(name) ?? -Infinity;
     const silentMs = nowMs - beatAtMs;
     const isSilent = conditions.find(({ type }) => type === 'NoHeartbeat')?.status === 'True';
-    const isSettled = nowMs - Math.max(steadySinceMs, madeAtMs) > 2 * SLACK_MS && beatAtMs > madeAtMs;
+    // a beat that an earlier process or leader took in, and could not write down any more, is known to nobody
+    const isSettled = nowMs - Math.max(steadySinceMs, madeAtMs) > 2 * SLACK_MS && beatAtMs > Math.max(madeAtMs, this.#upSinceMs);
     if (isSettled && isSilent && silentMs > SLACK_MS && silentMs < NODE_TIMEOUT_MS) {
       this.#violate(`promise 6: ${name} is called silent though it beat ${silentMs} ms ago`);
     }

@@ -4,8 +4,12 @@
  */
 import type { ProjectObject } from '../../../src/api/project.ts';
 import { isGoing } from '../ledger.ts';
+import type { SimMachine } from '../world/sim-machine.ts';
 import type { World } from '../world/world.ts';
 import type { Chronicle } from './chronicle.ts';
+
+const UID = 'caravanserai.io/project-uid';
+const SERVICE = 'caravanserai.io/service';
 
 /** What a Project that is Running lacks on its machine; undefined: nothing. */
 export function findUntruth(world: World, project: ProjectObject): string | undefined {
@@ -14,60 +18,79 @@ export function findUntruth(world: World, project: ProjectObject): string | unde
   if (status.phase !== 'Running' || machine === undefined || isGoing(project)) {
     return undefined;
   }
-  const containers = [...machine.model.containers.values()].filter(
-    ({ spec: made, state }) => state.isRunning && made.labels['caravanserai.io/project-uid'] === metadata.uid,
-  );
-  const missing = spec.services.filter(
-    ({ name, image }) => !containers.some(({ spec: made }) => made.labels['caravanserai.io/service'] === name && made.image === image),
-  );
+  const made = listWell(machine).filter(({ uid }) => uid === metadata.uid);
+  const missing = spec.services.filter((service) => !made.some((one) => isOf(service, one)));
   return missing.length === 0
     ? undefined
     : `${metadata.name} is Running on ${machine.name}, where ${missing.map(({ name, image }) => `${name} of ${image}`).join(' and ')} does not run`;
 }
 
+/** Runs, healthy where it has a check, or is done. */
+interface Made {
+  readonly uid: string;
+  readonly service: string;
+  readonly image: string;
+}
+
+function listWell({ model }: SimMachine): readonly Made[] {
+  return [...model.containers.values()]
+    .filter(({ state: { isRunning, status, exitCode, health } }) =>
+      isRunning ? (health?.status ?? 'healthy') === 'healthy' : status === 'exited' && exitCode === 0,
+    )
+    .map(({ spec: { image, labels } }) => ({ uid: labels[UID] ?? '', service: labels[SERVICE] ?? '', image }));
+}
+
+function isOf({ name, image }: ProjectObject['spec']['services'][number], made: Made): boolean {
+  return made.service === name && made.image === image;
+}
+
+interface Known {
+  readonly project: ProjectObject;
+  /** when it was given the assignment that it has */
+  readonly givenAtMs: number;
+}
+
 export class RunningChecker {
   readonly #world: World;
-  /** Project's uid -> the assignment it has, and when it was given */
-  readonly #assigned = new Map<string, { readonly assignment: number; readonly atMs: number; phase: string }>();
-  /** uid and machine -> when all of the Project ran there last */
+  readonly #known = new Map<string, Known>(); // by uid
+  /** uid, generation and machine -> when all of that ran there last */
   readonly #ran = new Map<string, number>();
 
   constructor(world: World, chronicle: Chronicle, violate: (text: string) => void) {
     this.#world = world;
     chronicle.onChange(({ atMs, change: { type, object } }) => {
+      const { uid } = object.metadata;
       if (object.kind !== 'Project' || type === 'DELETED') {
+        this.#known.delete(uid);
         return;
       }
       const project = object as ProjectObject;
       const { metadata, status } = project;
-      const before = this.#assigned.get(metadata.uid);
-      const isNew = before?.assignment !== status.assignment;
-      const assigned = isNew ? { assignment: status.assignment, atMs, phase: '' } : before;
-      this.#assigned.set(metadata.uid, assigned);
-      const isTurning = status.phase === 'Running' && assigned.phase !== 'Running' && status.observedGeneration === metadata.generation;
-      assigned.phase = status.phase;
-      this.look([project]);
-      if (isTurning && (this.#ran.get(`${metadata.uid} ${status.nodeRef ?? ''}`) ?? -Infinity) < assigned.atMs) {
+      const before = this.#known.get(uid);
+      const isNew = before?.project.status.assignment !== status.assignment;
+      const givenAtMs = isNew ? atMs : before.givenAtMs;
+      this.#known.set(uid, { project, givenAtMs });
+      world.machines.forEach((machine) => this.look(machine, uid));
+      const isTurning = isNew || before.project.status.phase !== 'Running' || before.project.metadata.generation !== metadata.generation;
+      const ranAtMs = this.#ran.get(keyOf(project, status.nodeRef)) ?? -Infinity;
+      if (status.phase === 'Running' && isTurning && ranAtMs < givenAtMs) {
         violate(`promise 8: ${metadata.name} became Running on ${status.nodeRef ?? ''} without having run there since it was given to it`);
       }
     });
   }
 
-  /** To be called often: notes what runs now. */
-  look(projects: readonly ProjectObject[]): void {
-    const nowMs = this.#world.clock.monotonicMs();
-    for (const { metadata, spec } of projects) {
-      for (const machine of this.#world.machines.values()) {
-        const containers = [...machine.model.containers.values()].filter(
-          ({ spec: made, state }) => state.isRunning && made.labels['caravanserai.io/project-uid'] === metadata.uid,
-        );
-        const isWhole = spec.services.every(({ name, image }) =>
-          containers.some(({ spec: made }) => made.labels['caravanserai.io/service'] === name && made.image === image),
-        );
-        if (isWhole) {
-          this.#ran.set(`${metadata.uid} ${machine.name}`, nowMs);
-        }
+  /** To be called when something has happened on a machine. @param ofUid of this Project alone */
+  look(machine: SimMachine, ofUid?: string): void {
+    const byUid = Map.groupBy(listWell(machine), ({ uid }) => uid);
+    for (const [uid, services] of byUid) {
+      const known = ofUid === undefined || uid === ofUid ? this.#known.get(uid) : undefined;
+      if (known?.project.spec.services.every((service) => services.some((made) => isOf(service, made))) === true) {
+        this.#ran.set(keyOf(known.project, machine.name), this.#world.clock.monotonicMs());
       }
     }
   }
+}
+
+function keyOf({ metadata }: ProjectObject, machine = ''): string {
+  return `${metadata.uid} ${metadata.generation} ${machine}`;
 }

@@ -113,7 +113,7 @@ export class WatchChecker {
       throw new Error('410');
     }
     const version = Number(object.metadata?.resourceVersion);
-    const next = this.#chronicle.entries('Project').find(({ change }) => change.version > this.#seen)?.change;
+    const next = this.#chronicle.findAfter('Project', this.#seen)?.change;
     const isBookmark = type === 'BOOKMARK';
     if (isBookmark ? next !== undefined && next.version <= version : next?.version !== version) {
       const due = next === undefined ? 'nothing' : `${next.type} ${next.object.metadata.name} ${next.version}`;

@@ -118,7 +118,7 @@ export class Life {
     return isIterable(answer) ? this.guardEach(answer) : answer;
   }
 
-  /** A sleep of a process that is killed is forgotten. */
+  /** A process that is killed never wakes from its sleep. */
   clock(base: Clock, { aheadMs }: ClockDrift): Clock {
     return {
       monotonicMs: () => base.monotonicMs(),
@@ -127,20 +127,7 @@ export class Life {
         if (this.isOver) {
           return await new Promise<never>(() => undefined);
         }
-        const either = new AbortController();
-        const onAbort = (): void => either.abort(signal.reason);
-        const onEnd = (): void => either.abort();
-        signal.addEventListener('abort', onAbort, { once: true });
-        const forget = this.onEnd(onEnd);
-        if (signal.aborted) {
-          onAbort();
-        }
-        try {
-          await this.guard(base.sleep(ms, either.signal));
-        } finally {
-          signal.removeEventListener('abort', onAbort);
-          forget();
-        }
+        await this.guard(base.sleep(ms, signal));
       },
     };
   }

@@ -41,6 +41,8 @@ export interface SimEngineOptions {
   readonly random: SeededRandom;
   /** kills the agent, and starts it again soon */
   readonly crashAgent: () => void;
+  /** told of each container that was started */
+  readonly onStart: (id: string) => void;
 }
 
 const CHANGING: ReadonlySet<string> = new Set([...CHANGES, 'killContainer', 'removeImage']);
@@ -55,6 +57,14 @@ export function createSimEngine(options: SimEngineOptions): Engine {
     info: async () => await Promise.resolve(INFO),
     listContainers: async (filter, signal) =>
       (await model.engine.listContainers(filter, signal)).filter(({ state }) => filter.all || state === 'running'),
+    startContainer: async (id, signal) => {
+      await model.engine.startContainer(id, signal);
+      options.onStart(id);
+    },
+    restartContainer: async (id, graceMs, signal) => {
+      await model.engine.restartContainer(id, graceMs, signal);
+      options.onStart(id);
+    },
     killContainer: async (id, signal) => await model.engine.stopContainer(id, 0, signal),
     stopContainer: async (id, graceMs, signal) => {
       await clock.sleep(random.next() * graceMs, signal); // it ends when it likes

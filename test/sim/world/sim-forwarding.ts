@@ -8,6 +8,7 @@ import type { SimClock } from './sim-clock.ts';
 import type { Listener, NetworkOptions } from './sim-network.ts';
 
 const MAX_DELAY_MS = 20;
+const GONE = new DOMException('Nobody waits any more', 'AbortError'); // made once: each has a stack trace
 
 export interface ForwardingOptions {
   readonly clock: SimClock;
@@ -51,13 +52,13 @@ class SimRequest extends Writable {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#timer.abort();
-    this.#ended.abort();
+    this.#timer.abort(GONE);
+    this.#ended.abort(GONE);
     done(this.#isAnswered ? null : error);
   }
 
   setTimeout(ms: number, onTimeout?: () => void): this {
-    this.#timer.abort();
+    this.#timer.abort(GONE);
     this.#timer = new AbortController();
     if (ms > 0 && onTimeout !== undefined) {
       const { clock, life } = this.#options;
@@ -99,14 +100,17 @@ class SimRequest extends Writable {
   async #ask(target: Listener) {
     await target.life.running();
     const { method = 'GET', path = '/', headers } = this.#request;
+    const { network, server, clock } = this.#options;
+    const [askedAtMs, payload] = [clock.monotonicMs(), Buffer.concat(this.#chunks)];
     const answer = await target.server.app.inject({
       method: method as 'GET',
       url: path,
       headers: toStrings(headers),
-      ...(this.#chunks.length > 0 && { payload: Buffer.concat(this.#chunks) }),
+      ...(payload.length > 0 && { payload }),
       payloadAsStream: true,
     });
-    this.#options.network.onAnswer({ from: this.#options.server, server: target.name, method, path, status: answer.statusCode });
+    const { statusCode: status } = answer;
+    network.onAnswer({ from: server, server: target.name, method, path, status, body: payload.toString(), askedAtMs });
     return answer;
   }
 

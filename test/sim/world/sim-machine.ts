@@ -21,6 +21,7 @@ import { createSimEngine, type EngineFaults, GOOD_ENGINE } from './sim-engine.ts
 import { connectLine, GOOD_LINE, type Line, type NetworkOptions } from './sim-network.ts';
 
 const GIB = 2 ** 30;
+const LONGEST_UNCHECKED_MS = 20_000;
 const RESTART_MS = 5000; // of a service manager
 
 export interface MachineOptions {
@@ -70,6 +71,7 @@ export class SimMachine {
       clock,
       random: random.fork('engine'),
       crashAgent: () => this.#crashAgent(),
+      onStart: (id) => void this.#becomeHealthy(id),
     });
     this.#config = loadConfig(agentSettings({ hostname: name, env: {}, isRoot: true }), {
       argv: [],
@@ -92,6 +94,25 @@ export class SimMachine {
     return containers
       .filter(({ spec, state }) => state.isRunning && spec.labels['caravanserai.io/project'] === project)
       .map(({ id }) => id);
+  }
+
+  /** Can be pulled. Its containers' health checks pass some time after their start. */
+  addImage(reference: string): void {
+    this.model.registry.add(reference);
+    this.model.health.set(reference, { status: 'starting', failingStreak: 0, log: [] });
+  }
+
+  async #becomeHealthy(id: string): Promise<void> {
+    const { clock, random } = this.#options;
+    const startedAt = this.model.containers.get(id)?.state.startedAt;
+    if (this.model.containers.get(id)?.state.health === undefined) {
+      return;
+    }
+    await clock.sleep(500 + random.next() ** 2 * LONGEST_UNCHECKED_MS, new AbortController().signal);
+    const container = this.model.containers.get(id);
+    if (container?.state.isRunning === true && container.state.startedAt === startedAt) {
+      this.model.setState(container.name, { health: { status: 'healthy', failingStreak: 0, log: [] } });
+    }
   }
 
   startAgent(): void {
@@ -157,6 +178,13 @@ export class SimMachine {
   killAgent(): void {
     this.#agent?.life.end();
     this.#agent = undefined;
+  }
+
+  /** All that is ours on the machine dies at once, as when memory runs out; its service manager starts the agent again. */
+  killAll(): void {
+    this.#guard?.end();
+    this.#guard = undefined;
+    this.#crashAgent();
   }
 
   pauseAgent(): void {

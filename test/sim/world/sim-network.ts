@@ -29,6 +29,8 @@ export interface Line {
 
 export const GOOD_LINE = { isCutUp: false, isCutDown: false, lossRate: 0, duplicateRate: 0, maxDelayMs: 50 } as const;
 
+const GONE = new DOMException('Nobody waits any more', 'AbortError'); // made once: each has a stack trace
+
 /** A server as the network reaches it. */
 export interface Listener {
   readonly name: string;
@@ -54,6 +56,10 @@ export interface ServerAnswer {
   readonly method: string;
   readonly path: string;
   readonly status: number;
+  /** of the request */
+  readonly body: string;
+  /** when the server got the request, in virtual milliseconds */
+  readonly askedAtMs: number;
 }
 
 /** `fetch` for a process at the end of a line. */
@@ -89,20 +95,22 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
       payloadAsStream: true,
       signal: ended.signal,
     };
+    const askedAtMs = clock.monotonicMs();
     await untilCut(target.life.running(), target.life, signal);
     const answered = target.server.app.inject(options);
     if (request.method !== 'GET' && line.random.chance(line.duplicateRate)) {
       void repeat(target, options, signal);
     }
-    signal.addEventListener('abort', () => ended.abort(), { once: true });
+    signal.addEventListener('abort', () => ended.abort(GONE), { once: true });
     const answer = await untilCut(answered, target.life, signal);
     answer.stream().on('error', () => undefined); // who reads it hears of it
-    life.onEnd(() => ended.abort());
-    onAnswer({ from: line.name, server: target.name, method: request.method, path, status: answer.statusCode });
+    life.onEnd(() => ended.abort(GONE));
+    const { method, body = '' } = request;
+    onAnswer({ from: line.name, server: target.name, method, path, status: answer.statusCode, body: body as string, askedAtMs });
     await travel(signal);
     if (line.isCutDown || target.isCutOff() || line.random.chance(line.lossRate)) {
       trace.add(`${what} ${answer.statusCode} lost`);
-      ended.abort();
+      ended.abort(GONE);
       return await silence(signal);
     }
     trace.add(`${what} ${answer.statusCode}`);
@@ -114,6 +122,7 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
     await travel(signal);
     if (!target.life.isOver) {
       trace.add(`${line.name} ${String(options.method)} again`);
+      const askedAtMs = clock.monotonicMs();
       const again = { ...options, payloadAsStream: false, signal: new AbortController().signal } as const;
       const { statusCode } = await target.server.app.inject(again);
       onAnswer({
@@ -122,6 +131,8 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
         method: String(options.method),
         path: options.url as string,
         status: statusCode,
+        body: (options.payload ?? '') as string,
+        askedAtMs,
       });
     }
   }
