@@ -182,6 +182,21 @@ describe('WebSocketStream', () => {
     pair.wires[0]?.destroy();
     assert.equal(((await failed)[0] as NodeJS.ErrnoException).code, 'ECONNRESET');
   });
+
+  it('WebSocketStream fails where the connection is reset, though it has nothing to write', async () => {
+    await using pair = await connect();
+    const failed = once(pair.far, 'error');
+    pair.wires[0]?.resetAndDestroy();
+    assert.equal(((await failed)[0] as NodeJS.ErrnoException).code, 'ECONNRESET');
+  });
+
+  it('WebSocketStream ends with a peer that does not keep to the protocol, and tells it so', async () => {
+    await using pair = await connect();
+    const [failed, told] = [once(pair.far, 'error'), once(pair.near, 'error')];
+    pair.wires[0]?.write(Buffer.from([0x82, 0x01, 0x00])); // a client masks
+    assert.ok((await failed)[0] instanceof FrameError);
+    assert.ok((await told)[0] instanceof ClosedByPeer);
+  });
 });
 
 describe('acceptOf()', () => {

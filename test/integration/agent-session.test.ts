@@ -124,6 +124,17 @@ describe('agent session', () => {
     assert.equal(logged(world, 'node registered').length, 1);
   });
 
+  it('agent of a record that was made anew is reached again, though what it shows of itself was for the former', async () => {
+    await using world = await setUp({ agentSpeed: 20, heartbeatInterval: '20s' });
+    const hasTunnel = (): boolean => world.server().tunnels.find('worker-01') !== undefined;
+    await world.until('a tunnel', hasTunnel);
+    await world.client.nodes.delete('worker-01', {}, FOREVER);
+    await world.until('the tunnel to go', () => !hasTunnel());
+    await world.until('the agent to notice', () => world.agent().standing() === 'deleted');
+    await world.client.nodes.apply('worker-01', { apiVersion: 'caravanserai/v1', kind: 'Node', metadata: { name: 'worker-01' } }, FOREVER);
+    await world.until('a tunnel again', hasTunnel);
+  });
+
   it('agent joins a control plane that lost everything, and leaves the containers of the former alone', async () => {
     await using world = await setUp();
     await run(world);
