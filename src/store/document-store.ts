@@ -18,10 +18,9 @@ import { ApiError } from '../api/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { ChangeLog } from './change-log.ts';
 import type { Documents } from './documents.ts';
-import { frozenCopyOf } from './frozen.ts';
 import type { Change, Listing, Page, Snapshot, Store, StoredObject, WatchItem, Write } from './store.ts';
 import type { Topic } from './topic.ts';
-import { answerOf, GROUP_LIMIT, type Waiting } from './waiting.ts';
+import { answerOf, GROUP_LIMIT, ownCopyOf, type Waiting } from './waiting.ts';
 import { WriteBatch } from './write-batch.ts';
 
 export interface Journal {
@@ -72,7 +71,7 @@ class DocumentStore implements Store {
 
   async commit(writes: readonly Write[]): Promise<readonly (StoredObject | undefined)[]> {
     this.#requireOpen('write');
-    const own = writes.map((write) => this.#ownCopy(write)); // now, not at the flush: the caller may go on with its draft
+    const own = writes.map((write) => ownCopyOf(write, this.#parts.documents)); // now, not at the flush: the caller may go on with its draft
     return await new Promise((resolve, reject) => {
       this.#queue.push({ writes: own, resolve, reject });
       if (this.#queue.length === 1) {
@@ -133,15 +132,6 @@ class DocumentStore implements Store {
       this.#parts.changeLog.close();
       this.#parts.journal.close();
     }
-  }
-
-  /** Most of an update is the very object that was read. */
-  #ownCopy(write: Write): Write {
-    if (write.op !== 'update') {
-      return frozenCopyOf(write);
-    }
-    const { kind, metadata } = write.object;
-    return { ...write, object: frozenCopyOf(write.object, this.#parts.documents.get(kind, metadata.name)) };
   }
 
   #flush(): void {

@@ -26,10 +26,9 @@ import { Stopper } from '../../base/stopper.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import { ChangeLog, DEFAULT_LOG_SIZE } from '../change-log.ts';
 import { Documents } from '../documents.ts';
-import { frozenCopyOf } from '../frozen.ts';
 import type { Listing, Page, Snapshot, Store, StoredObject, WatchItem, Write } from '../store.ts';
 import type { Topic } from '../topic.ts';
-import { GROUP_LIMIT, type Waiting } from '../waiting.ts';
+import { GROUP_LIMIT, ownCopyOf, type Waiting } from '../waiting.ts';
 import { parseDatabaseUrl, type DatabaseTarget } from './database-url.ts';
 import { GroupWriter } from './group-writer.ts';
 import { Link } from './link.ts';
@@ -155,7 +154,7 @@ class PostgresStore implements Store {
 
   async commit(writes: readonly Write[]): Promise<readonly (StoredObject | undefined)[]> {
     this.#requireOpen('write');
-    const own = writes.map((write) => frozenCopyOf(write)); // now, not at the flush: the caller may go on with its draft
+    const own = writes.map((write) => ownCopyOf(write, this.#documents)); // now, not at the flush: the caller may go on with its draft
     return await new Promise((resolve, reject) => {
       this.#queue.push({ writes: own, resolve, reject });
       this.#flushing ??= this.#flush();
