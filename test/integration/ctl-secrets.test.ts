@@ -140,7 +140,8 @@ test('create makes a Secret of literals, files and standard input', async () => 
     ['create', 'secret', 'generic', 'shop', ...literal, '--from-file', file, `--from-file=other=${file}`, '--from-file=in=-'],
     'piped\n',
   );
-  assert.deepEqual(created, { code: 0, stdout: 'secret/shop created\n', stderr: '' });
+  assert.deepEqual([created.code, created.stdout], [0, 'secret/shop created\n']);
+  assert.match(created.stderr, /^note: the value of in ends with a line feed, [^\n]*\n$/u, 'of text alone');
   const { stdout } = await run(['get', 'secret', 'shop', '--reveal', '-o', 'json']);
   const binary = Buffer.from([0, 255, 10]).toString('base64');
   const { data } = JSON.parse(stdout) as { data: object };
@@ -184,6 +185,16 @@ test('create --replace puts values in place of those that are there; without it 
     status.keys.map(({ name }: { name: string }) => name),
     ['other'],
   );
+});
+
+test('create says of a value of one line that its line feed belongs to it', async () => {
+  const { api, run } = await start();
+  await using _ = api;
+  const said = await run(['create', 'secret', 'shop', '--from-file=token=-'], `${VALUE}\n`);
+  assert.equal(said.code, 0);
+  assert.match(said.stderr, /^note: the value of token ends with a line feed, [^\n]*\n$/u);
+  assert.ok(!said.stderr.includes(VALUE));
+  assert.equal((await run(['create', 'secret', 'other', '--from-file=pem=-'], 'line 1\nline 2\n')).stderr, '');
 });
 
 test('create refuses what is no Secret, in words without a value', async () => {

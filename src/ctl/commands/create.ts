@@ -12,6 +12,8 @@ import { readType } from '../resource-type.ts';
 
 /** The server's bound on all values of a Secret; said before a file is read. */
 const MAX_VALUE_BYTES = 512 * 1024;
+const MAX_LINE_BYTES = 512;
+const LINE_FEED = 0x0a;
 const EXAMPLE = 'caractrl create secret generic shop --from-file=db-password=password.txt';
 
 interface CreateOptions {
@@ -33,7 +35,10 @@ export const createCommand = defineCommand({
   },
   examples: [
     { command: EXAMPLE, does: 'a password from a file' },
-    { command: 'openssl rand -hex 16 | caractrl create secret generic shop --from-file=token=-', does: 'a value that nobody has seen' },
+    {
+      command: 'openssl rand -hex 16 | tr -d "\\n" | caractrl create secret generic shop --from-file=token=-',
+      does: 'a value that nobody has seen',
+    },
     { command: `${EXAMPLE} --replace`, does: 'another password' },
     {
       command: 'caractrl create secret generic registry --type dockerconfigjson --from-file .dockerconfigjson=$HOME/.docker/config.json',
@@ -119,10 +124,28 @@ async function readData(context: CommandContext, { fromLiteral, fromFile }: Crea
     }
     add(equals < 1 ? basename(path) : source.slice(0, equals), await readValue(context, path));
   }
+  for (const [key, value] of values) {
+    if (isLine(value)) {
+      context.io.stderr.write(
+        `note: the value of ${key} ends with a line feed, which belongs to it: printf %s, or tr -d '\\n', leaves it out\n`,
+      );
+    }
+  }
   if (values.size === 0) {
     throw new UsageError('Cannot create a Secret without values: give --from-file or --from-literal', { hint: EXAMPLE });
   }
   return Object.fromEntries([...values].map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
+}
+
+/** One short line, as echo and editors write a password: most programs would take its end for a part of it. */
+function isLine(value: Uint8Array): boolean {
+  const text = value.subarray(0, -1);
+  return (
+    value.byteLength <= MAX_LINE_BYTES &&
+    value.at(-1) === LINE_FEED &&
+    text.byteLength > 0 &&
+    text.every((byte) => byte >= 0x20 && byte < 0x7f)
+  );
 }
 
 async function readValue({ io, signal }: CommandContext, path: string): Promise<Uint8Array> {
