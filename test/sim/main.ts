@@ -36,6 +36,7 @@ const OPTIONS = {
   'stop-at-first': { type: 'boolean', default: false },
   trace: { type: 'boolean', default: false },
   log: { type: 'boolean', default: false },
+  kept: { type: 'boolean', default: false },
   jobs: { type: 'string', default: String(availableParallelism()) },
 } as const;
 
@@ -46,6 +47,8 @@ interface Wanted {
   readonly isTracing: boolean;
   readonly isLogging: boolean;
   readonly isStopping: boolean;
+  /** the plans of regressions.json first */
+  readonly isKept: boolean;
   /** processes side by side */
   readonly jobs: number;
 }
@@ -67,6 +70,7 @@ function readWanted(argv: readonly string[]): Wanted | undefined {
       isTracing: values.trace,
       isLogging: values.log,
       isStopping: values['stop-at-first'],
+      isKept: values.kept,
       jobs,
     };
   } catch (error) {
@@ -76,6 +80,10 @@ function readWanted(argv: readonly string[]): Wanted | undefined {
 }
 
 async function main(wanted: Wanted): Promise<number> {
+  const broken = wanted.isKept ? await runKept() : 0;
+  if (broken > 0 && wanted.isStopping) {
+    return 1;
+  }
   const tally = new Tally(wanted);
   if (wanted.isTracing || wanted.isLogging) {
     await runHere(wanted, tally);
@@ -83,7 +91,20 @@ async function main(wanted: Wanted): Promise<number> {
     await runInWorkers(wanted, tally);
   }
   tally.tellEnd();
-  return tally.failed.length === 0 ? 0 : 1;
+  return tally.failed.length + broken === 0 ? 0 : 1;
+}
+
+/** @returns how many failed */
+async function runKept(): Promise<number> {
+  let broken = 0;
+  for (const { plan } of readRegressions()) {
+    const { violation } = await runPlan(plan);
+    if (violation !== undefined) {
+      broken += 1;
+      process.stdout.write(`kept plan ${plan.seed} failed: ${violation}\n`);
+    }
+  }
+  return broken;
 }
 
 /** What has come of the seeds so far. */

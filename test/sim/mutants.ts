@@ -143,12 +143,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'never start the guard again',
-    file: 'agent/session/self-fence.ts',
-    find: '      if (isNeeded) {\n        try {',
-    replace: '      if (isNeeded && nowMs < 0) {\n        try {',
-  },
-  {
     name: 'never move off a lost node',
     file: 'server/projects/node-loss.ts',
     find: "  if (action !== 'Reschedule' || isHeld) {",
@@ -192,20 +186,20 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'const asked = here.filter(({ metadata }) => movable.has(`no ${metadata.name}`))',
   },
   {
-    name: 'skip a change after a watch broke off',
-    file: 'agent/session/assignment-watcher.ts',
-    find: '...(version !== undefined && { since: version })',
-    replace: '...(version !== undefined && { since: String(Number(version) + 1) })',
+    name: 'never start the guard again',
+    file: 'agent/session/self-fence.ts',
+    find: '      if (isNeeded) {',
+    replace: '      if (isNeeded && nowMs < 0) {',
   },
   {
-    name: 'clear away before the server has said what is here',
-    file: 'agent/reconcile/reconciler.ts',
-    find: "    this.#isAuthoritative ||= source === 'server';",
-    replace: '    this.#isAuthoritative = true;',
+    name: 'forget what an earlier process granted',
+    file: 'server/nodes/fence-ledger.ts',
+    find: 'return { untilMs: Math.ceil(startedAtMs + Math.max(timeoutMs, earlierTimeoutMs)),',
+    replace: 'return { untilMs: startedAtMs - 600_000,',
   },
 ];
 
-/** @returns the seeds it took; undefined: none of them found it */
+/** @returns the seeds it took, 0 where a kept plan finds it; undefined: nothing found it */
 async function hunt(mutant: Mutant, seeds: number): Promise<{ readonly seeds: number | undefined; readonly word: string }> {
   const root = join(import.meta.dirname, '../..');
   const folder = mkdtempSync(join(tmpdir(), 'cara-mutant-'));
@@ -218,15 +212,15 @@ async function hunt(mutant: Mutant, seeds: number): Promise<{ readonly seeds: nu
       throw new Error(`Cannot plant "${mutant.name}" as src/${mutant.file} no longer holds: ${mutant.find}`);
     }
     writeFileSync(path, text.replace(mutant.find, mutant.replace));
-    const args = ['test/sim/main.ts', '--seeds', String(seeds), '--stop-at-first', '--no-shrink', '--jobs', '1'];
+    const args = ['test/sim/main.ts', '--seeds', String(seeds), '--kept', '--stop-at-first', '--no-shrink', '--jobs', '1'];
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let found: { readonly seeds: number; readonly word: string } | undefined;
     for await (const line of createInterface({ input: child.stdout })) {
-      const [, seed, word = ''] = /^seed (\d+) failed: (.*)$/u.exec(line) ?? [];
-      found ??= seed === undefined ? undefined : { seeds: Number(seed), word };
+      const [, kind, seed, word = ''] = /^(seed|kept plan) (\S+) failed: (.*)$/u.exec(line) ?? [];
+      found ??= seed === undefined ? undefined : { seeds: kind === 'seed' ? Number(seed) : 0, word };
     }
     return found ?? { seeds: undefined, word: '' };
   } finally {
@@ -242,7 +236,7 @@ async function main(): Promise<number> {
     const { seeds, word } = await hunt(mutant, Number(values.seeds));
     living += seeds === undefined ? 1 : 0;
     process.stdout.write(
-      `${seeds === undefined ? 'LIVES' : `${seeds} seeds`.padEnd(9)} ${mutant.name}${word === '' ? '' : `: ${word.slice(0, 110)}`}\n`,
+      `${seeds === undefined ? 'LIVES' : (seeds === 0 ? 'kept plan' : `${seeds} seeds`).padEnd(9)} ${mutant.name}${word === '' ? '' : `: ${word.slice(0, 110)}`}\n`,
     );
   }
   process.stdout.write(`${wanted.length} mutants, ${living} live\n`);

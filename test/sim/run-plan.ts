@@ -42,6 +42,8 @@ export async function runPlan(plan: Plan, options: { readonly onLog?: (line: str
   const run = new Run(world, plan);
   try {
     await run.live();
+  } catch (error) {
+    run.violation ??= `promise 10: ${error instanceof Error ? error.message : String(error)}`; // such as work that never waits
   } finally {
     run.end();
   }
