@@ -18,6 +18,8 @@ export class HealthChecker {
   readonly #stoodByThen = new Map<string, number>();
   #stoodStillMs = 0;
   #upSinceMs = 0;
+  /** since when, and until when, the server that is up, or was last, has been seen so */
+  #life = { fromMs: 0, untilMs: 0 };
   #tickedAtMs = 0;
   /** nodes that are called silent */
   readonly #silent = new Set<string>();
@@ -69,6 +71,7 @@ export class HealthChecker {
     const nowMs = clock.monotonicMs();
     this.#stoodStillMs += server.isPaused ? nowMs - this.#tickedAtMs : 0;
     this.#upSinceMs = server.isUp ? Math.max(this.#upSinceMs, server.leadsSinceMs) : nowMs;
+    this.#life = server.isUp ? { fromMs: this.#upSinceMs, untilMs: nowMs } : this.#life;
     this.#tickedAtMs = nowMs;
     if (!server.isUp || server.isPaused || server.isStoreStalled) {
       this.#steadySinceMs = undefined;
@@ -88,9 +91,14 @@ export class HealthChecker {
     this.#silent[isSilent ? 'add' : 'delete'](name);
     const stoodStillMs = this.#stoodStillMs - (this.#stoodByThen.get(name) ?? 0);
     // of several servers: since the leadership began under which this was written, however late
-    const { database } = this.#world;
-    const heardSinceMs = database === undefined ? this.#upSinceMs : (database.leadershipAt(Number(resourceVersion))?.atMs ?? 0);
-    const silentMs = nowMs - Math.max((this.#beats.get(name) ?? 0) + stoodStillMs, heardSinceMs);
+    const { database, server } = this.#world;
+    const heardSinceMs =
+      database === undefined
+        ? Math.max(this.#life.fromMs, server.leader?.startedAtMs ?? 0)
+        : (database.leadershipAt(Number(resourceVersion))?.atMs ?? 0);
+    // what a server wrote before it was killed may be stored when a stall of the store ends
+    const heardUntilMs = database === undefined && !server.isUp ? this.#life.untilMs : nowMs;
+    const silentMs = heardUntilMs - Math.max((this.#beats.get(name) ?? 0) + stoodStillMs, heardSinceMs);
     const wasHeldBack = this.#heldBackFrom(name, nowMs) >= NODE_TIMEOUT_MS - COUNTING_SLACK_MS;
     if (isSilent && !wasSilent && !wasHeldBack && silentMs < NODE_TIMEOUT_MS - COUNTING_SLACK_MS) {
       this.#violate(`promise 6: ${name} is called silent after ${Math.round(silentMs)} ms in which it could have been heard`);
