@@ -90,7 +90,8 @@ export function checkContainers(world: World, chronicle: Chronicle, { violate, i
   function isStillWanted(machine: SimMachine, { uid, service, image, reasons: atStart }: Seen): boolean {
     const { project, count = 0 } = reasons.get(uid) ?? {};
     const isAsked = project?.spec.services.some((other) => other.name === service && other.image === image) === true;
-    return count === atStart && isAsked && project.status.nodeRef === machine.name && !isGoing(project);
+    const isToStay = isAsked && project.status.nodeRef === machine.name && project.status.move === undefined && !isGoing(project);
+    return count === atStart && isToStay;
   }
 
   /** Fenced ones on each machine, as they are: what stops with its machine's power is not told of. */
