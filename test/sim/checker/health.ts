@@ -113,7 +113,7 @@ export class HealthChecker {
     }
     const beats = this.#allBeats.get(name) ?? [];
     const gaps = beats.map((atMs, index) => (atMs < stalledFromMs ? 0 : atMs - (beats[index - 1] ?? atMs)));
-    return Math.max(0, ...gaps.slice(-20));
+    return Math.max(0, ...gaps.slice(-20), nowMs - (beats.at(-1) ?? nowMs)); // also by a process that was killed meanwhile
   }
 
   #check({ metadata: { name }, status: { state, conditions } }: NodeObject, nowMs: number, steadySinceMs: number): void {
