@@ -10,5 +10,6 @@ const server = createServer((request, response) => {
     response.writeHead(204).end();
   });
 });
+server.keepAliveTimeout = 3_600_000; // ms; as at a pace some connections are not needed for many seconds
 server.listen(0, '127.0.0.1', () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));
 process.stdin.on('end', () => process.exit(0)).resume(); // whoever started it is gone

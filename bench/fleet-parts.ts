@@ -11,8 +11,9 @@ import type { Memory } from './fleet-probe.ts';
 import { kept } from './kept.ts';
 import { residentBytes } from './process-usage.ts';
 
-const SERVER_CORE = '0';
-const LOAD_CORE = '1';
+// The first core of a machine is where the kernel and its devices have most to do.
+const SERVER_CORE = '1';
+const LOAD_CORE = '0';
 
 /** Whether each can have a core of its own. */
 export const CAN_PIN = availableParallelism() > 1 && spawnSync('taskset', ['--version']).status === 0;

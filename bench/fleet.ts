@@ -65,7 +65,7 @@ async function measureMost(fleet: Fleet, { pid, port }: Target, nodes: number, s
 }
 
 /** The latencies of beats at the pace that we want to be able to keep. */
-async function measurePaced(fleet: Fleet, { port }: Target, nodes: number): Promise<Outcome> {
+async function measurePaced(fleet: Fleet, { port }: Pick<Target, 'port'>, nodes: number): Promise<Outcome> {
   const job = { port, from: 0, to: nodes, connections: 4 * CONNECTIONS, perSecond: TARGET_PER_SECOND };
   return await fleet.act({ ...job, saying: 'beat', seconds: PACED_SECONDS, warmUpSeconds: WARM_UP_SECONDS });
 }
@@ -95,6 +95,7 @@ async function benchBeats(): Promise<readonly Figure[]> {
     const target = { pid, port: server.port };
     const floor = await measureMost(fleet, bare, nodes); // each time anew: a machine is not the same from minute to minute
     const cost = await measureMost(fleet, target, nodes);
+    const pacedFloor = await measurePaced(fleet, bare, nodes);
     const paced = await measurePaced(fleet, target, nodes);
     const prefix = `fleet_${nodes}`;
     figures.push(
@@ -103,6 +104,7 @@ async function benchBeats(): Promise<readonly Figure[]> {
       tell(`${prefix}_beat_cpu`, cost.microseconds, 'us', floor.microseconds),
       tell(`${prefix}_beat_p50`, paced.p50Ms, 'ms'), // at TARGET_PER_SECOND
       tell(`${prefix}_beat_p99`, paced.p99Ms, 'ms', TARGET_P99_MS),
+      tell(`${prefix}_bare_beat_p99`, pacedFloor.p99Ms, 'ms'), // what this machine gives anybody, at this minute
       tell(`${prefix}_beat_longest`, paced.longestMs, 'ms'),
       tell(`${prefix}_load_longest_pause`, paced.ownLongestMs, 'ms'), // of which the server is innocent
       tell(`${prefix}_bytes_written_by_beats`, writtenBytes(pid) - written, 'bytes'),

@@ -43,9 +43,10 @@ case $program in
     set -- --max-semi-space-size=1 --optimize-for-size "$root/src/agent/main.ts" "$@"
     export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"
     ;;
-  # With 100 nodes 110 MB instead of 139; heartbeats, placements and the start cost the same within what runs differ by.
+  # With 100 nodes, after thousands of reads, 124 MB instead of 134. With 4 it would be 109, but then the collector's threads stand in the
+  # way of 33,000 beats a second on one core most of the time: p99 of 56 ms with 1,000 nodes, where 8 and 16 have 3 to 8 (docs/benchmarks.md).
   server)
-    set -- --max-semi-space-size=4 "$root/src/server/main.ts" "$@"
+    set -- --max-semi-space-size=8 "$root/src/server/main.ts" "$@"
     export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"
     ;;
   *) set -- "$root/src/$program/main.ts" "$@" ;;
