@@ -89,14 +89,15 @@ async function benchBeats(): Promise<readonly Figure[]> {
   let before = { nodes: 0, heap: 0, resident: 0 };
   for (const nodes of SIZES) {
     const registrations = await grow(fleet, server, before.nodes, nodes);
-    const { heapUsed, external, resident } = await server.measureMemory();
-    const now = { nodes, heap: heapUsed + external, resident };
     const written = writtenBytes(pid);
     const target = { pid, port: server.port };
     const floor = await measureMost(fleet, bare, nodes); // each time anew: a machine is not the same from minute to minute
     const cost = await measureMost(fleet, target, nodes);
     const pacedFloor = await measurePaced(fleet, bare, nodes);
     const paced = await measurePaced(fleet, target, nodes);
+    const writtenByBeats = writtenBytes(pid) - written;
+    const { heapUsed, external, resident } = await server.measureMemory(); // last, as V8 collects more often for a while after it was made to
+    const now = { nodes, heap: heapUsed + external, resident };
     const prefix = `fleet_${nodes}`;
     figures.push(
       tell(`${prefix}_registrations`, registrations, 'per s'),
@@ -107,7 +108,7 @@ async function benchBeats(): Promise<readonly Figure[]> {
       tell(`${prefix}_bare_beat_p99`, pacedFloor.p99Ms, 'ms'), // what this machine gives anybody, at this minute
       tell(`${prefix}_beat_longest`, paced.longestMs, 'ms'),
       tell(`${prefix}_load_longest_pause`, paced.ownLongestMs, 'ms'), // of which the server is innocent
-      tell(`${prefix}_bytes_written_by_beats`, writtenBytes(pid) - written, 'bytes'),
+      tell(`${prefix}_bytes_written_by_beats`, writtenByBeats, 'bytes'),
       ...(before.nodes < LEAST_BEFORE ? [] : tellMemory(before, now)),
     );
     costs.push(cost.microseconds);
