@@ -28,6 +28,8 @@ export const TICK_MS = 250;
 /** ms; a gap this much longer than a tick is a stall of ours (a suspended process, a long GC, a slow disk) and not the nodes' fault. */
 const STALL_MS = 500;
 
+const NOT_HEARD = 0; // undefined would have V8 make an object of each beat's time, and mark the whole heap every few seconds for those
+
 /** The latest that is known of a node beside its record. */
 export interface Presence {
   readonly lease: LeaseState;
@@ -43,8 +45,8 @@ export interface Presence {
 interface Entry extends Leased<Entry> {
   node: NodeObject;
   version: number;
-  /** wall ms of the last heartbeat; undefined: none since the server started */
-  heardAtMs: number | undefined;
+  /** wall ms of the last heartbeat; NOT_HEARD: none since the server started. Always a number, as V8 then writes it in place */
+  heardAtMs: number;
   /** wall ms of the last heartbeat that an earlier process took in, where the record has an older one */
   heardBeforeMs: number | undefined;
   /** wall ms at which the last lease ran out; undefined: none has since the server started */
@@ -250,7 +252,7 @@ export class NodeRegistry {
       later: undefined,
       node,
       version,
-      heardAtMs: undefined,
+      heardAtMs: NOT_HEARD,
       heardBeforeMs: undefined,
       silentSinceMs: undefined,
       lastDigest: undefined,
@@ -304,7 +306,7 @@ export class NodeRegistry {
 
   presence(name: string): Presence {
     const entry = this.#entries.get(name);
-    const heardAtMs = entry?.heardAtMs ?? entry?.heardBeforeMs;
+    const heardAtMs = entry && heardAt(entry);
     const lastHeartbeat = heardAtMs === undefined ? entry?.node.status.lastHeartbeat : this.#times.write(heardAtMs);
     const lease = entry?.leaseEndsMs !== undefined ? 'Live' : lastHeartbeat === undefined ? 'Never' : 'Expired';
     return { lease, lastHeartbeat, silentSinceMs: entry?.silentSinceMs, report: entry?.pending, dispute: this.holders.findDispute(name) };
@@ -327,7 +329,7 @@ export class NodeRegistry {
     const isSame = entry?.node.metadata.uid === node.metadata.uid;
     const isUnwritten = isSame && entry.silentSinceMs !== undefined && isHeard(node.status) && entry.leaseEndsMs === undefined;
     const status = isUnwritten ? this.deriveStatus(node) : node.status;
-    const heardAtMs = isSame ? (entry.heardAtMs ?? entry.heardBeforeMs) : undefined;
+    const heardAtMs = isSame ? heardAt(entry) : undefined;
     const lastHeartbeat = heardAtMs === undefined ? status.lastHeartbeat : this.#times.write(heardAtMs);
     if (lastHeartbeat === undefined) {
       return node;
@@ -338,9 +340,9 @@ export class NodeRegistry {
 
   /** When each node was last heard, in wall-clock ms; `isNews`: by this process. */
   heardTimes(): readonly { readonly name: string; readonly atMs: number; readonly isNews: boolean }[] {
-    return [...this.#entries].flatMap(([name, { heardAtMs, heardBeforeMs }]) => {
-      const atMs = heardAtMs ?? heardBeforeMs;
-      return atMs === undefined ? [] : [{ name, atMs, isNews: heardAtMs !== undefined }];
+    return [...this.#entries].flatMap(([name, entry]) => {
+      const atMs = heardAt(entry);
+      return atMs === undefined ? [] : [{ name, atMs, isNews: entry.heardAtMs !== NOT_HEARD }];
     });
   }
 
@@ -392,4 +394,9 @@ export class NodeRegistry {
     this.#dirty.add(name);
     this.#options.onDirty();
   }
+}
+
+/** wall ms of the last heartbeat that this process or an earlier one took in, where the record has an older one */
+function heardAt({ heardAtMs, heardBeforeMs }: Entry): number | undefined {
+  return heardAtMs === NOT_HEARD ? heardBeforeMs : heardAtMs;
 }
