@@ -27,7 +27,7 @@ import { deriveNodeStatus } from '../src/server/nodes/node-state.ts';
 import { createMemoryStore } from '../src/store/memory-store.ts';
 import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import type { Draft, Store } from '../src/store/store.ts';
-import { nodeOf } from '../test/support/resources.ts';
+import { nodeOf } from '../test/support/objects/resources.ts';
 import { printTable, tell, type Figure } from './figures.ts';
 import { reportOf } from './fleet-agents.ts';
 import { monotonicMs, type Watched } from './detection-report.ts';

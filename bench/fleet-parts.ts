@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { until } from '../scripts/lib/wait.ts';
-import { startServer, type Program } from '../test/support/programs.ts';
+import { startServer, type Program } from '../test/support/programs/programs.ts';
 import type { Job, Outcome } from './fleet-load.ts';
 import type { Memory } from './fleet-probe.ts';
 import { kept } from './kept.ts';

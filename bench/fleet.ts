@@ -9,7 +9,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ObjectList } from '../src/api/meta.ts';
 import type { NodeObject } from '../src/api/node.ts';
-import type { Program } from '../test/support/programs.ts';
+import type { Program } from '../test/support/programs/programs.ts';
 import { makeScratch } from '../test/support/scratch.ts';
 import { printTable, tell, type Figure } from './figures.ts';
 import { CAN_PIN, startBare, startFleet, startPinned, type Fleet, type Server } from './fleet-parts.ts';

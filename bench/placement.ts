@@ -24,7 +24,7 @@ import { createMemoryStore } from '../src/store/memory-store.ts';
 import { createMirror, type Mirror } from '../src/store/mirror.ts';
 import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import type { Store } from '../src/store/store.ts';
-import { EPOCH, nodeOf, projectOf } from '../test/support/resources.ts';
+import { EPOCH, nodeOf, projectOf } from '../test/support/objects/resources.ts';
 import { monotonicMs } from './detection-report.ts';
 import { printTable, tell, type Figure } from './figures.ts';
 

@@ -18,7 +18,7 @@ import { until } from '../scripts/lib/wait.ts';
 import { createCaraClient, type CaraClient } from '../src/client/cara-client.ts';
 import { createTransport } from '../src/client/transport.ts';
 import { systemClock } from '../src/base/clock.ts';
-import { startAgent, startServer } from '../test/support/programs.ts';
+import { startAgent, startServer } from '../test/support/programs/programs.ts';
 import { median, printTable, tell, type Figure } from './figures.ts';
 import { kept, undoWhenBrokenOff } from './kept.ts';
 

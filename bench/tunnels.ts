@@ -17,7 +17,7 @@ import { Wakeup } from '../src/base/wakeup.ts';
 import { createCaraClient, type CaraClient } from '../src/client/cara-client.ts';
 import { httpFetch } from '../src/client/http-fetch.ts';
 import { createTransport } from '../src/client/transport.ts';
-import { startServer } from '../test/support/programs.ts';
+import { startServer } from '../test/support/programs/programs.ts';
 import { printTable, tell, type Figure } from './figures.ts';
 import { kept } from './kept.ts';
 

@@ -3,9 +3,9 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
-import { makeProject } from '../../test/support/projects.ts';
+import { makeProject } from '../../test/support/objects/projects.ts';
 import { makeScratch } from '../../test/support/scratch.ts';
-import { VirtualClock } from '../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../test/support/time/virtual-clock.ts';
 import { systemDisk } from '../base/disk.ts';
 import { systemRandom } from '../base/random.ts';
 import { AssignmentFile } from './assignment-file.ts';

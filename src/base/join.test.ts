@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type net from 'node:net';
 import { describe, it } from 'node:test';
-import { connectTo, listenOnLoopback } from '../../test/support/socket-pair.ts';
+import { connectTo, listenOnLoopback } from '../../test/support/network/socket-pair.ts';
 import { freeBuffer, markSole } from './free-buffer.ts';
 import { join } from './join.ts';
 import { WebSocketStream } from './web-socket.ts';

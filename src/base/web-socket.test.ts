@@ -4,7 +4,7 @@ import type net from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { connectTo, listenOnLoopback } from '../../test/support/socket-pair.ts';
+import { connectTo, listenOnLoopback } from '../../test/support/network/socket-pair.ts';
 import { WebSocketStream } from './web-socket.ts';
 import { ClosedByPeer, GoingAway } from './web-socket/end.ts';
 import { acceptOf } from './web-socket/handshake.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
-import { VirtualClock } from '../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../test/support/time/virtual-clock.ts';
 import { hasReason } from '../api/errors.ts';
 import { ChangeLog } from './change-log.ts';
 import type { Change, StoredObject, WatchItem } from './store.ts';

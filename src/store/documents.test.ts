@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
-import { draft } from '../../test/support/store-backends.ts';
+import { draft } from '../../test/support/stores/store-backends.ts';
 import { Documents } from './documents.ts';
 import type { Change, StoredObject } from './store.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
-import { draft, type Thing } from '../../test/support/store-backends.ts';
-import { VirtualClock } from '../../test/support/virtual-clock.ts';
-import { wrapped } from '../../test/support/wrapped-store.ts';
+import { draft, type Thing } from '../../test/support/stores/store-backends.ts';
+import { VirtualClock } from '../../test/support/time/virtual-clock.ts';
+import { wrapped } from '../../test/support/stores/wrapped-store.ts';
 import { ApiError } from '../api/errors.ts';
 import { createMemoryStore } from './memory-store.ts';
 import { createMirror } from './mirror.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nodeOf } from '../../test/support/resources.ts';
+import { nodeOf } from '../../test/support/objects/resources.ts';
 import { Documents } from './documents.ts';
 import { WriteBatch } from './write-batch.ts';
 

@@ -8,8 +8,8 @@ import { hasEngineReason, type EngineReason } from '../../src/agent/docker/engin
 import type { Engine } from '../../src/agent/docker/engine.ts';
 import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { systemClock } from '../../src/base/clock.ts';
-import { importBusyboxImage } from '../support/busybox-image.ts';
-import { startFakeDocker } from '../support/fake-docker.ts';
+import { importBusyboxImage } from '../support/engines/busybox-image.ts';
+import { startFakeDocker } from '../support/engines/fake-docker.ts';
 
 type Program = Pick<ContainerSpec, 'image' | 'command'>;
 

@@ -7,8 +7,8 @@ import { systemClock } from '../../src/base/clock.ts';
 import { createPostgresStore } from '../../src/store/postgres/postgres-store.ts';
 import type { Store } from '../../src/store/store.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { NO_POSTGRES, startPostgres, type PostgresServer } from '../support/postgres.ts';
-import { draft, silentLog, type Thing } from '../support/store-backends.ts';
+import { NO_POSTGRES, startPostgres, type PostgresServer } from '../support/stores/postgres.ts';
+import { draft, silentLog, type Thing } from '../support/stores/store-backends.ts';
 
 describe('several servers on one PostgreSQL', { skip: NO_POSTGRES, timeout: 60_000 }, () => {
   let server: PostgresServer;

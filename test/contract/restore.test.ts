@@ -13,8 +13,8 @@ import { saveBackup } from '../../src/store/backup/backup-file.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import type { Store, StoredObject } from '../../src/store/store.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { NO_POSTGRES, startPostgres, type PostgresServer } from '../support/postgres.ts';
-import { draft, silentLog } from '../support/store-backends.ts';
+import { NO_POSTGRES, startPostgres, type PostgresServer } from '../support/stores/postgres.ts';
+import { draft, silentLog } from '../support/stores/store-backends.ts';
 
 const deps = { clock: systemClock, random: systemRandom, log: silentLog };
 const scratch = makeScratch();

@@ -6,12 +6,12 @@ import { systemRandom } from '../../src/base/random.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import type { Store } from '../../src/store/store.ts';
-import { checkHistory, type History } from '../support/history.ts';
-import { runWorkload } from '../support/history-workload.ts';
-import { backendsWithPostgres } from '../support/postgres-backend.ts';
-import { NO_POSTGRES, startPostgres } from '../support/postgres.ts';
-import { silentLog } from '../support/store-backends.ts';
-import { wrapped } from '../support/wrapped-store.ts';
+import { checkHistory, type History } from '../support/stores/history.ts';
+import { runWorkload } from '../support/stores/history-workload.ts';
+import { backendsWithPostgres } from '../support/stores/postgres-backend.ts';
+import { NO_POSTGRES, startPostgres } from '../support/stores/postgres.ts';
+import { silentLog } from '../support/stores/store-backends.ts';
+import { wrapped } from '../support/stores/wrapped-store.ts';
 
 const CLIENTS = 6;
 const STEPS = Number(process.env['HISTORY_STEPS'] ?? 150);

@@ -4,9 +4,9 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { ApiError, hasReason } from '../../src/api/errors.ts';
 import type { Store, Write } from '../../src/store/store.ts';
-import { backendsWithPostgres } from '../support/postgres-backend.ts';
-import { draft, type Thing } from '../support/store-backends.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { backendsWithPostgres } from '../support/stores/postgres-backend.ts';
+import { draft, type Thing } from '../support/stores/store-backends.ts';
+import { VirtualClock } from '../support/time/virtual-clock.ts';
 
 const LOG_SIZE = 6;
 const KINDS = ['Thing', 'Other'] as const;

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { hasReason, type Reason } from '../../src/api/errors.ts';
 import type { Change, Store, StoredObject, WatchItem, Write } from '../../src/store/store.ts';
-import { backendsWithPostgres } from '../support/postgres-backend.ts';
-import { draft, type Backend, type Thing } from '../support/store-backends.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { backendsWithPostgres } from '../support/stores/postgres-backend.ts';
+import { draft, type Backend, type Thing } from '../support/stores/store-backends.ts';
+import { VirtualClock } from '../support/time/virtual-clock.ts';
 
 const refusal =
   (reason: Reason) =>

@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import { callEngine, callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { runOrThrow } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
-import { type Program, startAgent, startServer } from '../support/programs.ts';
+import { contentsOf, IMAGES, testEngine } from '../support/engines/engine.ts';
+import { type Program, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { nodeInState } from '../support/seen.ts';
+import { nodeInState } from '../support/programs/seen.ts';
 
 const NODE = 'worker-01';
 const MANY = 100;

@@ -7,11 +7,11 @@ import { callEngine, callEngineJson } from '../../scripts/lib/engine-http.ts';
 import type { Engine } from '../../scripts/lib/engine.ts';
 import { findFreePort } from '../../scripts/lib/ports.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engine.ts';
-import { linkHosts } from '../support/host-link.ts';
-import { caractrl, type Program, startAgent, startServer } from '../support/programs.ts';
+import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engines/engine.ts';
+import { linkHosts } from '../support/network/host-link.ts';
+import { caractrl, type Program, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { fetchPage, findObject, nodeInState, projectInPhase } from '../support/seen.ts';
+import { fetchPage, findObject, nodeInState, projectInPhase } from '../support/programs/seen.ts';
 
 const MANIFEST = readFileSync(path.join(import.meta.dirname, '../../examples/hello/project.yaml'), 'utf8');
 const NEAR = '10.98.77.1'; // the test's namespace, with the server and worker-01

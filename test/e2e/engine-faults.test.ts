@@ -5,11 +5,11 @@ import { callEngine, callEngineJson } from '../../scripts/lib/engine-http.ts';
 import type { Engine } from '../../scripts/lib/engine.ts';
 import { argumentsOf, listProcesses } from '../../scripts/lib/process.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engine.ts';
-import { startFaultyProxy } from '../support/faulty-proxy.ts';
-import { caractrl, type Program, startAgent, startServer } from '../support/programs.ts';
+import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engines/engine.ts';
+import { startFaultyProxy } from '../support/engines/faulty-proxy.ts';
+import { caractrl, type Program, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { nodeInState, projectInPhase } from '../support/seen.ts';
+import { nodeInState, projectInPhase } from '../support/programs/seen.ts';
 
 const NODE = 'worker-01';
 

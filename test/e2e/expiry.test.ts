@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../../scripts/lib/wait.ts';
-import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
-import { caractrl, startAgent, startServer } from '../support/programs.ts';
+import { contentsOf, IMAGES, testEngine } from '../support/engines/engine.ts';
+import { caractrl, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { findObject, nodeInState, projectInPhase } from '../support/seen.ts';
+import { findObject, nodeInState, projectInPhase } from '../support/programs/seen.ts';
 
 const PREVIEW = JSON.stringify({
   apiVersion: 'caravanserai/v1',

@@ -11,11 +11,11 @@ import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import type { Engine } from '../../scripts/lib/engine.ts';
 import { findFreePort } from '../../scripts/lib/ports.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engine.ts';
-import { linkHosts, setLink } from '../support/host-link.ts';
-import { caractrl, type Program, startAgent, startServer } from '../support/programs.ts';
+import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engines/engine.ts';
+import { linkHosts, setLink } from '../support/network/host-link.ts';
+import { caractrl, type Program, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { findObject, nodeInState, projectInPhase } from '../support/seen.ts';
+import { findObject, nodeInState, projectInPhase } from '../support/programs/seen.ts';
 
 const NEAR = '10.98.78.1'; // the test's namespace, with the server and worker-01
 const FAR = '10.98.78.2'; // the namespace of worker-02, which is cut off

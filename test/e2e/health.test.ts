@@ -9,10 +9,10 @@ import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { buildImage } from '../../scripts/lib/image.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import type { ProjectObject, Service } from '../../src/api/project.ts';
-import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engine.ts';
-import { caractrl, startAgent, startServer } from '../support/programs.ts';
-import { makeProject } from '../support/projects.ts';
-import { LiveReconciler } from '../support/reconcile-live.ts';
+import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engines/engine.ts';
+import { caractrl, startAgent, startServer } from '../support/programs/programs.ts';
+import { makeProject } from '../support/objects/projects.ts';
+import { LiveReconciler } from '../support/worlds/reconcile-live.ts';
 
 const HOST = testEngine();
 const CLUSTER = randomUUID();

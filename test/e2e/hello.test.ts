@@ -5,9 +5,9 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { findFreePort } from '../../scripts/lib/ports.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
-import { caractrl, startAgent, startServer } from '../support/programs.ts';
-import { fetchPage, nodeInState, projectInPhase } from '../support/seen.ts';
+import { contentsOf, IMAGES, testEngine } from '../support/engines/engine.ts';
+import { caractrl, startAgent, startServer } from '../support/programs/programs.ts';
+import { fetchPage, nodeInState, projectInPhase } from '../support/programs/seen.ts';
 
 const MANIFEST = readFileSync(path.join(import.meta.dirname, '../../examples/hello/project.yaml'), 'utf8');
 

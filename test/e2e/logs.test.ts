@@ -8,12 +8,12 @@ import { callEngine } from '../../scripts/lib/engine-http.ts';
 import type { Engine } from '../../scripts/lib/engine.ts';
 import { findFreePort } from '../../scripts/lib/ports.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engine.ts';
-import { linkHosts, refuseIncoming, setLink } from '../support/host-link.ts';
-import { caractrl, type Program, startAgent, startServer } from '../support/programs.ts';
+import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engines/engine.ts';
+import { linkHosts, refuseIncoming, setLink } from '../support/network/host-link.ts';
+import { caractrl, type Program, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { nodeInState, projectInPhase } from '../support/seen.ts';
-import { startFollower, type Follower } from '../support/log-follower.ts';
+import { nodeInState, projectInPhase } from '../support/programs/seen.ts';
+import { startFollower, type Follower } from '../support/programs/log-follower.ts';
 
 const NEAR = '10.98.79.1';
 const FAR = '10.98.79.2';

@@ -13,11 +13,11 @@ import { runOrThrow } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import { findCondition, type Condition } from '../../src/api/condition.ts';
 import type { NodeObject } from '../../src/api/node.ts';
-import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engine.ts';
-import { linkHosts, setLink } from '../support/host-link.ts';
-import { caractrl, type Program, startAgent, startServer } from '../support/programs.ts';
+import { contentsOf, IMAGES, startExtraEngine, testEngine } from '../support/engines/engine.ts';
+import { linkHosts, setLink } from '../support/network/host-link.ts';
+import { caractrl, type Program, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { findObject, nodeInState, projectInPhase } from '../support/seen.ts';
+import { findObject, nodeInState, projectInPhase } from '../support/programs/seen.ts';
 
 const NODE = 'worker-01';
 const NEAR = '10.98.78.1'; // the test's namespace, with the server and the second machine

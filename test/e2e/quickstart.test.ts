@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { run } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { contentsOf, testEngine } from '../support/engine.ts';
+import { contentsOf, testEngine } from '../support/engines/engine.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 const SCRIPT = path.join(import.meta.dirname, '../../scripts/quickstart.ts');

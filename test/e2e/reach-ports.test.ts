@@ -7,9 +7,9 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { callEngine } from '../../scripts/lib/engine-http.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
-import { startTerminal, type Terminal } from '../support/terminal.ts';
-import { startTwoSites, type Site, type TwoSites } from '../support/two-sites.ts';
+import { contentsOf, IMAGES, testEngine } from '../support/engines/engine.ts';
+import { startTerminal, type Terminal } from '../support/programs/terminal.ts';
+import { startTwoSites, type Site, type TwoSites } from '../support/programs/two-sites.ts';
 
 const CTL = path.join(import.meta.dirname, '../../bin/caractrl');
 const LONG_MS = 60_000;

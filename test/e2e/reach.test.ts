@@ -4,9 +4,9 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { run } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { IMAGES } from '../support/engine.ts';
-import { startTerminal, type Terminal } from '../support/terminal.ts';
-import { startTwoSites, type Site, type TwoSites } from '../support/two-sites.ts';
+import { IMAGES } from '../support/engines/engine.ts';
+import { startTerminal, type Terminal } from '../support/programs/terminal.ts';
+import { startTwoSites, type Site, type TwoSites } from '../support/programs/two-sites.ts';
 
 const CTL = path.join(import.meta.dirname, '../../bin/caractrl');
 const LONG_MS = 60_000;

@@ -6,10 +6,10 @@ import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import { LABEL } from '../../src/agent/docker/names.ts';
 import type { ProjectObject, Service } from '../../src/api/project.ts';
-import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
-import { makeProject, type ProjectOptions } from '../support/projects.ts';
-import { LiveReconciler } from '../support/reconcile-live.ts';
-import { fetchPage } from '../support/seen.ts';
+import { contentsOf, IMAGES, testEngine } from '../support/engines/engine.ts';
+import { makeProject, type ProjectOptions } from '../support/objects/projects.ts';
+import { LiveReconciler } from '../support/worlds/reconcile-live.ts';
+import { fetchPage } from '../support/programs/seen.ts';
 
 const HOST = testEngine();
 const CLUSTER = randomUUID();

@@ -7,10 +7,10 @@ import { until } from '../../scripts/lib/wait.ts';
 import { quantityToUnits } from '../../src/api/quantity.ts';
 import type { ProjectObject } from '../../src/api/project.ts';
 import type { NodeObject } from '../../src/api/node.ts';
-import { IMAGES, testEngine } from '../support/engine.ts';
-import { caractrl, type Program, startAgent, startServer } from '../support/programs.ts';
+import { IMAGES, testEngine } from '../support/engines/engine.ts';
+import { caractrl, type Program, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { findObject, nodeInState, projectInPhase } from '../support/seen.ts';
+import { findObject, nodeInState, projectInPhase } from '../support/programs/seen.ts';
 
 const NODE = 'worker-01';
 const MEBIBYTE = 2 ** 20;

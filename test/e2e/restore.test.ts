@@ -6,10 +6,10 @@ import { findFreePort } from '../../scripts/lib/ports.ts';
 import { run } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
 import type { ProjectObject } from '../../src/api/project.ts';
-import { contentsOf, IMAGES, startsOf, testEngine } from '../support/engine.ts';
-import { caractrl, startAgent, startServer } from '../support/programs.ts';
+import { contentsOf, IMAGES, startsOf, testEngine } from '../support/engines/engine.ts';
+import { caractrl, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { findObject, nodeInState, projectInPhase } from '../support/seen.ts';
+import { findObject, nodeInState, projectInPhase } from '../support/programs/seen.ts';
 
 const NODE = 'worker-01';
 const CARA_SERVER = path.join(import.meta.dirname, '../../bin/cara-server');

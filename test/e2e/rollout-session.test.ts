@@ -4,10 +4,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
-import { caractrl, startAgent, startServer } from '../support/programs.ts';
+import { contentsOf, IMAGES, testEngine } from '../support/engines/engine.ts';
+import { caractrl, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { nodeInState } from '../support/seen.ts';
+import { nodeInState } from '../support/programs/seen.ts';
 
 const HOST = testEngine();
 const CHECK = ['CMD', '/bin/busybox', 'wget', '-q', '-O', '/dev/null', 'http://127.0.0.1:8080/'];

@@ -7,9 +7,9 @@ import { until } from '../../scripts/lib/wait.ts';
 import { readLastLines } from '../../src/agent/reconcile/last-lines.ts';
 import { createRolloutMemory } from '../../src/agent/reconcile/desired/rollout.ts';
 import type { ProjectObject, Service } from '../../src/api/project.ts';
-import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
-import { makeProject } from '../support/projects.ts';
-import { LiveReconciler } from '../support/reconcile-live.ts';
+import { contentsOf, IMAGES, testEngine } from '../support/engines/engine.ts';
+import { makeProject } from '../support/objects/projects.ts';
+import { LiveReconciler } from '../support/worlds/reconcile-live.ts';
 
 const HOST = testEngine();
 const CLUSTER = randomUUID();

@@ -6,10 +6,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
-import { caractrl, startAgent, startServer } from '../support/programs.ts';
+import { contentsOf, IMAGES, testEngine } from '../support/engines/engine.ts';
+import { caractrl, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { fetchPage, nodeInState, projectInPhase } from '../support/seen.ts';
+import { fetchPage, nodeInState, projectInPhase } from '../support/programs/seen.ts';
 import { findFreePort } from '../../scripts/lib/ports.ts';
 
 const HOST = testEngine();

@@ -7,8 +7,8 @@ import { after, before, test } from 'node:test';
 import path from 'node:path';
 import { runOrThrow } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { testEngine } from '../support/engine.ts';
-import { caractrl, type Program, startAgent, startServer } from '../support/programs.ts';
+import { testEngine } from '../support/engines/engine.ts';
+import { caractrl, type Program, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 const ADDRESS = '10.98.83.1'; // no loopback address, though it is on `lo` of the test's own namespace

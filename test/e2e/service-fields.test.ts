@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import { callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { findFreePort } from '../../scripts/lib/ports.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
-import { caractrl, startAgent, startServer } from '../support/programs.ts';
+import { contentsOf, IMAGES, testEngine } from '../support/engines/engine.ts';
+import { caractrl, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { fetchPage, nodeInState, projectInPhase } from '../support/seen.ts';
+import { fetchPage, nodeInState, projectInPhase } from '../support/programs/seen.ts';
 
 const HOST = testEngine();
 

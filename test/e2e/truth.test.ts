@@ -7,10 +7,10 @@ import { until } from '../../scripts/lib/wait.ts';
 import { GUARD_LOCK } from '../../src/agent/fence/guard-process.ts';
 import type { ServiceStatus } from '../../src/api/project.ts';
 import { findPidLockHolder } from '../../src/base/pid-lock.ts';
-import { contentsOf, IMAGES, startExtraEngine } from '../support/engine.ts';
-import { caractrl, startAgent, startServer } from '../support/programs.ts';
+import { contentsOf, IMAGES, startExtraEngine } from '../support/engines/engine.ts';
+import { caractrl, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { findObject, nodeInState, projectInPhase, type SeenObject } from '../support/seen.ts';
+import { findObject, nodeInState, projectInPhase, type SeenObject } from '../support/programs/seen.ts';
 
 const shell = (name: string, line: string, more: object = {}): object => ({
   name,

@@ -4,10 +4,10 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { callEngine, callEngineJson } from '../../scripts/lib/engine-http.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { contentsOf, IMAGES, testEngine } from '../support/engine.ts';
-import { caractrl, type Program, startAgent, startServer } from '../support/programs.ts';
+import { contentsOf, IMAGES, testEngine } from '../support/engines/engine.ts';
+import { caractrl, type Program, startAgent, startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { findObject, nodeInState } from '../support/seen.ts';
+import { findObject, nodeInState } from '../support/programs/seen.ts';
 
 const NODE = 'worker-01';
 const KEPT = 'cara_vol-shop_data';

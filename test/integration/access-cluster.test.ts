@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { test } from 'node:test';
-import { startApi } from '../support/api.ts';
-import { startAccessWorld } from '../support/access-world.ts';
+import { startApi } from '../support/worlds/api.ts';
+import { startAccessWorld } from '../support/worlds/access-world.ts';
 
 test('a token made at one server works at the other with the next request, and revoked there it is nothing here', async () => {
   await using world = await startAccessWorld();

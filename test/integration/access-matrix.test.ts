@@ -14,8 +14,8 @@ import {
   startAccessWorld,
   type AccessWorld,
   type CallerName,
-} from '../support/access-world.ts';
-import { APPLY, manifestOf, startApi, type CallOptions } from '../support/api.ts';
+} from '../support/worlds/access-world.ts';
+import { APPLY, manifestOf, startApi, type CallOptions } from '../support/worlds/api.ts';
 
 type Whose = keyof typeof NAMES;
 /** Who may, beside admins, and of what; whoever is not there may not. */

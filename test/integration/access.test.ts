@@ -6,7 +6,7 @@ import type { TokenLimit } from '../../src/api/token.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { newClusterRecord, type ClusterRecord } from '../../src/server/cluster/cluster-record.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
-import { APPLY, manifestOf, MERGE, startApi, startApiOn } from '../support/api.ts';
+import { APPLY, manifestOf, MERGE, startApi, startApiOn } from '../support/worlds/api.ts';
 import {
   findAdminToken,
   NAMES,
@@ -15,8 +15,8 @@ import {
   secretManifest,
   startAccessWorld,
   type AccessWorld,
-} from '../support/access-world.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+} from '../support/worlds/access-world.ts';
+import { VirtualClock } from '../support/time/virtual-clock.ts';
 
 let world: AccessWorld;
 before(async () => {

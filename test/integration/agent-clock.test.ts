@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findCondition } from '../../src/api/condition.ts';
 import type { NodeObject } from '../../src/api/node.ts';
-import { FOREVER, startAgentWorld, type AgentWorld } from '../support/agent-world.ts';
+import { FOREVER, startAgentWorld, type AgentWorld } from '../support/worlds/agent-world.ts';
 
 const DAY_MS = 86_400_000;
 

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { until } from '../../scripts/lib/wait.ts';
 import type { NodeObject } from '../../src/api/node.ts';
-import { startFakeDocker } from '../support/fake-docker.ts';
-import { caractrl, startAgent, startServer, type Program } from '../support/programs.ts';
+import { startFakeDocker } from '../support/engines/fake-docker.ts';
+import { caractrl, startAgent, startServer, type Program } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 const NODE = 'worker-01';

@@ -4,9 +4,9 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { NetworkStatus, NodeObject } from '../../src/api/node.ts';
-import { FOREVER, startAgentWorld, type AgentWorld } from '../support/agent-world.ts';
-import { startFakeTailscale, tailscaleStatus } from '../support/fake-tailscale.ts';
-import { caractrl } from '../support/programs.ts';
+import { FOREVER, startAgentWorld, type AgentWorld } from '../support/worlds/agent-world.ts';
+import { startFakeTailscale, tailscaleStatus } from '../support/network/fake-tailscale.ts';
+import { caractrl } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 const ON_LOOPBACK = { AGENT_HOST: '127.0.0.1' }; // no interface here has the fake's address

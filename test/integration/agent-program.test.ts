@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { run, type RunResult } from '../../scripts/lib/run.ts';
-import { startAgent, type Program } from '../support/programs.ts';
+import { startAgent, type Program } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 const BIN = path.join(import.meta.dirname, '../../bin/cara-agent');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { FOREVER, startAgentWorld, type AgentWorld } from '../support/agent-world.ts';
+import { FOREVER, startAgentWorld, type AgentWorld } from '../support/worlds/agent-world.ts';
 
 const logged = ({ agentLog }: AgentWorld, msg: string) => agentLog.filter((record) => record['msg'] === msg);
 const trialStates = (world: AgentWorld) => logged(world, 'trial of machine changed').map((record) => record['to']);

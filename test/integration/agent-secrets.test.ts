@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { FOREVER, startAgentWorld, type AgentWorld } from '../support/agent-world.ts';
-import type { FakeContainer } from '../support/fake-docker-state.ts';
+import { FOREVER, startAgentWorld, type AgentWorld } from '../support/worlds/agent-world.ts';
+import type { FakeContainer } from '../support/engines/fake-docker/state.ts';
 
 const VALUE = 'correct-horse-battery';
 const SERVICES = [

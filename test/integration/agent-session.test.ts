@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { StartError } from '../../src/base/program.ts';
-import { FOREVER, startAgentWorld, type AgentWorld, type AgentWorldOptions } from '../support/agent-world.ts';
+import { FOREVER, startAgentWorld, type AgentWorld, type AgentWorldOptions } from '../support/worlds/agent-world.ts';
 
 const PROJECT = {
   apiVersion: 'caravanserai/v1',

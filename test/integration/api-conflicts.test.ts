@@ -1,8 +1,8 @@
 /** Compare-and-set over HTTP: a write that names a version happens only at that version, and a refusal says what has changed since. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { startApi, APPLY, MERGE } from '../support/api.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { startApi, APPLY, MERGE } from '../support/worlds/api.ts';
+import { VirtualClock } from '../support/time/virtual-clock.ts';
 
 const KINDS = {
   nodes: {

@@ -3,7 +3,7 @@ import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { systemClock } from '../../src/base/clock.ts';
-import { manifestOf, MERGE, startApiOn, type Answer, type ApiServer } from '../support/api.ts';
+import { manifestOf, MERGE, startApiOn, type Answer, type ApiServer } from '../support/worlds/api.ts';
 
 let api: ApiServer;
 before(async () => {

@@ -5,8 +5,8 @@ import type { HeldProject } from '../../src/api/project/held-project.ts';
 import type { ProjectObject } from '../../src/api/project.ts';
 import { CLUSTER_KIND, newClusterRecord, type ClusterRecord } from '../../src/server/cluster/cluster-record.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
-import { startApi, type ApiServer } from '../support/api.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { startApi, type ApiServer } from '../support/worlds/api.ts';
+import { VirtualClock } from '../support/time/virtual-clock.ts';
 
 const EPOCH = 'epoch-1';
 const BASE = 1_000_000;

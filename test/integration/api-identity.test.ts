@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { findCondition } from '../../src/api/condition.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
-import { startApi, type ApiServer } from '../support/api.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { startApi, type ApiServer } from '../support/worlds/api.ts';
+import { VirtualClock } from '../support/time/virtual-clock.ts';
 
 const TIMEOUT_MS = 90_000;
 const INTERVAL_MS = 30_000;

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DrainEntry } from '../../src/api/project/drain.ts';
-import { type ApiServer, startApi } from '../support/api.ts';
-import type { VirtualClock } from '../support/virtual-clock.ts';
+import { type ApiServer, startApi } from '../support/worlds/api.ts';
+import type { VirtualClock } from '../support/time/virtual-clock.ts';
 
 type Api = ApiServer<VirtualClock>;
 const ROOM = { allocatable: { cpu: '4', memory: '8Gi', disk: '100Gi' } };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { BACKENDS } from '../support/store-backends.ts';
-import { manifestOf, MERGE, startApi, type ApiServer } from '../support/api.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { BACKENDS } from '../support/stores/store-backends.ts';
+import { manifestOf, MERGE, startApi, type ApiServer } from '../support/worlds/api.ts';
+import { VirtualClock } from '../support/time/virtual-clock.ts';
 
 const LABELLED = {
   metadata: { labels: { 'caravanserai.io/zone': 'ed312' }, annotations: { owner: 'ops' } },

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { run, type RunResult } from '../../scripts/lib/run.ts';
 import { systemClock } from '../../src/base/clock.ts';
-import { startServer } from '../support/programs.ts';
+import { startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 const CARA_SERVER = path.join(import.meta.dirname, '../../bin/cara-server');

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ProjectObject } from '../../src/api/project.ts';
-import { manifestOf, MERGE, startApi, type ApiServer } from '../support/api.ts';
-import type { VirtualClock } from '../support/virtual-clock.ts';
+import { manifestOf, MERGE, startApi, type ApiServer } from '../support/worlds/api.ts';
+import type { VirtualClock } from '../support/time/virtual-clock.ts';
 
 const CAPACITY = { cpu: '4', memory: '8Gi', disk: '100Gi' };
 

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { systemClock } from '../../src/base/clock.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
-import { openWatch, startApiOn, type ApiServer, type WatchLine } from '../support/api.ts';
+import { openWatch, startApiOn, type ApiServer, type WatchLine } from '../support/worlds/api.ts';
 
 const start = (store = createMemoryStore({ clock: systemClock })): Promise<ApiServer> =>
   startApiOn({ clock: systemClock, store, listen: true });

@@ -6,7 +6,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { systemClock } from '../../src/base/clock.ts';
-import { APPLY, MERGE, manifestOf, startApi, startApiOn, type ApiServer } from '../support/api.ts';
+import { APPLY, MERGE, manifestOf, startApi, startApiOn, type ApiServer } from '../support/worlds/api.ts';
 
 describe('header smuggling', () => {
   let api: ApiServer;

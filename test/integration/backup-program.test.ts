@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { run, type RunResult } from '../../scripts/lib/run.ts';
 import type { NodeObject } from '../../src/api/node.ts';
-import { startServer } from '../support/programs.ts';
+import { startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 const CARA_SERVER = path.join(import.meta.dirname, '../../bin/cara-server');

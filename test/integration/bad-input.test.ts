@@ -4,8 +4,8 @@ import { describe, test } from 'node:test';
 import type { NodeObject } from '../../src/api/node.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { startApiOn } from '../support/api.ts';
-import { ctl } from '../support/ctl.ts';
+import { startApiOn } from '../support/worlds/api.ts';
+import { ctl } from '../support/worlds/ctl.ts';
 
 const GOOD = { capacity: { cpu: '4', memory: '8Gi' }, identity: { id: 'identity-1', bootId: 'boot-1' } };
 

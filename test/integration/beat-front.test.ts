@@ -5,8 +5,8 @@ import { until } from '../../scripts/lib/wait.ts';
 import { API_VERSION } from '../../src/api/meta.ts';
 import type { NodeObject } from '../../src/api/node.ts';
 import { newCredential, NODE_LETTER } from '../../src/server/auth/token-format.ts';
-import { startApi, type ApiServer } from '../support/api.ts';
-import type { VirtualClock } from '../support/virtual-clock.ts';
+import { startApi, type ApiServer } from '../support/worlds/api.ts';
+import type { VirtualClock } from '../support/time/virtual-clock.ts';
 
 const REPORT = JSON.stringify({ capacity: { cpu: '4' }, identity: { id: 'identity-1' } });
 const OF_EACH_ANSWER = ['date', 'connection', 'keep-alive', 'content-length', 'x-request-id', 'transfer-encoding'];

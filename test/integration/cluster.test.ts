@@ -9,10 +9,10 @@ import type { WatchEvent } from '../../src/api/watch-event.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import type { CaraClient } from '../../src/client/cara-client.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { startFakeDocker } from '../support/fake-docker.ts';
-import { caractrl, startAgent } from '../support/programs.ts';
-import { startTestCluster, type TestCluster } from '../support/cluster.ts';
-import { NO_POSTGRES } from '../support/postgres.ts';
+import { startFakeDocker } from '../support/engines/fake-docker.ts';
+import { caractrl, startAgent } from '../support/programs/programs.ts';
+import { startTestCluster, type TestCluster } from '../support/programs/cluster.ts';
+import { NO_POSTGRES } from '../support/stores/postgres.ts';
 
 const FOREVER = new AbortController().signal;
 const BEAT_MS = 300;

@@ -4,9 +4,9 @@ import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { systemClock } from '../../src/base/clock.ts';
-import { startApiOn, type ApiServer } from '../support/api.ts';
-import { findAdminToken } from '../support/access-world.ts';
-import { ctl, type CtlOptions, type CtlResult } from '../support/ctl.ts';
+import { startApiOn, type ApiServer } from '../support/worlds/api.ts';
+import { findAdminToken } from '../support/worlds/access-world.ts';
+import { ctl, type CtlOptions, type CtlResult } from '../support/worlds/ctl.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 const TERMINAL = { columns: 120, rows: 24 };

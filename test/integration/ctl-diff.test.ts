@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '../../src/base/clock.ts';
-import { startApiOn } from '../support/api.ts';
-import { ctl } from '../support/ctl.ts';
+import { startApiOn } from '../support/worlds/api.ts';
+import { ctl } from '../support/worlds/ctl.ts';
 
 const HEAD = 'apiVersion: caravanserai/v1\n';
 const shop = (image: string, labels = '{ team: web }'): string =>

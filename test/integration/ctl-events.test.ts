@@ -8,9 +8,9 @@ import type { CommandContext, OutputFormat } from '../../src/ctl/command.ts';
 import { eventsCommand } from '../../src/ctl/commands/events.ts';
 import { UsageError } from '../../src/ctl/ctl-error.ts';
 import type { Screen } from '../../src/ctl/io.ts';
-import { FOREVER, startAgentWorld } from '../support/agent-world.ts';
-import { startCtl } from '../support/ctl.ts';
-import { HEARTBEAT_TIMEOUT_MS, startEventServer } from '../support/event-server.ts';
+import { FOREVER, startAgentWorld } from '../support/worlds/agent-world.ts';
+import { startCtl } from '../support/worlds/ctl.ts';
+import { HEARTBEAT_TIMEOUT_MS, startEventServer } from '../support/worlds/event-server.ts';
 
 type Server = Awaited<ReturnType<typeof startEventServer>>;
 

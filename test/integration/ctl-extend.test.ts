@@ -4,8 +4,8 @@ import { describe, test } from 'node:test';
 import { until } from '../../scripts/lib/wait.ts';
 import type { ProjectObject } from '../../src/api/project.ts';
 import { systemClock, type Clock } from '../../src/base/clock.ts';
-import { startApiOn, type ApiServer } from '../support/api.ts';
-import { ctl } from '../support/ctl.ts';
+import { startApiOn, type ApiServer } from '../support/worlds/api.ts';
+import { ctl } from '../support/worlds/ctl.ts';
 
 const HOUR_MS = 3_600_000;
 

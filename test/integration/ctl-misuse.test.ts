@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { ctl } from '../support/ctl.ts';
+import { ctl } from '../support/worlds/ctl.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 describe('caractrl typed wrongly', () => {

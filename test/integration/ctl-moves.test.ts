@@ -4,8 +4,8 @@ import { describe, test } from 'node:test';
 import { systemClock, type Clock } from '../../src/base/clock.ts';
 import type { NodeObject } from '../../src/api/node.ts';
 import type { ProjectObject } from '../../src/api/project.ts';
-import { type ApiServer, startApiOn } from '../support/api.ts';
-import { ctl, startCtl, type CtlOptions, type CtlResult } from '../support/ctl.ts';
+import { type ApiServer, startApiOn } from '../support/worlds/api.ts';
+import { ctl, startCtl, type CtlOptions, type CtlResult } from '../support/worlds/ctl.ts';
 
 const ROOM = { allocatable: { cpu: '4', memory: '8Gi', disk: '100Gi' } };
 const DB = { spec: { services: [{ name: 'db', image: 'db:1' }], volumes: [{ name: 'data', type: 'Managed' }] } };

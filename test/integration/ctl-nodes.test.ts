@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { until } from '../../scripts/lib/wait.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { DRAIN_YAML, NODE_YAML } from '../seed/promises.ts';
-import { startApiOn, type ApiServer } from '../support/api.ts';
-import { ctl, startCtl, type CtlResult } from '../support/ctl.ts';
+import { startApiOn, type ApiServer } from '../support/worlds/api.ts';
+import { ctl, startCtl, type CtlResult } from '../support/worlds/ctl.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 function startServer(): Promise<ApiServer> {

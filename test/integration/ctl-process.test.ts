@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { systemClock } from '../../src/base/clock.ts';
-import { startApiOn } from '../support/api.ts';
+import { startApiOn } from '../support/worlds/api.ts';
 
 const CARACTRL = join(import.meta.dirname, '../../bin/caractrl');
 

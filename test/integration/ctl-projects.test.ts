@@ -5,8 +5,8 @@ import type { ServiceStatus } from '../../src/api/project.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import type { ServerConfig } from '../../src/server/config.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { startApiOn, type ApiServer } from '../support/api.ts';
-import { ctl, startCtl } from '../support/ctl.ts';
+import { startApiOn, type ApiServer } from '../support/worlds/api.ts';
+import { ctl, startCtl } from '../support/worlds/ctl.ts';
 
 const SHOP = `apiVersion: caravanserai/v1
 kind: Project

@@ -4,8 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '../../src/base/clock.ts';
-import { startApiOn, type ApiServer } from '../support/api.ts';
-import { ctl, type CtlResult } from '../support/ctl.ts';
+import { startApiOn, type ApiServer } from '../support/worlds/api.ts';
+import { ctl, type CtlResult } from '../support/worlds/ctl.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 const VALUE = 'correct-horse-battery';

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { systemClock } from '../../src/base/clock.ts';
-import { startApiOn } from '../support/api.ts';
-import { ctl } from '../support/ctl.ts';
-import { boundOf } from '../support/resources.ts';
+import { startApiOn } from '../support/worlds/api.ts';
+import { ctl } from '../support/worlds/ctl.ts';
+import { boundOf } from '../support/objects/resources.ts';
 
 const ALLOCATABLE = { cpu: '3800m', memory: '7680Mi', disk: '99Gi' };
 

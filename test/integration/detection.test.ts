@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NodeObject } from '../../src/api/node.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
-import { nodeOf } from '../support/resources.ts';
-import { startApi, type ApiServer } from '../support/api.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { nodeOf } from '../support/objects/resources.ts';
+import { startApi, type ApiServer } from '../support/worlds/api.ts';
+import { VirtualClock } from '../support/time/virtual-clock.ts';
 
 const TIMEOUT_MS = 90_000;
 const INTERVAL_MS = 30_000;

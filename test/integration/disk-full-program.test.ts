@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { runOrThrow } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { startServer } from '../support/programs.ts';
+import { startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 interface Answer {

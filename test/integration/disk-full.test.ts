@@ -10,8 +10,8 @@ import { startServer } from '../../src/server/main.ts';
 import { ChangeLog } from '../../src/store/change-log.ts';
 import { createDocumentStore } from '../../src/store/document-store.ts';
 import { Documents } from '../../src/store/documents.ts';
-import { manifestOf } from '../support/api.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { manifestOf } from '../support/worlds/api.ts';
+import { VirtualClock } from '../support/time/virtual-clock.ts';
 
 test('a full disk refuses writes with 503, is told once, not per request, and readyz follows it by itself', async () => {
   const clock = new VirtualClock();

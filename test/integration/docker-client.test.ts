@@ -7,8 +7,8 @@ import type { PullProgress } from '../../src/agent/docker/docker-types.ts';
 import { hasEngineReason } from '../../src/agent/docker/engine-error.ts';
 import type { Engine } from '../../src/agent/docker/engine.ts';
 import { systemClock, type Clock } from '../../src/base/clock.ts';
-import { NO_SPACE, startFakeDocker, type FakeDocker, type FakeDockerOptions } from '../support/fake-docker.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { NO_SPACE, startFakeDocker, type FakeDocker, type FakeDockerOptions } from '../support/engines/fake-docker.ts';
+import { VirtualClock } from '../support/time/virtual-clock.ts';
 
 const signal = AbortSignal.timeout(20_000);
 const SPEC = { image: 'hello:1', labels: { k: 'v' } };

@@ -5,8 +5,8 @@ import { pino } from 'pino';
 import { createDockerEngine } from '../../src/agent/docker/docker-client.ts';
 import { watchEngine } from '../../src/agent/docker/docker-events.ts';
 import { systemClock } from '../../src/base/clock.ts';
-import { startFakeDocker } from '../support/fake-docker.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { startFakeDocker } from '../support/engines/fake-docker.ts';
+import { VirtualClock } from '../support/time/virtual-clock.ts';
 
 const guard = AbortSignal.timeout(20_000);
 const LABELS = { 'caravanserai.io/cluster': 'c1' };

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import type { EventObject } from '../../src/api/event.ts';
 import { readWatchStream } from '../../src/client/watch-stream.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
-import { HEARTBEAT_TIMEOUT_MS, startEventServer } from '../support/event-server.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { HEARTBEAT_TIMEOUT_MS, startEventServer } from '../support/worlds/event-server.ts';
+import { VirtualClock } from '../support/time/virtual-clock.ts';
 
 const INFO = { info: { agentVersion: '0.1.0' } };
 

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
-import { FOREVER, startAgentWorld, type AgentWorld } from '../support/agent-world.ts';
-import { startCtl, Typed, type CtlOptions, type CtlResult, type CtlRun } from '../support/ctl.ts';
+import { FOREVER, startAgentWorld, type AgentWorld } from '../support/worlds/agent-world.ts';
+import { startCtl, Typed, type CtlOptions, type CtlResult, type CtlRun } from '../support/worlds/ctl.ts';
 
 const NODE = 'worker-01';
 /** where the agent does not listen, so that everything goes through the tunnel */

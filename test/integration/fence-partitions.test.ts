@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Random } from '../../src/base/random.ts';
-import { manifestOf } from '../support/control-loops.ts';
-import { fencedShop, FenceWorld, SHOP } from '../support/fence-world.ts';
+import { manifestOf } from '../support/worlds/control-loops.ts';
+import { fencedShop, FenceWorld, SHOP } from '../support/worlds/fence-world.ts';
 
 const SEEDS = Number(process.env['FENCE_SEEDS'] ?? '6');
 const FIRST_SEED = Number(process.env['FENCE_SEED'] ?? '1');

@@ -9,12 +9,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
 import { createDecoder, type Decoder } from '../../src/api/decode.ts';
 import type { TSchema } from 'typebox';
-import { startApi, type ApiServer } from '../support/api.ts';
+import { startApi, type ApiServer } from '../support/worlds/api.ts';
 import { makeInput, readOperations, type ApiInput } from '../support/fuzz/api-inputs.ts';
 import { createDice } from '../support/fuzz/dice.ts';
 import { examplesFor } from '../support/fuzz/examples.ts';
 import type { JsonSchema } from '../support/fuzz/values.ts';
-import type { VirtualClock } from '../support/virtual-clock.ts';
+import type { VirtualClock } from '../support/time/virtual-clock.ts';
 
 const INPUTS = Number(process.env['FUZZ_INPUTS'] ?? 4000);
 const SEED = Number(process.env['FUZZ_SEED'] ?? 1);

@@ -6,10 +6,10 @@ import { test } from 'node:test';
 import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { proofText } from '../../src/api/node/node-proof.ts';
 import type { TokenRequest } from '../../src/api/token.ts';
-import { manifestOf, startApi } from '../support/api.ts';
-import { startAccessWorld, type AccessWorld } from '../support/access-world.ts';
-import { startAgentWorld, type AgentWorld, type AgentWorldOptions } from '../support/agent-world.ts';
-import { startCtl } from '../support/ctl.ts';
+import { manifestOf, startApi } from '../support/worlds/api.ts';
+import { startAccessWorld, type AccessWorld } from '../support/worlds/access-world.ts';
+import { startAgentWorld, type AgentWorld, type AgentWorldOptions } from '../support/worlds/agent-world.ts';
+import { startCtl } from '../support/worlds/ctl.ts';
 
 const TOKEN = { serverEnv: { AUTH: 'token' } } as const;
 

@@ -6,8 +6,8 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { advanceCursor, formatCursor, LOG_RECORDS, type LogCursor, type LogRecord } from '../../src/api/log-record.ts';
-import { FOREVER, startAgentWorld, type AgentWorld } from '../support/agent-world.ts';
-import { ctl, startCtl, type CtlRun } from '../support/ctl.ts';
+import { FOREVER, startAgentWorld, type AgentWorld } from '../support/worlds/agent-world.ts';
+import { ctl, startCtl, type CtlRun } from '../support/worlds/ctl.ts';
 
 const NODE = 'worker-01';
 /** where the agent does not listen, so that everything goes through the tunnel */

@@ -5,7 +5,7 @@ import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { ApiError, type Reason } from '../../src/api/errors.ts';
-import { FOREVER, startAgentWorld, type AgentWorld } from '../support/agent-world.ts';
+import { FOREVER, startAgentWorld, type AgentWorld } from '../support/worlds/agent-world.ts';
 
 const NODE = 'worker-01';
 /** where the agent does not listen: dialling it is refused, as behind NAT */

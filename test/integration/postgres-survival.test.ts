@@ -9,9 +9,9 @@ import { createPostgresStore } from '../../src/store/postgres/postgres-store.ts'
 import type { Store } from '../../src/store/store.ts';
 import { run, runOrThrow } from '../../scripts/lib/run.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { NO_POSTGRES, startPostgres, type PostgresServer } from '../support/postgres.ts';
+import { NO_POSTGRES, startPostgres, type PostgresServer } from '../support/stores/postgres.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { draft, silentLog, type Thing } from '../support/store-backends.ts';
+import { draft, silentLog, type Thing } from '../support/stores/store-backends.ts';
 
 interface Written {
   /** name -> version */

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ProjectObject, Service } from '../../src/api/project.ts';
 import { until } from '../../scripts/lib/wait.ts';
-import { type FakeDocker, startFakeDocker } from '../support/fake-docker.ts';
-import { makeProject, type ProjectOptions } from '../support/projects.ts';
-import { LiveReconciler } from '../support/reconcile-live.ts';
+import { type FakeDocker, startFakeDocker } from '../support/engines/fake-docker.ts';
+import { makeProject, type ProjectOptions } from '../support/objects/projects.ts';
+import { LiveReconciler } from '../support/worlds/reconcile-live.ts';
 
 const DB: Service = {
   name: 'db',

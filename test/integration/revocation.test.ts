@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TokenRequest } from '../../src/api/token.ts';
-import { FOREVER, startAgentWorld, type AgentWorld } from '../support/agent-world.ts';
-import { startCtl, type CtlRun } from '../support/ctl.ts';
+import { FOREVER, startAgentWorld, type AgentWorld } from '../support/worlds/agent-world.ts';
+import { startCtl, type CtlRun } from '../support/worlds/ctl.ts';
 
 const NODE = 'worker-01';
 const LIMIT_MS = 60_000; // for a machine that has other things to do

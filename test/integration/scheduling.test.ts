@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findCondition } from '../../src/api/condition.ts';
 import { hasReason } from '../../src/api/errors.ts';
-import { NODE_TIMEOUT_MS, manifestOf, startControlLoops } from '../support/control-loops.ts';
-import { BACKENDS } from '../support/store-backends.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { NODE_TIMEOUT_MS, manifestOf, startControlLoops } from '../support/worlds/control-loops.ts';
+import { BACKENDS } from '../support/stores/store-backends.ts';
+import { VirtualClock } from '../support/time/virtual-clock.ts';
 
 for (const { name, create } of BACKENDS) {
   test(`a Project goes from apply to Running, through an update and the loss of its node, to its end (${name})`, async () => {

@@ -17,7 +17,7 @@ import { openOwnStore } from '../../src/server/own-store.ts';
 import { rotateKeys } from '../../src/server/secrets/rotate-keys.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
 import type { Store } from '../../src/store/store.ts';
-import { APPLY, MERGE, openWatch, startApi, startApiOn, type ApiServer } from '../support/api.ts';
+import { APPLY, MERGE, openWatch, startApi, startApiOn, type ApiServer } from '../support/worlds/api.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 const VALUE = 'correct-horse-battery';

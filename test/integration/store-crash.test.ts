@@ -14,12 +14,12 @@ import { systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import type { Store } from '../../src/store/store.ts';
-import { NO_POSTGRES, startPostgres } from '../support/postgres.ts';
-import { silentLog, type Thing } from '../support/store-backends.ts';
+import { NO_POSTGRES, startPostgres } from '../support/stores/postgres.ts';
+import { silentLog, type Thing } from '../support/stores/store-backends.ts';
 
 const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 10);
 const CALLERS = 8;
-const WRITER = join(import.meta.dirname, '../support/store-crash-writer.ts');
+const WRITER = join(import.meta.dirname, '../support/stores/store-crash-writer.ts');
 
 interface Acknowledgement {
   readonly caller: number;

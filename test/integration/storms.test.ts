@@ -8,10 +8,10 @@ import type { NodeObject } from '../../src/api/node.ts';
 import type { ProjectObject } from '../../src/api/project.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
 import type { Store } from '../../src/store/store.ts';
-import { openWatch, startApi, startApiOn, type Answer, type ApiServer } from '../support/api.ts';
-import { boundOf } from '../support/resources.ts';
-import { wrapped } from '../support/wrapped-store.ts';
-import { beatRequest, Wire } from '../support/wire.ts';
+import { openWatch, startApi, startApiOn, type Answer, type ApiServer } from '../support/worlds/api.ts';
+import { boundOf } from '../support/objects/resources.ts';
+import { wrapped } from '../support/stores/wrapped-store.ts';
+import { beatRequest, Wire } from '../support/network/wire.ts';
 
 const FLEET = 120; // a list of which comes in pieces
 const BODY = JSON.stringify({ capacity: { cpu: '4', memory: '8Gi' }, allocatable: { cpu: '4', memory: '8Gi' } });

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../../scripts/lib/wait.ts';
 import type { NodeObject } from '../../src/api/node.ts';
-import { openWatch } from '../support/api.ts';
-import { startServer } from '../support/programs.ts';
+import { openWatch } from '../support/worlds/api.ts';
+import { startServer } from '../support/programs/programs.ts';
 
 const TIMEOUT_MS = 2000;
 const SUSPENDED_MS = 5000;

@@ -9,8 +9,8 @@ import { createCaraClient, type CaraClient } from '../../src/client/cara-client.
 import { createHttpFetch } from '../../src/client/http-fetch.ts';
 import { createTransport } from '../../src/client/transport.ts';
 import { createTrust } from '../../src/client/trust.ts';
-import { startTestCluster, type ClusterServer } from '../support/cluster.ts';
-import { NO_POSTGRES } from '../support/postgres.ts';
+import { startTestCluster, type ClusterServer } from '../support/programs/cluster.ts';
+import { NO_POSTGRES } from '../support/stores/postgres.ts';
 
 const FOREVER = new AbortController().signal;
 

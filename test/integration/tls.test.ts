@@ -9,7 +9,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import tls from 'node:tls';
-import { FOREVER, startAgentWorld, type AgentWorld } from '../support/agent-world.ts';
+import { FOREVER, startAgentWorld, type AgentWorld } from '../support/worlds/agent-world.ts';
 import { makeScratch } from '../support/scratch.ts';
 import { issue } from '../../src/server/tls/issue.ts';
 

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { startServer } from '../support/programs.ts';
+import { startServer } from '../support/programs/programs.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 const BIN = path.join(import.meta.dirname, '../../bin/cara-server');

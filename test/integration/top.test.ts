@@ -1,8 +1,8 @@
 /** caractrl top with agents: what is used, from a fake engine through a real agent and a real server. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FOREVER, startAgentWorld, type AgentWorld } from '../support/agent-world.ts';
-import { ctl, startCtl } from '../support/ctl.ts';
+import { FOREVER, startAgentWorld, type AgentWorld } from '../support/worlds/agent-world.ts';
+import { ctl, startCtl } from '../support/worlds/ctl.ts';
 
 const NODE = 'worker-01';
 const ESCAPE = String.fromCharCode(27);

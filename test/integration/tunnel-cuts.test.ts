@@ -12,7 +12,7 @@ import type { Route } from '../../src/agent/http/route.ts';
 import { serveTunnel } from '../../src/agent/http/tunnel-front.ts';
 import { WebSocketStream } from '../../src/base/web-socket.ts';
 import { Tunnel } from '../../src/server/tunnel/tunnel.ts';
-import { connectTo, listenOnLoopback } from '../support/socket-pair.ts';
+import { connectTo, listenOnLoopback } from '../support/network/socket-pair.ts';
 
 const ROUNDS = 12;
 const STREAMS = 20;

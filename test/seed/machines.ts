@@ -7,9 +7,9 @@
  */
 import path from 'node:path';
 import { callEngine } from '../../scripts/lib/engine-http.ts';
-import { contentsOf, IMAGES } from '../support/engine.ts';
-import { startFakeDocker, type FakeDocker } from '../support/fake-docker.ts';
-import { startAgent, type Program } from '../support/programs.ts';
+import { contentsOf, IMAGES } from '../support/engines/engine.ts';
+import { startFakeDocker, type FakeDocker } from '../support/engines/fake-docker.ts';
+import { startAgent, type Program } from '../support/programs/programs.ts';
 
 export interface AgentWish {
   /** on top of what all agents of the world are given; undefined unsets */

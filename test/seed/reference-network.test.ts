@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { NetworkStatus, NodeObject } from '../../src/api/node.ts';
-import { startFakeTailscale, tailscaleStatus } from '../support/fake-tailscale.ts';
+import { startFakeTailscale, tailscaleStatus } from '../support/network/fake-tailscale.ts';
 import { makeScratch } from '../support/scratch.ts';
 import { sentencesOf } from './promises.ts';
 import { startWorld } from './world.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { readTar } from '../../../test/support/tar.ts';
+import { readTar } from '../../../test/support/engines/fake-docker/tar.ts';
 import { toTar } from './tar.ts';
 
 const anyPath = fc

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import type { HealthCheck } from '../../api/project/health-check.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import type { ContainerDetail } from '../docker/docker-types.ts';
 import { LABEL } from '../docker/names.ts';
 import { createHealthChecker, type HealthChecker } from './health-checker.ts';

@@ -4,7 +4,7 @@ import { createServer as createTcpServer, type AddressInfo, type Server, type So
 import { test } from 'node:test';
 import type { HttpGet } from '../../api/project/health-check.ts';
 import { systemClock, type Clock } from '../../base/clock.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { sleepAwake } from './awake.ts';
 import { runProbe, type ProbeResult } from './probe.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
-import { silentLog } from '../../../test/support/store-backends.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
+import { silentLog } from '../../../test/support/stores/store-backends.ts';
 import { createClockMeter } from './clock-meter.ts';
 import { deriveClockSkew, toClockCondition, type ClockSkew } from './clock-skew.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { EngineError } from '../docker/engine-error.ts';
 import type { EngineInfo } from '../docker/docker-types.ts';
 import { createEngineMonitor, toRuntimeCondition } from './engine-monitor.ts';

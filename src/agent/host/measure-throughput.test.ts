@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { fakeLine, type FakeLine } from '../../../test/support/fake-line.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { fakeLine, type FakeLine } from '../../../test/support/network/fake-line.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { ApiError } from '../../api/errors.ts';
 import { measureDownload, measureUpload, type MeasureOptions, type Speed } from './measure-throughput.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { pino } from 'pino';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { createNetworkMonitor, type NetworkMonitor } from './network-monitor.ts';
 import type { OverlayFacts } from './overlay-network.ts';
 

@@ -3,9 +3,9 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pino, type Logger } from 'pino';
-import { startFakeTailscale, tailscaleStatus, type FakeTailscale } from '../../../test/support/fake-tailscale.ts';
+import { startFakeTailscale, tailscaleStatus, type FakeTailscale } from '../../../test/support/network/fake-tailscale.ts';
 import { makeScratch } from '../../../test/support/scratch.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { createOverlayNetwork, defaultAgentHost, type LookUp, type OverlayNetwork } from './overlay-network.ts';
 
 const signal = new AbortController().signal;

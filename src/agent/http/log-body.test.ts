@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { LOG_PING_MS, type LogBatch, type LogRecord } from '../../api/log-record.ts';
 import { toLogBody } from './log-body.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ModelEngine } from '../../../test/support/model-engine.ts';
-import { CLUSTER } from '../../../test/support/reconcile-world.ts';
+import { ModelEngine } from '../../../test/support/engines/model-engine.ts';
+import { CLUSTER } from '../../../test/support/worlds/reconcile-world.ts';
 import { containerLabels, containerName, networkName, nextContainerName } from '../docker/names.ts';
 import type { ApiError } from '../../api/errors.ts';
 import { findContainer, getRunningContainer } from './service-container.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ModelEngine } from '../../../test/support/model-engine.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { ModelEngine } from '../../../test/support/engines/model-engine.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { EngineError } from '../docker/engine-error.ts';
 import { createImagePuller } from './image-puller.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { toEngineFailure } from '../docker/engine-failure.ts';
 import { EngineError, type EngineReason } from '../docker/engine-error.ts';
 import { RegistryGate } from './registry-gate.ts';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ProjectObject, Service, StatusReport } from '../../api/project.ts';
-import { CHANGES, type Change, ModelEngine } from '../../../test/support/model-engine.ts';
-import { makeProject, type ProjectOptions } from '../../../test/support/projects.ts';
-import { CLUSTER, ReconcileWorld } from '../../../test/support/reconcile-world.ts';
-import { FakeSecrets } from '../../../test/support/secrets.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { CHANGES, type Change, ModelEngine } from '../../../test/support/engines/model-engine.ts';
+import { makeProject, type ProjectOptions } from '../../../test/support/objects/projects.ts';
+import { CLUSTER, ReconcileWorld } from '../../../test/support/worlds/reconcile-world.ts';
+import { FakeSecrets } from '../../../test/support/objects/secrets.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { LABEL } from '../docker/names.ts';
 import { createRolloutMemory } from './desired/rollout.ts';
 

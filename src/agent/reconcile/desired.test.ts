@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeProject } from '../../../test/support/projects.ts';
+import { makeProject } from '../../../test/support/objects/projects.ts';
 import { configHash } from './desired/config-hash.ts';
 import { orderServices } from './desired/dependencies.ts';
 import { deriveDesired } from './desired.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ModelEngine } from '../../../test/support/model-engine.ts';
-import { NO_SECRETS } from '../../../test/support/secrets.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { ModelEngine } from '../../../test/support/engines/model-engine.ts';
+import { NO_SECRETS } from '../../../test/support/objects/secrets.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { systemRandom } from '../../base/random.ts';
 import { ownerLabels, volumeLabels } from '../docker/names.ts';
 import { createImagePuller } from '../images/image-puller.ts';

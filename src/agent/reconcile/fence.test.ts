@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ProjectObject, Service } from '../../api/project.ts';
-import { makeProject } from '../../../test/support/projects.ts';
-import { ReconcileWorld } from '../../../test/support/reconcile-world.ts';
+import { makeProject } from '../../../test/support/objects/projects.ts';
+import { ReconcileWorld } from '../../../test/support/worlds/reconcile-world.ts';
 import { StepError } from './failure.ts';
 import type { FenceGate, FenceState } from './fence-gate.ts';
 

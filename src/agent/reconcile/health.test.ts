@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ProjectObject, Service } from '../../api/project.ts';
-import { ModelEngine } from '../../../test/support/model-engine.ts';
-import { makeProject } from '../../../test/support/projects.ts';
-import { ReconcileWorld } from '../../../test/support/reconcile-world.ts';
+import { ModelEngine } from '../../../test/support/engines/model-engine.ts';
+import { makeProject } from '../../../test/support/objects/projects.ts';
+import { ReconcileWorld } from '../../../test/support/worlds/reconcile-world.ts';
 import type { ContainerHealth } from '../docker/docker-types.ts';
 import { NO_FENCE, type FenceGate, type FenceState } from './fence-gate.ts';
 

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type ProjectObject, type Service, VOLUME_TYPES } from '../../api/project.ts';
-import { ModelEngine } from '../../../test/support/model-engine.ts';
-import { makeProject } from '../../../test/support/projects.ts';
-import { ReconcileWorld } from '../../../test/support/reconcile-world.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { ModelEngine } from '../../../test/support/engines/model-engine.ts';
+import { makeProject } from '../../../test/support/objects/projects.ts';
+import { ReconcileWorld } from '../../../test/support/worlds/reconcile-world.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 
 const NODE = 'worker-01';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ModelEngine } from '../../../test/support/model-engine.ts';
-import { makeProject } from '../../../test/support/projects.ts';
-import { ReconcileWorld } from '../../../test/support/reconcile-world.ts';
+import { ModelEngine } from '../../../test/support/engines/model-engine.ts';
+import { makeProject } from '../../../test/support/objects/projects.ts';
+import { ReconcileWorld } from '../../../test/support/worlds/reconcile-world.ts';
 import { EngineError } from '../docker/engine-error.ts';
 
 const FAR = makeProject({ services: [{ name: 'web', image: 'far:1' }] });

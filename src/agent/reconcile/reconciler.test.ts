@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ProjectObject, Service } from '../../api/project.ts';
-import { makeProject, type ProjectOptions } from '../../../test/support/projects.ts';
-import { ModelEngine } from '../../../test/support/model-engine.ts';
-import { CLUSTER, ReconcileWorld } from '../../../test/support/reconcile-world.ts';
+import { makeProject, type ProjectOptions } from '../../../test/support/objects/projects.ts';
+import { ModelEngine } from '../../../test/support/engines/model-engine.ts';
+import { CLUSTER, ReconcileWorld } from '../../../test/support/worlds/reconcile-world.ts';
 import { EngineError } from '../docker/engine-error.ts';
 import type { Engine } from '../docker/engine.ts';
 import { LABEL, ownerLabels, volumeLabels } from '../docker/names.ts';

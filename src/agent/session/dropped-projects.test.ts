@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { boundOf } from '../../../test/support/resources.ts';
-import { silentLog } from '../../../test/support/store-backends.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { boundOf } from '../../../test/support/objects/resources.ts';
+import { silentLog } from '../../../test/support/stores/store-backends.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { ApiError } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { createDroppedProjects } from './dropped-projects.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import { projectOf } from '../../../test/support/resources.ts';
+import { projectOf } from '../../../test/support/objects/resources.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import type { Epoch } from '../../api/version-report.ts';
 import { NOTHING_HELD, takeList, type HeldRecord } from './held-projects.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { ApiError, type Reason } from '../../api/errors.ts';
 import { systemRandom } from '../../base/random.ts';
 import type { FetchAnswer } from '../../client/transport.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { ApiError } from '../../api/errors.ts';
 import type { NodeObject } from '../../api/node.ts';
 import { StartError } from '../../base/program.ts';

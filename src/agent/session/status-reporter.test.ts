@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
-import { makeProject } from '../../../test/support/projects.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { makeProject } from '../../../test/support/objects/projects.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { ApiError, type Reason } from '../../api/errors.ts';
 import type { ProjectPhase, StatusReport } from '../../api/project.ts';
 import { systemRandom } from '../../base/random.ts';

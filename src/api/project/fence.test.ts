@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { projectOf } from '../../../test/support/resources.ts';
+import { projectOf } from '../../../test/support/objects/resources.ts';
 import { deriveFenceTerms, deriveFenceTimes, deriveGraceMs, leastAfterMs } from './fence.ts';
 import type { ProjectSpec, Service } from '../project.ts';
 import { checkProjectSpec } from './project-rules.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { LOG_PING_MS, LOG_SILENCE_MS, type LogRecord } from '../../api/log-record.ts';
 import type { LogClient, LogQuery } from '../../client/log-client.ts';
 import { readSource } from './log-source.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeProject } from '../../../test/support/projects.ts';
+import { makeProject } from '../../../test/support/objects/projects.ts';
 import { describeProject } from './describe-project.ts';
 
 const SCREEN = { hasColor: false };

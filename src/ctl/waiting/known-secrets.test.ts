@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SecretObject } from '../../api/secret.ts';
 import type { UsedSecret } from '../../api/project.ts';
-import { makeProject } from '../../../test/support/projects.ts';
+import { makeProject } from '../../../test/support/objects/projects.ts';
 import { knowsSecrets } from './known-secrets.ts';
 
 const project = makeProject();

@@ -3,8 +3,8 @@ import { readdirSync, readFileSync, statSync, writeFileSync, chmodSync } from 'n
 import path from 'node:path';
 import { test } from 'node:test';
 import { makeScratch } from '../../../test/support/scratch.ts';
-import { silentLog } from '../../../test/support/store-backends.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { silentLog } from '../../../test/support/stores/store-backends.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { createAuditFile, createAuditMemory, type AuditSink } from './audit-file.ts';
 import { createAuditLog, type AuditRecord } from './audit-log.ts';
 

@@ -3,7 +3,7 @@ import { it } from 'node:test';
 import { hasReason } from '../../api/errors.ts';
 import { systemClock } from '../../base/clock.ts';
 import { createMemoryStore } from '../../store/memory-store.ts';
-import { draft } from '../../../test/support/store-backends.ts';
+import { draft } from '../../../test/support/stores/store-backends.ts';
 import { fenceStore, findLeader, writeLeader } from './leader-record.ts';
 
 it('what an ex-leader commits is not done, whatever else it names; its refusals stay what they are while it leads', async () => {

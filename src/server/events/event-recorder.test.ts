@@ -6,7 +6,7 @@ import { ApiError } from '../../api/errors.ts';
 import type { EventObject } from '../../api/event.ts';
 import { createMemoryStore } from '../../store/memory-store.ts';
 import type { Store, Write } from '../../store/store.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import type { EventFact } from './event-fact.ts';
 import { DEFAULT_EVENT_LIMITS, type EventLimits } from './event-index.ts';
 import { createEventRecorder, EXPIRY_INTERVAL_MS, FLUSH_INTERVAL_MS, WRITE_BUDGET } from './event-recorder.ts';

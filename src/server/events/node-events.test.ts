@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Heartbeat, NodeObject } from '../../api/node.ts';
 import { deriveNodeStatus, type LeaseState } from '../nodes/node-state.ts';
-import { nodeOf } from '../../../test/support/resources.ts';
+import { nodeOf } from '../../../test/support/objects/resources.ts';
 import { eventsOfNodeChange } from './node-events.ts';
 
 const MORNING_MS = Date.UTC(2026, 0, 1, 8);

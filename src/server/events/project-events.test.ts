@@ -15,7 +15,7 @@ import {
   markExpiring,
 } from '../projects/project-status.ts';
 import { leave, requestMove } from '../projects/project-move.ts';
-import { projectOf } from '../../../test/support/resources.ts';
+import { projectOf } from '../../../test/support/objects/resources.ts';
 import { eventsOfProjectChange } from './project-events.ts';
 
 const MORNING_MS = Date.UTC(2026, 0, 1, 8);

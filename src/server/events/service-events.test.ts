@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ProjectObject, ServiceStatus } from '../../api/project.ts';
 import type { ServiceExit } from '../../api/project/service-exit.ts';
-import { makeProject } from '../../../test/support/projects.ts';
+import { makeProject } from '../../../test/support/objects/projects.ts';
 import { keyOf } from './event-fact.ts';
 import { eventsOfProjectChange } from './project-events.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemRandom } from '../../base/random.ts';
 import { createMemoryStore } from '../../store/memory-store.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { takeOverTimeout } from './granted-timeout.ts';
 
 test('takeOverTimeout() remembers a longer timeout of before until this process has run for the difference', async () => {

@@ -7,10 +7,10 @@ import { systemRandom } from '../../base/random.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import { createMemoryStore } from '../../store/memory-store.ts';
 import type { Draft, Store } from '../../store/store.ts';
-import { wrapped } from '../../../test/support/wrapped-store.ts';
-import { nodeOf } from '../../../test/support/resources.ts';
-import { silentLog } from '../../../test/support/store-backends.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { wrapped } from '../../../test/support/stores/wrapped-store.ts';
+import { nodeOf } from '../../../test/support/objects/resources.ts';
+import { silentLog } from '../../../test/support/stores/store-backends.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { createNodeLifecycle } from './node-lifecycle.ts';
 import { NodeRegistry } from './node-registry.ts';
 

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { hasReason } from '../../api/errors.ts';
 import type { Heartbeat, NodeObject } from '../../api/node.ts';
 import { systemRandom } from '../../base/random.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
-import { nodeOf } from '../../../test/support/resources.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
+import { nodeOf } from '../../../test/support/objects/resources.ts';
 import { NodeRegistry } from './node-registry.ts';
 
 const TIMEOUT_MS = 90_000;

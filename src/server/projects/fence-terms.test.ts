@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { boundOf, projectOf } from '../../../test/support/resources.ts';
+import { boundOf, projectOf } from '../../../test/support/objects/resources.ts';
 import { durationToMs } from '../../api/duration.ts';
 import { deriveFenceTerms } from '../../api/project/fence.ts';
 import type { ProjectSpec, ProjectStatus } from '../../api/project.ts';

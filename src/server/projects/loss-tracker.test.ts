@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nodeOf } from '../../../test/support/resources.ts';
+import { nodeOf } from '../../../test/support/objects/resources.ts';
 import { LossTracker } from './loss-tracker.ts';
 
 const SILENT = nodeOf('n1', { state: 'NotReady', isSilent: true });

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ControlLoops, NODE_TIMEOUT_MS, intercepted, manifestOf, startControlLoops } from '../../../test/support/control-loops.ts';
-import type { ProjectOptions } from '../../../test/support/resources.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import {
+  type ControlLoops,
+  NODE_TIMEOUT_MS,
+  intercepted,
+  manifestOf,
+  startControlLoops,
+} from '../../../test/support/worlds/control-loops.ts';
+import type { ProjectOptions } from '../../../test/support/objects/resources.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import type { DrainPlan, MoveRequest } from '../../api/project/drain.ts';
 import { hasReason } from '../../api/errors.ts';
 import { hasMoved } from '../../api/project/leaving.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { boundOf, nodeOf } from '../../../test/support/resources.ts';
+import { boundOf, nodeOf } from '../../../test/support/objects/resources.ts';
 import { sumRequests } from '../../api/resource-amounts.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { NodeLoad } from './node-load.ts';

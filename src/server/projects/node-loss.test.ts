@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { EPOCH, type ProjectOptions, boundOf, nodeOf } from '../../../test/support/resources.ts';
+import { EPOCH, type ProjectOptions, boundOf, nodeOf } from '../../../test/support/objects/resources.ts';
 import { findCondition } from '../../api/condition.ts';
 import { LOST_NODE_ACTIONS } from '../../api/project.ts';
 import { deriveLossPolicy } from '../../api/project/loss-policy.ts';

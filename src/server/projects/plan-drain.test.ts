@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { EPOCH, type NodeOptions, type ProjectOptions, boundOf, nodeOf, projectOf } from '../../../test/support/resources.ts';
+import { EPOCH, type NodeOptions, type ProjectOptions, boundOf, nodeOf, projectOf } from '../../../test/support/objects/resources.ts';
 import type { DrainEntry } from '../../api/project/drain.ts';
 import { NODE_STATES, type NodeObject } from '../../api/node.ts';
 import { isLeaving } from '../../api/project/leaving.ts';

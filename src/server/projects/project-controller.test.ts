@@ -7,9 +7,9 @@ import {
   intercepted,
   manifestOf,
   startControlLoops,
-} from '../../../test/support/control-loops.ts';
-import { type ProjectOptions, boundOf } from '../../../test/support/resources.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+} from '../../../test/support/worlds/control-loops.ts';
+import { type ProjectOptions, boundOf } from '../../../test/support/objects/resources.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { findCondition } from '../../api/condition.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { EPOCH, boundOf, projectOf } from '../../../test/support/resources.ts';
+import { EPOCH, boundOf, projectOf } from '../../../test/support/objects/resources.ts';
 import { findCondition } from '../../api/condition.ts';
 import { hasMoved, isLeaving } from '../../api/project/leaving.ts';
 import {

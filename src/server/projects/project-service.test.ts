@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { boundOf, projectOf } from '../../../test/support/resources.ts';
-import { manifestOf } from '../../../test/support/control-loops.ts';
-import { silentLog } from '../../../test/support/store-backends.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { boundOf, projectOf } from '../../../test/support/objects/resources.ts';
+import { manifestOf } from '../../../test/support/worlds/control-loops.ts';
+import { silentLog } from '../../../test/support/stores/store-backends.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { findCondition } from '../../api/condition.ts';
 import { type Reason, hasReason } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ProjectOptions, boundOf, nodeOf, projectOf } from '../../../test/support/resources.ts';
+import { type ProjectOptions, boundOf, nodeOf, projectOf } from '../../../test/support/objects/resources.ts';
 import { findCondition } from '../../api/condition.ts';
 import { deriveExpiry } from '../../api/project/expiry.ts';
 import type { ProjectObject } from '../../api/project.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ProjectOptions, boundOf, nodeOf, projectOf } from '../../../test/support/resources.ts';
+import { type ProjectOptions, boundOf, nodeOf, projectOf } from '../../../test/support/objects/resources.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { deriveDemand } from './demand.ts';

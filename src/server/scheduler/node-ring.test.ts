@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { nodeOf, projectOf } from '../../../test/support/resources.ts';
+import { nodeOf, projectOf } from '../../../test/support/objects/resources.ts';
 import { deriveDemand } from './demand.ts';
 import { findRefusal } from './filters.ts';
 import { NodeRing } from './node-ring.ts';

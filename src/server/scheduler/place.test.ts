@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { NODE_STATES } from '../../api/node.ts';
-import { boundOf, nodeOf, projectOf } from '../../../test/support/resources.ts';
+import { boundOf, nodeOf, projectOf } from '../../../test/support/objects/resources.ts';
 import { deriveDemand } from './demand.ts';
 import { explain } from './explain.ts';
 import { findRefusal } from './filters.ts';

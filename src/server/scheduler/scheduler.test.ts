@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { intercepted, manifestOf, startControlLoops } from '../../../test/support/control-loops.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import { intercepted, manifestOf, startControlLoops } from '../../../test/support/worlds/control-loops.ts';
+import { VirtualClock } from '../../../test/support/time/virtual-clock.ts';
 import { findCondition } from '../../api/condition.ts';
 import { ApiError } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';

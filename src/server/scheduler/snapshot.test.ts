@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { boundOf, nodeOf, projectOf } from '../../../test/support/resources.ts';
+import { boundOf, nodeOf, projectOf } from '../../../test/support/objects/resources.ts';
 import { Snapshot } from './snapshot.ts';
 
 const names = fc.constantFrom('p0', 'p1', 'p2', 'p3');

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { makeScratch } from '../../../test/support/scratch.ts';
-import { draft } from '../../../test/support/store-backends.ts';
+import { draft } from '../../../test/support/stores/store-backends.ts';
 import { hasReason } from '../../api/errors.ts';
 import type { StoredObject } from '../store.ts';
 import { compressed, readBackup, saveBackup } from './backup-file.ts';

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLog } from '../../../test/support/store-backends.ts';
+import { silentLog } from '../../../test/support/stores/store-backends.ts';
 import { systemClock } from '../../base/clock.ts';
 import { migrate } from '../migrate.ts';
 import type { Change } from '../store.ts';

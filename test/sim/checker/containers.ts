@@ -3,7 +3,7 @@
  * was changed, moved or deleted since it was made. Promise 3: a Managed volume is never removed.
  */
 import type { ProjectObject } from '../../../src/api/project.ts';
-import type { Change } from '../../support/model-engine.ts';
+import type { Change } from '../../support/engines/model-engine.ts';
 import { isGoing } from '../ledger.ts';
 import type { SimMachine } from '../world/sim-machine.ts';
 import type { World } from '../world/world.ts';

@@ -1,6 +1,6 @@
 /** The clock of a simulated world: nothing is left to do when its time moves on. */
 import { setImmediate } from 'node:timers';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/time/virtual-clock.ts';
 
 const MAX_TURNS = 100_000; // work that never waits would hang the simulation
 const TURNS_AHEAD = 16;

@@ -1,7 +1,7 @@
 /** A machine's container engine as its processes reach it: the model, with what goes wrong with real ones. */
 import { EngineError } from '../../../src/agent/docker/engine-error.ts';
 import type { Engine } from '../../../src/agent/docker/engine.ts';
-import { CHANGES, type ModelEngine } from '../../support/model-engine.ts';
+import { CHANGES, type ModelEngine } from '../../support/engines/model-engine.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimClock } from './sim-clock.ts';
 import type { SimDisk } from './sim-disk.ts';

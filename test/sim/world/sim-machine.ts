@@ -12,7 +12,7 @@ import type { BootClock } from '../../../src/base/boot-clock.ts';
 import { loadConfig } from '../../../src/base/config.ts';
 import type { Logger } from '../../../src/base/log.ts';
 import { StartError } from '../../../src/base/program.ts';
-import { ModelEngine } from '../../support/model-engine.ts';
+import { ModelEngine } from '../../support/engines/model-engine.ts';
 import { Life } from './life.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimClock } from './sim-clock.ts';

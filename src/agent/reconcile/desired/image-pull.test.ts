@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeProject } from '../../../../test/support/projects.ts';
-import { ReconcileWorld } from '../../../../test/support/reconcile-world.ts';
-import { FakeSecrets } from '../../../../test/support/secrets.ts';
+import { makeProject } from '../../../../test/support/objects/projects.ts';
+import { ReconcileWorld } from '../../../../test/support/worlds/reconcile-world.ts';
+import { FakeSecrets } from '../../../../test/support/objects/secrets.ts';
 import type { ProjectObject, Service } from '../../../api/project.ts';
 import { EngineError } from '../../docker/engine-error.ts';
 import type { PullImageOptions } from '../../docker/engine.ts';
-import { ModelEngine } from '../../../../test/support/model-engine.ts';
+import { ModelEngine } from '../../../../test/support/engines/model-engine.ts';
 import { derivePull } from './image-pull.ts';
 
 const SPEC = { services: [] };

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ProjectObject, Service } from '../../../api/project.ts';
-import { makeProject, type ProjectOptions } from '../../../../test/support/projects.ts';
-import { ReconcileWorld } from '../../../../test/support/reconcile-world.ts';
-import { FakeSecrets } from '../../../../test/support/secrets.ts';
+import { makeProject, type ProjectOptions } from '../../../../test/support/objects/projects.ts';
+import { ReconcileWorld } from '../../../../test/support/worlds/reconcile-world.ts';
+import { FakeSecrets } from '../../../../test/support/objects/secrets.ts';
 import { createRolloutMemory, type RolloutStore } from './rollout.ts';
 
 const CHECK = { healthCheck: { test: ['CMD', 'true'] } };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeProject } from '../../../../test/support/projects.ts';
+import { makeProject } from '../../../../test/support/objects/projects.ts';
 import type { Service } from '../../../api/project.ts';
 import { deriveDesired, type DesiredService } from '../desired.ts';
 

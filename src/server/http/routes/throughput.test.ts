@@ -10,7 +10,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { MAX_THROUGHPUT_BYTES, THROUGHPUT_PATH } from '../../../api/node/throughput.ts';
 import { systemRandom } from '../../../base/random.ts';
-import { VirtualClock } from '../../../../test/support/virtual-clock.ts';
+import { VirtualClock } from '../../../../test/support/time/virtual-clock.ts';
 import { replyWithProblem } from '../problem-reply.ts';
 import { registerThroughput, throughputRoutes } from './throughput.ts';
 
