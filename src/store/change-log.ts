@@ -1,7 +1,8 @@
 /**
  * Change log: the recent changes of each kind, and everyone who watches them.
  *
- * Owns     per kind the last `logSize` changes at least, and the set of its watchers; one timer for all bookmarks, while anyone watches.
+ * Owns     a log per kind (kind-log.ts: the last `logSize` changes at least, and the watchers); one timer for all bookmarks, while
+ *          anyone watches.
  * Never    queues for a watcher: each has a place in the log and nothing else. One that is so slow that its place has fallen out of the
  *          log gets Expired, and lists again.
  * Callers  document-store.ts and postgres/postgres-store.ts append what is durable and hand out `watch`.
@@ -13,18 +14,17 @@
  */
 import { ApiError } from '../api/errors.ts';
 import type { Clock } from '../base/clock.ts';
+import { KindLog } from './kind-log.ts';
 import type { Change, StoredObject, WatchItem } from './store.ts';
-import { TopicWatchers, Watcher } from './watchers.ts';
-import { isOfTopic, type Topic } from './topic.ts';
+import type { Topic } from './topic.ts';
+import { WatchPlace } from './watch-place.ts';
+import { Watcher } from './watchers.ts';
 
 /** Changes kept per kind. Two seconds of the fastest writing we aim for (5,000 placements a second); some 17 MB at 1.7 KB each. */
 export const DEFAULT_LOG_SIZE = 10_000;
 
 /** ms; a watcher that saw nothing for one whole period gets a bookmark at its end: so after 15 to 30 s of quiet. */
 const BOOKMARK_PERIOD_MS = 15_000;
-
-/** Changes given at once: a turn of a watcher costs as much as some ten of them, and each that is stuck holds so many at most. */
-const BATCH_LIMIT = 32;
 
 /** What a backend still has of the past when it opens. */
 export interface History {
@@ -113,7 +113,7 @@ export class ChangeLog {
       throw expired(kind, since, `the log has ${log.floor} to ${target}`);
     }
     const watcher = new Watcher(topic);
-    const place = new Place<Item>(log, watcher, { position: log.positionAfter(since), target });
+    const place = new WatchPlace<Item>(log, watcher, { position: log.positionAfter(since), target });
     const leave = this.#enter(log, watcher, signal);
     try {
       while (!signal.aborted && !this.#isClosed) {
@@ -194,156 +194,6 @@ export class ChangeLog {
       }
     }
   }
-}
-
-/** The changes of one kind, addressed by position: 0 is the first ever taken in, and positions stay when old changes go. */
-class KindLog {
-  readonly #watchers = new Set<Watcher>();
-  readonly #topics = new TopicWatchers();
-  readonly #changes: Change[] = [];
-  #firstPosition = 0;
-  #floor: number;
-
-  constructor(floor: number) {
-    this.#floor = floor;
-  }
-
-  /** Every change with a version greater than this is here. */
-  get floor(): number {
-    return this.#floor;
-  }
-
-  get firstPosition(): number {
-    return this.#firstPosition;
-  }
-
-  at(position: number): Change | undefined {
-    return this.#changes[position - this.#firstPosition];
-  }
-
-  push(change: Change, logSize: number): void {
-    this.#topics.tell(change, this.#firstPosition + this.#changes.length);
-    this.#changes.push(change);
-    // A quarter over before it cuts: dropping one at a time would move the whole array at each change.
-    if (this.#changes.length > logSize * 1.25) {
-      const dropped = this.#changes.splice(0, this.#changes.length - logSize);
-      this.#firstPosition += dropped.length;
-      this.#floor = dropped.at(-1)?.version ?? this.#floor;
-    }
-  }
-
-  /** Forgets all; each position that was given out is before the first. */
-  reset(floor: number): void {
-    this.#topics.tellAll(this.#firstPosition);
-    this.#firstPosition += this.#changes.length + 1;
-    this.#changes.length = 0;
-    this.#floor = floor;
-  }
-
-  /** The position of the first change with a version greater than `version`. */
-  positionAfter(version: number): number {
-    let low = 0;
-    let high = this.#changes.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#changes[middle]?.version ?? 0) <= version) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    return this.#firstPosition + low;
-  }
-
-  addWatcher(watcher: Watcher): void {
-    if (watcher.topic === undefined) {
-      this.#watchers.add(watcher);
-    } else {
-      this.#topics.add(watcher, watcher.topic);
-    }
-  }
-
-  /** @returns whether it was here */
-  removeWatcher(watcher: Watcher): boolean {
-    return watcher.topic === undefined ? this.#watchers.delete(watcher) : this.#topics.delete(watcher, watcher.topic);
-  }
-
-  *watchers(): Generator<Watcher> {
-    yield* this.#watchers;
-    yield* this.#topics.all();
-  }
-
-  /** Those of a topic have been told, and woken, already. */
-  wakeMost(): void {
-    for (const watcher of this.#watchers) {
-      watcher.wake();
-    }
-  }
-
-  wakeAll(): void {
-    for (const watcher of this.watchers()) {
-      watcher.wake();
-    }
-  }
-}
-
-/** How far one watch has come. */
-class Place<Item extends StoredObject> {
-  readonly #log: KindLog;
-  readonly #watcher: Watcher;
-  readonly #target: number;
-  #position: number;
-  #hasCaughtUp = false;
-
-  /** @param start.target the newest version when the watch began: a bookmark tells when it is reached */
-  constructor(log: KindLog, watcher: Watcher, start: { readonly position: number; readonly target: number }) {
-    this.#log = log;
-    this.#watcher = watcher;
-    this.#position = start.position;
-    this.#target = start.target;
-  }
-
-  /** Whether the log has dropped what comes next. */
-  get isLost(): boolean {
-    const next = this.#watcher.isIdle ? this.#watcher.nextPosition : this.#position;
-    return next !== undefined && next < this.#log.firstPosition;
-  }
-
-  /** What has come since the last call, at most BATCH_LIMIT items. */
-  take(): readonly WatchItem<Item>[] {
-    const watcher = this.#watcher;
-    if (watcher.isIdle) {
-      const next = watcher.nextPosition;
-      if (next === undefined) {
-        return [];
-      }
-      this.#position = next;
-      watcher.resume();
-    }
-    const items: WatchItem<Item>[] = [];
-    while (items.length < BATCH_LIMIT) {
-      const change = this.#log.at(this.#position);
-      if (!this.#hasCaughtUp && (change === undefined || change.version > this.#target)) {
-        this.#hasCaughtUp = true;
-        items.push({ type: 'BOOKMARK', version: this.#target });
-      } else if (change === undefined) {
-        watcher.rest();
-        break;
-      } else {
-        this.#position += 1;
-        if (watcher.topic === undefined || concerns(change, watcher.topic)) {
-          watcher.noteDelivery();
-          items.push(change as Change<Item>);
-        }
-      }
-    }
-    return items;
-  }
-}
-
-/** Where the state before is not known, it may have been of the topic. */
-function concerns({ type, object, previous }: Change, topic: Topic): boolean {
-  return isOfTopic(object, topic) || (type !== 'ADDED' && (previous === undefined || isOfTopic(previous, topic)));
 }
 
 function expired(kind: string, since: number, found: string): ApiError {

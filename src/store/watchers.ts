@@ -1,7 +1,7 @@
 /**
  * Watchers: who waits for changes of a kind, and of which topic.
  *
- * Callers  change-log.ts
+ * Callers  change-log.ts, kind-log.ts, watch-place.ts
  */
 import type { Change } from './store.ts';
 import { readField, type Topic } from './topic.ts';

@@ -72,7 +72,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'skip a change in a watch',
-    file: 'store/change-log.ts',
+    file: 'store/kind-log.ts',
     find: '(this.#changes[middle]?.version ?? 0) <= version)',
     replace: '(this.#changes[middle]?.version ?? 0) <= version + 1)',
   },
