@@ -125,6 +125,30 @@ test('what cannot overlap is stopped first, kept, and started again where the ne
   assert.equal(world.model.containers.size, 1);
 });
 
+test('the version before that an older file had started again makes way for the newer one when the server has spoken', async () => {
+  const db = { ...DB, ports: [{ containerPort: 80, hostPort: 8080 }] };
+  const [first, second] = [shop({ services: [db] }), shop({ generation: 2, services: [{ ...db, image: 'db:2' }] })];
+  const rollouts = createRolloutMemory();
+  const before = await worldWith(first, { rollouts });
+  const { model, clock } = before;
+  model.health.set('db:2', { status: 'starting', failingStreak: 0, log: [] });
+  before.reconciler.upsert({ project: second });
+  await before.until(() => model.byName('cara_shop_db')?.spec.image === 'db:2' && model.byName('cara_shop_db')?.state.isRunning === true);
+  await before.crash();
+  model.exit('cara_shop_db', 137); // as when the machine loses its power, with a disk too full for the assignment
+  model.health.set('db:1', { status: 'starting', failingStreak: 0, log: [] });
+  await using after = new ReconcileWorld({ model, clock, rollouts });
+  after.assign([first], 'file');
+  await after.until(() => model.byName('cara_shop_db_previous')?.state.isRunning === true);
+  model.health.delete('db:2');
+  after.assign([second]);
+  await after.until(() => after.latest()?.phase === 'Running' && after.latest()?.observedGeneration === 2);
+  assert.deepEqual(
+    [...model.containers.values()].map(({ name, spec }) => [name, spec.image]),
+    [['cara_shop_db', 'db:2']],
+  );
+});
+
 test('who lost the service’s names has a little time before it is stopped', async () => {
   await using world = await worldWith(shop({ services: [WEB] }));
   const times = new Map<string, number>();

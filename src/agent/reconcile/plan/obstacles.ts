@@ -25,9 +25,10 @@ const CONDITION_WORDS: Record<Dependency['condition'], string> = {
   Completed: 'to complete',
 };
 
-/** A container of this Project on its way out that still holds a host port which the service needs. */
+/** A container of another service on its way out that still holds a host port which this one needs; its own are stopped by it. */
 export function findPortHolder(service: DesiredService, { views }: Site): Doing | undefined {
-  const outgoing = [...views.surplus, ...[...views.byName.values()].flatMap(outgoingOf)];
+  const others = [...views.byName.values()].filter((view) => view.service.name !== service.name);
+  const outgoing = [...views.surplus, ...others.flatMap(outgoingOf)];
   const holder = outgoing.find((container) => heldPorts(container).some((port) => service.hostPorts.includes(port)));
   return holder === undefined ? undefined : { state: 'Waiting', message: `Waiting for ${holder.owner.service} to give up its host port` };
 }
