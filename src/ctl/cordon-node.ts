@@ -2,7 +2,7 @@
 import type { CommandContext } from './command.ts';
 import { UsageError } from './ctl-error.ts';
 import { renderDocument, toDocument } from './output/document.ts';
-import { readType } from './resource-type.ts';
+import { findType } from './resource-type.ts';
 import { notFound } from './resource-view.ts';
 
 export async function cordonNodes(
@@ -39,7 +39,7 @@ export function readNodeNames(args: readonly string[], verb: string): readonly s
     if (name === undefined) {
       return arg;
     }
-    if (readType(type ?? '') !== 'node') {
+    if (findType(type ?? '') !== 'node') {
       throw new UsageError(`Cannot ${verb} ${arg} as only nodes can be ${verb}ed`);
     }
     return name;

@@ -8,6 +8,7 @@ import { ageOf } from './output/age.ts';
 import type { Column } from './output/column.ts';
 import { renderDocument, toDocument } from './output/document.ts';
 import { renderTable } from './output/table.ts';
+import { isWordFor } from './resource-type.ts';
 
 const COLUMNS: readonly Column<ServerObject>[] = [
   { header: 'NAME', cell: ({ metadata }) => metadata.name },
@@ -18,12 +19,10 @@ const COLUMNS: readonly Column<ServerObject>[] = [
   { header: 'AGE', cell: ({ metadata }, nowMs) => ageOf(metadata.createdAt, nowMs) },
 ];
 
-const WORD = /^servers?$/iu;
-
 /** @returns the names that are asked for, none being all; undefined: the arguments are about something else */
 export function readServerNames(args: readonly string[]): readonly string[] | undefined {
   const [first = '', ...rest] = args;
-  if (WORD.test(first)) {
+  if (isWordFor('server', first)) {
     return rest;
   }
   return args.length > 0 && args.every((arg) => /^servers?\/[^/]+$/iu.test(arg))

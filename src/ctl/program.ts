@@ -7,6 +7,7 @@ import { Command as Parser, CommanderError, InvalidArgumentError, Option } from 
 import { OUTPUT_FORMATS, type AnyCommand, type AnyOptionSpec, type OutputFormat } from './command.ts';
 import { UsageError } from './ctl-error.ts';
 import { hintForOption, hintForVerb } from './other-verbs.ts';
+import { describeTypes } from './resource-type.ts';
 
 /** What is the same for all commands. */
 export interface GlobalOptions {
@@ -41,7 +42,7 @@ export interface ParseOptions {
 
 const SUMMARY = `caractrl talks to a Caravanserai control plane: what runs where, and what should.
 
-Resource types: nodes (node, no), projects (project, proj), secrets (secret); TYPE/NAME works too.`;
+Resource types: ${describeTypes()}; TYPE/NAME works too.`;
 
 const FOOTER = `
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage. Results go to stdout, everything else to stderr.

@@ -1,6 +1,6 @@
 /** The one Project that a verb is about. Callers: commands/move.ts, commands/extend.ts. */
 import { UsageError } from './ctl-error.ts';
-import { readType } from './resource-type.ts';
+import { findType } from './resource-type.ts';
 
 export interface ProjectVerb {
   readonly verb: string;
@@ -19,7 +19,7 @@ export function readProjectName(args: readonly string[], { verb, participle, usa
       args.length > 2 ? `Cannot ${verb} several Projects at once` : `Cannot tell which Project to ${verb} as no name is given`;
     throw new UsageError(message, { hint: usage });
   }
-  if (readType(type ?? '') !== 'project') {
+  if (findType(type ?? '') !== 'project') {
     throw new UsageError(`Cannot ${verb} ${args.join(' ')} as only Projects can be ${participle}`);
   }
   return name;

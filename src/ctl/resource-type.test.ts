@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UsageError } from './ctl-error.ts';
-import { readNamedSelections, readSelections } from './resource-type.ts';
+import { ctl } from '../../test/support/ctl.ts';
+import { loadCommands } from './commands.ts';
+import { readNamedSelections, readSelections, typesFor } from './resource-type.ts';
 
 test('readSelections() takes singular, plural, short, any case, lists, all and TYPE/NAME', () => {
   assert.deepEqual(readSelections(['no', 'a', 'b', 'a'], 'get'), [{ type: 'node', names: ['a', 'b'] }]);
@@ -59,3 +61,29 @@ test('readNamedSelections() says of volumes that they cannot be used there, also
       error.hint?.startsWith('caractrl get volumes') === true,
   );
 });
+
+test('what a verb takes is told by its own lists: help, completion and errors say the same', async () => {
+  const commands = await loadCommands();
+  const completion = await completionOf();
+  for (const verb of ['get', 'describe', 'delete', 'label', 'annotate']) {
+    const types = typesFor(verb);
+    assert.match(completion, new RegExp(`    ${verb}\\) .* types='${types.join(' ')}' ;;`, 'u'));
+    assert.throws(() => readSelections(['nope'], verb), { message: `Unknown resource type "nope": known are ${types.join(', ')}` });
+  }
+  for (const [verb, types] of [
+    ['get', ['Nodes', 'Projects', 'Secrets', 'volumes', 'servers']],
+    ['delete', ['Nodes', 'Projects', 'Secrets', 'volumes']],
+  ] as const) {
+    assert.deepEqual(
+      typesFor(verb),
+      types.map((type) => type.toLowerCase()),
+    );
+    const { summary = '' } = commands.find(({ name }) => name === verb) ?? {};
+    types.forEach((type) => assert.ok(summary.includes(type), `${verb}: ${summary}`));
+  }
+});
+
+async function completionOf(): Promise<string> {
+  const { stdout } = await ctl(['completion', 'bash']);
+  return stdout;
+}

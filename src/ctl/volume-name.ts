@@ -1,25 +1,24 @@
 /** Volumes on the command line: `volumes`, `volume NODE/NAME...`, `volume/NODE/NAME...`. Only get and delete know them. */
 import { UsageError } from './ctl-error.ts';
+import { isWordFor } from './resource-type.ts';
 
 export interface VolumeName {
   readonly node: string;
   readonly name: string;
 }
 
-const WORD = /^vol(?:ume)?s?$/iu;
-
 /** @returns the names of the volumes that `args` are about, none being all; undefined: they are about something else. @throws {UsageError} */
 export function readVolumeNames(args: readonly string[], command: string): readonly VolumeName[] | undefined {
   const [first = '', ...rest] = args;
-  if (WORD.test(first)) {
+  if (isWordFor('volume', first)) {
     return rest.map((word) => readOne(word.replace(/^vol(?:ume)?s?\/(?=[^/]+\/)/iu, ''), command));
   }
-  if (!args.some((arg) => WORD.test(arg.split('/')[0] ?? '') && arg.includes('/'))) {
+  if (!args.some((arg) => isWordFor('volume', arg.split('/')[0] ?? '') && arg.includes('/'))) {
     return undefined;
   }
   return args.map((arg) => {
     const [type = '', ...parts] = arg.split('/');
-    if (!WORD.test(type)) {
+    if (!isWordFor('volume', type)) {
       throw new UsageError(`Cannot ${command} volumes and something else at once: ${JSON.stringify(arg)} is no volume`);
     }
     return readOne(parts.join('/'), command);

@@ -1,6 +1,7 @@
 /** caractrl completion: what a shell needs to complete verbs, options and names. */
 import { OUTPUT_FORMATS, defineCommand, type AnyCommand } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
+import { typesFor } from '../resource-type.ts';
 
 /** Options of every verb; those that take a value are skipped with it when the verb is looked for. */
 const GLOBAL_VALUES = ['--server', '--ca-fingerprint', '--output', '-o', '--context', '--config'];
@@ -31,7 +32,8 @@ export const completionCommand = defineCommand({
 /** Functions for bash 3.2 and later. They ask the server for names alone, for two seconds at most where there is a timeout(1). */
 function renderBash(commands: readonly AnyCommand[]): string {
   const cases = commands.map(
-    (command) => `    ${command.name}) options='${optionsOf(command)}'; words='${wordsOf(command)}'; names='${namesOf(command)}' ;;`,
+    (command) =>
+      `    ${command.name}) options='${optionsOf(command)}'; words='${wordsOf(command)}'; names='${namesOf(command)}'; types='${typesFor(command.name).join(' ')}' ;;`,
   );
   return `# caractrl completion; source it
 _caractrl_names() {
@@ -40,7 +42,7 @@ _caractrl_names() {
   $ask "\${_caractrl_run[@]}" get "$1" -o name 2>/dev/null | sed 's|^[a-z]*/||'
 }
 _caractrl() {
-  local current=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} verb= type= options= words= names= word i
+  local current=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} verb= type= options= words= names= types= word i
   local _caractrl_run=("\${COMP_WORDS[0]}")
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
@@ -67,7 +69,7 @@ ${cases.join('\n')}
   fi
   if [ -n "$type" ] && [ -n "$words" ]; then words=; fi
   if [ "$names" = TYPE ]; then
-    if [ -z "$type" ]; then words='nodes projects secrets volumes'; else words=$(_caractrl_names "$type"); fi
+    if [ -z "$type" ]; then words=$types; else words=$(_caractrl_names "$type"); fi
   elif [ -n "$names" ] && [ -z "$words" ]; then
     words=$(_caractrl_names "$names")
   fi

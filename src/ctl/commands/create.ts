@@ -8,7 +8,7 @@ import type { CaraClient } from '../../client/cara-client.ts';
 import type { ApplyResult } from '../../client/resource-client.ts';
 import { CtlError, UsageError } from '../ctl-error.ts';
 import { renderDocument } from '../output/document.ts';
-import { readType } from '../resource-type.ts';
+import { findType } from '../resource-type.ts';
 
 /** The server's bound on all values of a Secret; said before a file is read. */
 const MAX_VALUE_BYTES = 512 * 1024;
@@ -90,7 +90,7 @@ async function send(
 /** `secret NAME` is enough; `generic` is what fingers know. @throws {UsageError} */
 function readName(args: readonly string[]): string {
   const [type, ...rest] = args;
-  if (type === undefined || readType(type) !== 'secret') {
+  if (type === undefined || findType(type) !== 'secret') {
     throw new UsageError('Cannot create anything but Secrets like this: apply makes the rest from manifests', { hint: EXAMPLE });
   }
   const [name, ...more] = rest.length > 1 && rest[0] === 'generic' ? rest.slice(1) : rest;

@@ -8,7 +8,7 @@ import { follow, type Followed } from '../waiting/follow.ts';
 import { renderDocument, toDocument } from '../output/document.ts';
 import { byLastSeen, EVENT_COLUMNS } from '../output/event-columns.ts';
 import { columnWidths, renderTable } from '../output/table.ts';
-import { isType, kindOf, readSelections } from '../resource-type.ts';
+import { findType, kindOf, readSelections } from '../resource-type.ts';
 
 export const eventsCommand = defineCommand({
   name: 'events',
@@ -65,7 +65,7 @@ function readTypes(text: string | undefined): IsWanted {
 /** `TYPE/NAME` or `TYPE NAME`. @returns `Kind/name` */
 function readObject(args: readonly string[]): string {
   const [word = ''] = args;
-  if (args.length === 1 && !word.includes('/') && !isType(word)) {
+  if (args.length === 1 && !word.includes('/') && findType(word) === undefined) {
     throw new UsageError(`Cannot show events of ${JSON.stringify(word)} as that is neither TYPE/NAME nor a type`, {
       hint: `caractrl events node/${word}`,
     });

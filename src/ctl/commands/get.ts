@@ -7,7 +7,7 @@ import { type CommandContext, defineCommand, flag, list, selector, text } from '
 import { UsageError } from '../ctl-error.ts';
 import { renderDocument, toDocument } from '../output/document.ts';
 import { renderTable } from '../output/table.ts';
-import { kindOf, pluralOf, readSelections, type Selection } from '../resource-type.ts';
+import { isWordFor, kindOf, pluralOf, readSelections, type Selection } from '../resource-type.ts';
 import { notFound, resourceOf, tableOf, type AnyObject } from '../resource-view.ts';
 import { revealSecrets } from '../reveal.ts';
 import { readVolumeNames } from '../volume-name.ts';
@@ -58,7 +58,7 @@ async function runGet(context: CommandContext, args: readonly string[], options:
     const { getVolumes } = await import('../get-volumes.ts');
     return getVolumes(context, volumes, options);
   }
-  if (/^servers?(?:$|\/)/iu.test(args[0] ?? '')) {
+  if (isWordFor('server', (args[0] ?? '').split('/', 1)[0] ?? '')) {
     const { getServers, readServerNames } = await import('../get-servers.ts');
     const servers = readServerNames(args);
     if (servers !== undefined) {

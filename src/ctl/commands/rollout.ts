@@ -7,7 +7,7 @@ import { renderDocument } from '../output/document.ts';
 import { renderTable } from '../output/table.ts';
 import { toPrintable } from '../output/printable.ts';
 import { REVISION_COLUMNS } from '../output/revision-columns.ts';
-import { isType, readType } from '../resource-type.ts';
+import { findType } from '../resource-type.ts';
 import { waitUntilRunning } from '../waiting/wait-running.ts';
 
 interface RolloutOptions {
@@ -96,8 +96,8 @@ function readTarget(action: Action, args: readonly string[]): RolloutTarget {
   const usage = `caractrl rollout ${action} PROJECT${action === 'restart' ? '[/SERVICE]' : ''}`;
   const words = args.flatMap((arg) => arg.split('/'));
   const [first = ''] = words;
-  const isTyped = words.length > 1 && isType(first);
-  if (isTyped && readType(first) !== 'project') {
+  const isTyped = words.length > 1 && findType(first) !== undefined;
+  if (isTyped && findType(first) !== 'project') {
     throw new UsageError(`Cannot use rollout ${action} on ${args.join(' ')} as only Projects are rolled out`, { hint: usage });
   }
   const [project = '', ...services] = isTyped ? words.slice(1) : words;
