@@ -18,6 +18,7 @@ export interface DeleteVolumesOptions {
   readonly timeout: number;
   readonly force: boolean;
   readonly ignoreNotFound: boolean;
+  readonly dryRun: boolean;
 }
 
 export async function deleteVolumes(context: CommandContext, names: readonly VolumeName[], options: DeleteVolumesOptions): Promise<number> {
@@ -53,6 +54,10 @@ async function deleteOne(context: CommandContext, name: VolumeName, options: Del
       return;
     }
     throw new ApiError('NotFound', `volume ${JSON.stringify(nameOf(name))} not found`);
+  }
+  if (options.dryRun) {
+    tell(context, name, `would be ${volume.status.inUse === true ? 'kept as it is in use' : 'deleted with its data'} (dry run)`);
+    return;
   }
   await checkMeant(context, volume, options);
   const { status } = await client.volumes.delete(name.node, name.name, signal);

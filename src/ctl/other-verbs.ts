@@ -59,7 +59,7 @@ export function hintForVerb(word: string): string | undefined {
 
 /** Option -> what to do instead, as it completes "caractrl has none". */
 const OPTIONS: Readonly<Record<string, string>> = {
-  '--all': 'name them, as in: caractrl get projects -o name | xargs caractrl delete',
+  '--all': 'select them by labels with -l, or name them, as in: caractrl get projects -o name | xargs caractrl delete',
   '--all-namespaces': 'leave it out: there are no namespaces',
   '--container': 'write PROJECT/SERVICE',
   '--detach': 'leave it out: apply waits only with --wait',

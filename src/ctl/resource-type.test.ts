@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UsageError } from './ctl-error.ts';
-import { ctl } from '../../test/support/ctl.ts';
+import { ctl } from '../../test/support/worlds/ctl.ts';
 import { loadCommands } from './commands.ts';
 import { readNamedSelections, readSelections, typesFor } from './resource-type.ts';
 

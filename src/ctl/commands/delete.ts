@@ -3,10 +3,10 @@ import { findCondition } from '../../api/condition.ts';
 import { ApiError, hasReason } from '../../api/errors.ts';
 import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
-import { defineCommand, duration, flag, list, type CommandContext } from '../command.ts';
+import { defineCommand, duration, flag, list, selector, type CommandContext } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
+import { readDeleteTargets, type DeleteTarget } from '../delete-targets.ts';
 import { reportFailure } from '../report-failure.ts';
-import { readNamedSelections, type ResourceType } from '../resource-type.ts';
 import { notFound, resourceOf } from '../resource-view.ts';
 import { readVolumeNames } from '../volume-name.ts';
 
@@ -16,6 +16,8 @@ const REMOVAL = 'the agent there removes them some three minutes after it hears 
 interface DeleteOptions {
   readonly filename: readonly string[];
   readonly recursive: boolean;
+  readonly selector: string | undefined;
+  readonly dryRun: boolean;
   readonly wait: boolean;
   readonly timeout: number;
   readonly force: boolean;
@@ -23,21 +25,18 @@ interface DeleteOptions {
   readonly yes: readonly string[];
 }
 
-interface Target {
-  readonly type: ResourceType;
-  readonly name: string;
-}
-
 export const deleteCommand = defineCommand({
   name: 'delete',
   summary: 'Remove Nodes, Projects, Secrets or volumes; waits until they are gone',
-  args: 'TYPE NAME... | TYPE/NAME... | volume NODE/NAME... | -f FILE',
+  args: 'TYPE NAME... | TYPE/NAME... | TYPE[,TYPE] -l SELECTOR | volume NODE/NAME... | -f FILE',
   options: {
     filename: list('file', 'what the manifests in this file, folder or - describe', 'f'),
     recursive: flag('look into the folders of folders too', { short: 'R' }),
+    selector: selector('all of the types with these labels: team=web,tier!=prod,arch in (arm64,amd64),gpu,!spot'),
     wait: flag('wait until Projects and volumes are gone from their nodes', { default: true }),
     timeout: duration('how long to wait at most; 0s: no limit', '15m'),
     force: flag(`drop the record at once; containers that still run are left, and ${REMOVAL}`),
+    dryRun: flag('only say what would go'),
     ignoreNotFound: flag('what is not there is no failure'),
     yes: list('name', 'of a volume, repeated: delete it and its data without asking'),
   },
@@ -46,6 +45,7 @@ export const deleteCommand = defineCommand({
     { command: 'caractrl delete project shop --wait=false', does: 'only ask for it' },
     { command: 'caractrl delete node worker-01', does: 'forget a machine; what runs there is not touched' },
     { command: 'caractrl delete -f shop/', does: 'all that a folder describes' },
+    { command: 'caractrl delete projects -l team=web --dry-run', does: 'which Projects have a label; without --dry-run they go' },
     { command: 'caractrl delete project shop --force', does: 'where the node never comes back' },
     { command: 'caractrl delete volume worker-01/cara_shop_data', does: 'a volume and its data for good; asks for the name' },
   ],
@@ -55,18 +55,23 @@ export const deleteCommand = defineCommand({
 async function runDelete(context: CommandContext, args: readonly string[], options: DeleteOptions): Promise<number> {
   const volumes = options.filename.length === 0 ? readVolumeNames(args, 'delete') : undefined;
   if (volumes !== undefined) {
+    if (options.selector !== undefined) {
+      throw new UsageError('Cannot select volumes by labels: name each, as its data goes for good', { hint: 'caractrl get volumes' });
+    }
     const { deleteVolumes } = await import('../delete-volumes.ts');
     return deleteVolumes(context, volumes, options);
   }
   if (options.yes.length > 0) {
     throw new UsageError('Cannot use --yes with anything but volumes: nothing else is asked for');
   }
-  const targets = await readTargets(context, args, options);
+  const targets = await readDeleteTargets(context, args, options);
+  // what was selected and is gone by the time its turn comes has gone as was asked for
+  const settled = { ...options, ignoreNotFound: options.ignoreNotFound || options.selector !== undefined };
   const going: ProjectObject[] = [];
   let failures = 0;
   for (const target of targets) {
     try {
-      const project = await deleteOne(context, target, options);
+      const project = await deleteOne(context, target, settled);
       if (project !== undefined) {
         going.push(project);
       }
@@ -94,28 +99,19 @@ async function runDelete(context: CommandContext, args: readonly string[], optio
   return failures === 0 ? 0 : 1;
 }
 
-async function readTargets(context: CommandContext, args: readonly string[], options: DeleteOptions): Promise<readonly Target[]> {
-  if (options.filename.length === 0) {
-    return readNamedSelections(args, 'delete').flatMap(({ type, names }) => names.map((name) => ({ type, name })));
-  }
-  if (args.length > 0) {
-    throw new UsageError('Cannot take both names and -f: leave out one of them');
-  }
-  const { readSources } = await import('../manifest/manifest-source.ts');
-  const sources = await readSources(options.filename, { isRecursive: options.recursive, io: context.io }, context.signal);
-  const { readManifests } = await import('../manifest/manifest-file.ts');
-  // Projects first: their nodes are needed to stop them, and they use the Secrets
-  return readManifests(sources).toSorted((left, right) => Number(left.type !== 'project') - Number(right.type !== 'project'));
-}
-
 /** @returns the Project while it is still going and is to be waited for */
-async function deleteOne(context: CommandContext, target: Target, options: DeleteOptions): Promise<ProjectObject | undefined> {
+async function deleteOne(context: CommandContext, target: DeleteTarget, options: DeleteOptions): Promise<ProjectObject | undefined> {
   const { type, name } = target;
   const client = await context.connect();
   const resource = resourceOf(client, type);
   try {
     if (type === 'node') {
       await warnOfProjects(context, name);
+    }
+    if (options.dryRun) {
+      await resource.get(name, context.signal);
+      printResult(context, target, 'would be deleted (dry run)');
+      return undefined;
     }
     const dropped = type === 'project' && options.force ? await client.projects.find(name, context.signal) : undefined;
     const force = options.force && type !== 'secret'; // which is gone at once anyway
@@ -180,7 +176,7 @@ function warnOfContainers({ io }: CommandContext, dropped: ProjectObject | undef
   }
 }
 
-function printResult({ io, output = 'table' }: CommandContext, { type, name }: Target, words: string): void {
+function printResult({ io, output = 'table' }: CommandContext, { type, name }: DeleteTarget, words: string): void {
   if (output === 'name') {
     io.stdout.write(`${type}/${name}\n`);
   } else if (output !== 'json' && output !== 'yaml') {
