@@ -21,7 +21,7 @@
  * So of two live copies the younger is found out with the next heartbeat of the elder, within one heartbeat interval, and has started
  * nothing by then. What is fenced does not go by this but by what was granted: see fence-ledger.ts.
  * Memory clones (one bootId twice, as after resuming a virtual machine's snapshot in two places) cannot be told apart.
- * Callers  node-registry.ts, which keeps a Holding for each node.
+ * Callers  name-holders.ts, which keeps a Holding for each node.
  */
 
 /** A machine that speaks under a node's name: what its agent says of itself, and where the server sees it. */

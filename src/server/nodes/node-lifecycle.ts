@@ -64,8 +64,8 @@ export function createNodeLifecycle(deps: NodeLifecycleDeps): NodeLifecycle {
     if (before === undefined) {
       return undefined;
     }
-    const presence = registry.presence(name);
-    const status = registry.deriveStatus(before, presence);
+    const presence = registry.view.presence(name);
+    const status = registry.view.deriveStatus(before, presence);
     if (isSameStatus(status, before.status)) {
       registry.settle(name, presence.report);
       return undefined;

@@ -55,14 +55,14 @@ test('recallHeard() believes what is later than the record, and of no record tha
   const lastHeartbeat = '2026-01-01T00:00:00.000Z';
   registry.observe({ ...heard, status: { ...heard.status, lastHeartbeat } });
   registry.recallHeard('a', Date.parse(lastHeartbeat) - 1);
-  assert.equal(registry.presence('a').lastHeartbeat, lastHeartbeat);
+  assert.equal(registry.view.presence('a').lastHeartbeat, lastHeartbeat);
   registry.recallHeard('a', Date.parse(lastHeartbeat) + 30_000);
-  assert.equal(registry.presence('a').lastHeartbeat, '2026-01-01T00:00:30.000Z');
+  assert.equal(registry.view.presence('a').lastHeartbeat, '2026-01-01T00:00:30.000Z');
   const anew = node(9, 'u2');
   const { lastHeartbeat: _none, ...never } = anew.status;
   registry.observe({ ...anew, status: never }); // made anew under the name
   registry.recallHeard('a', Date.parse(lastHeartbeat) + 60_000);
-  assert.equal(registry.presence('a').lastHeartbeat, undefined);
+  assert.equal(registry.view.presence('a').lastHeartbeat, undefined);
   registry.recallHeard('gone', 1);
 });
 
@@ -70,7 +70,7 @@ test('recordHeartbeat() renews nothing when the body is refused', () => {
   const { registry } = createRegistry();
   registry.observe(node(1));
   assert.throws(() => registry.recordHeartbeat('a', '{', decode), SyntaxError);
-  assert.equal(registry.presence('a').lease, 'Never');
+  assert.equal(registry.view.presence('a').lease, 'Never');
 });
 
 test('news may come in any order: what is older than what is known is ignored', () => {
@@ -92,7 +92,7 @@ test('a node made anew inherits neither lease nor reports', () => {
   registry.observe(node(1));
   registry.recordHeartbeat('a', '{"state":"Ready"}', decode);
   registry.observe(node(2, 'u2')); // deleted and made anew; the watch shows the last alone
-  assert.deepEqual(registry.presence('a'), {
+  assert.deepEqual(registry.view.presence('a'), {
     lease: 'Never',
     lastHeartbeat: undefined,
     silentSinceMs: undefined,
@@ -105,12 +105,12 @@ test('settle() keeps what was reported while the flush was under way', () => {
   const { registry } = createRegistry();
   registry.observe(node(1));
   registry.recordHeartbeat('a', '{"capacity":{"cpu":"1"}}', decode);
-  const flushed = registry.presence('a').report;
+  const flushed = registry.view.presence('a').report;
   registry.recordHeartbeat('a', '{"capacity":{"cpu":"2"}}', decode);
   registry.settle('a', flushed);
-  assert.deepEqual(registry.presence('a').report, { capacity: { cpu: '2' } });
-  registry.settle('a', registry.presence('a').report);
-  assert.equal(registry.presence('a').report, undefined);
+  assert.deepEqual(registry.view.presence('a').report, { capacity: { cpu: '2' } });
+  registry.settle('a', registry.view.presence('a').report);
+  assert.equal(registry.view.presence('a').report, undefined);
 });
 
 test('noticeTime() credits a stall once, and no ordinary gap', () => {
@@ -134,17 +134,17 @@ test('withPresence() shows a node as silent from the end of its lease on, whethe
   const stored = { ...heard, status: { ...heard.status, conditions, lastHeartbeat: '2026-01-01T00:00:00.000Z' } };
   registry.observe(stored);
   for (let elapsedMs = 0; elapsedMs < TIMEOUT_MS; elapsedMs += 250) {
-    assert.equal(registry.withPresence(stored).status.state, 'Ready');
+    assert.equal(registry.view.withPresence(stored).status.state, 'Ready');
     clock.stall(250);
     registry.expire(clock.monotonicMs());
   }
   const endedAt = new Date(clock.wallMs()).toISOString();
   clock.stall(5000);
-  const { status } = registry.withPresence(stored);
+  const { status } = registry.view.withPresence(stored);
   assert.equal(status.state, 'NotReady');
   const silence = status.conditions.find(({ type }) => type === 'NoHeartbeat');
   assert.deepEqual([silence?.status, silence?.lastTransitionTime], ['True', endedAt]);
-  assert.deepEqual(registry.deriveStatus(stored).conditions.find(({ type }) => type === 'NoHeartbeat')?.lastTransitionTime, endedAt);
+  assert.deepEqual(registry.view.deriveStatus(stored).conditions.find(({ type }) => type === 'NoHeartbeat')?.lastTransitionTime, endedAt);
 });
 
 test('strangers get NotFound, the deleted NodeDeleted', () => {

@@ -1,25 +1,25 @@
 /**
  * Node registry: which nodes there are, and the presence of each.
  *
- * Owns     per node: the newest record seen, the lease, the time of the last heartbeat, what was reported since the record was
- *          written; the set of nodes whose status must be derived again; who holds each name (name-holders.ts). All in memory.
+ * Owns     per node an entry (node-entry.ts) and a lease (lease-table.ts); the set of nodes whose status must be derived again; who
+ *          holds each name (name-holders.ts), what is granted (fence-ledger.ts), who was deleted (tombstones.ts). All in memory.
  * Never    does I/O: heartbeats are presence, not documents. node-lifecycle.ts writes what changed. Never believes an agent's clock.
  * Callers  http/routes/heartbeats.ts; node-service.ts and node-lifecycle.ts, which tell it what they wrote before they answer.
  */
 import { hash } from 'node:crypto';
 import { ApiError } from '../../api/errors.ts';
-import type { Heartbeat, NodeObject, NodeStatus } from '../../api/node.ts';
+import type { Heartbeat, NodeObject } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
-import { TimeTexts } from '../../base/time-texts.ts';
 import type { Change } from '../../store/store.ts';
 import { FenceLedger } from './fence-ledger.ts';
-import { LeaseTable, type Leased } from './lease-table.ts';
+import { LeaseTable } from './lease-table.ts';
 import { NameHolders } from './name-holders.ts';
+import { heardAt, isHeardNow, makeEntry, type NodeEntry } from './node-entry.ts';
 import { granteeOf, type Party, type Rivalry } from './node-identity.ts';
-import { deriveNodeStatus, isDisputed, isHeard, type Dispute, type LeaseState } from './node-state.ts';
+import { isDisputed, isHeard } from './node-state.ts';
+import { NodeView } from './node-view.ts';
 import { ReportParts } from './report-parts.ts';
-import { SharedConditions } from './shared-conditions.ts';
 import { Tombstones } from './tombstones.ts';
 
 /** How often the lifecycle loop must call `noticeTime`, in milliseconds. */
@@ -27,36 +27,6 @@ export const TICK_MS = 250;
 
 /** ms; a gap this much longer than a tick is a stall of ours (a suspended process, a long GC, a slow disk) and not the nodes' fault. */
 const STALL_MS = 500;
-
-const NOT_HEARD = 0; // undefined would have V8 make an object of each beat's time, and mark the whole heap every few seconds for those
-
-/** The latest that is known of a node beside its record. */
-export interface Presence {
-  readonly lease: LeaseState;
-  /** RFC 3339 */
-  readonly lastHeartbeat: string | undefined;
-  /** wall ms at which the last lease ran out; undefined: none has since the server started */
-  readonly silentSinceMs: number | undefined;
-  /** reported since the record was written */
-  readonly report: Heartbeat | undefined;
-  readonly dispute: Dispute | undefined;
-}
-
-interface Entry extends Leased<Entry> {
-  node: NodeObject;
-  version: number;
-  /** wall ms of the last heartbeat; NOT_HEARD: none since the server started. Always a number, as V8 then writes it in place */
-  heardAtMs: number;
-  /** wall ms of the last heartbeat that an earlier process took in, where the record has an older one */
-  heardBeforeMs: number | undefined;
-  /** wall ms at which the last lease ran out; undefined: none has since the server started */
-  silentSinceMs: number | undefined;
-  /** of the body of the last heartbeat: the same text again is the same report, and need not even be parsed. SHA-256, as a text is 1 KB */
-  lastDigest: string | undefined;
-  pending: Heartbeat | undefined;
-  /** monotonic ms, whole; an agent that has just registered holds the name that long, though its first heartbeat is still to come */
-  claimedUntilMs: number;
-}
 
 export interface NodeRegistryOptions {
   readonly clock: Clock;
@@ -78,15 +48,14 @@ export interface NodeRegistryOptions {
 export class NodeRegistry {
   readonly #clock: Clock;
   readonly #options: NodeRegistryOptions;
-  readonly #entries = new Map<string, Entry>();
-  readonly #leases: LeaseTable<Entry>;
+  readonly #entries = new Map<string, NodeEntry>();
+  readonly #leases: LeaseTable<NodeEntry>;
   readonly #dirty = new Set<string>();
   readonly tombstones = new Tombstones();
   readonly holders: NameHolders;
   readonly fences: FenceLedger;
-  readonly #times = new TimeTexts();
+  readonly view: NodeView;
   readonly #parts = new ReportParts();
-  readonly #conditions = new SharedConditions();
   #noticedAtMs: number;
 
   constructor(options: NodeRegistryOptions) {
@@ -102,6 +71,12 @@ export class NodeRegistry {
       onDispute: (name) => this.#markDirty(name),
       onMachine: options.onMachine,
       onRivalry: options.onRivalry,
+    });
+    this.view = new NodeView({
+      clock: options.clock,
+      heartbeatTimeoutMs: options.heartbeatTimeoutMs,
+      findEntry: (name) => this.#entries.get(name),
+      findDispute: (name) => this.holders.findDispute(name),
     });
     this.#noticedAtMs = options.clock.monotonicMs();
     this.fences =
@@ -245,20 +220,7 @@ export class NodeRegistry {
       entry.version = version;
       return;
     }
-    const fresh: Entry = {
-      // field by field: after a spread they would not lie in the object itself, which takes 24 bytes more
-      leaseEndsMs: undefined,
-      earlier: undefined,
-      later: undefined,
-      node,
-      version,
-      heardAtMs: NOT_HEARD,
-      heardBeforeMs: undefined,
-      silentSinceMs: undefined,
-      lastDigest: undefined,
-      pending: undefined,
-      claimedUntilMs: 0,
-    };
+    const fresh = makeEntry(node, version);
     this.#entries.set(name, fresh);
     this.tombstones.delete(name);
     this.#endLease(entry);
@@ -304,45 +266,11 @@ export class NodeRegistry {
     return this.#entries.values().map(({ node }) => node);
   }
 
-  presence(name: string): Presence {
-    const entry = this.#entries.get(name);
-    const heardAtMs = entry && heardAt(entry);
-    const lastHeartbeat = heardAtMs === undefined ? entry?.node.status.lastHeartbeat : this.#times.write(heardAtMs);
-    const lease = entry?.leaseEndsMs !== undefined ? 'Live' : lastHeartbeat === undefined ? 'Never' : 'Expired';
-    return { lease, lastHeartbeat, silentSinceMs: entry?.silentSinceMs, report: entry?.pending, dispute: this.holders.findDispute(name) };
-  }
-
-  /** The status that the node should have by now. What a lease's end changes, changed when it ended, however late that is written. */
-  deriveStatus({ metadata: { name }, spec, status: previous }: NodeObject, presence = this.presence(name)): NodeStatus {
-    const silentSinceMs = presence.lease === 'Expired' && isHeard(previous) ? presence.silentSinceMs : undefined;
-    const now = this.#times.write(silentSinceMs ?? this.#clock.wallMs());
-    const facts = { name, spec, previous, ...presence, leaseMs: this.#options.heartbeatTimeoutMs, now };
-    return deriveNodeStatus(facts, (condition) => this.#conditions.share(condition));
-  }
-
-  /**
-   * The node as users see it: with the time of the last heartbeat, which the store does not have, and silent from the moment its lease
-   * has run out: to write that down for a whole fleet takes seconds.
-   */
-  withPresence(node: NodeObject): NodeObject {
-    const entry = this.#entries.get(node.metadata.name);
-    const isSame = entry?.node.metadata.uid === node.metadata.uid;
-    const isUnwritten = isSame && entry.silentSinceMs !== undefined && isHeard(node.status) && entry.leaseEndsMs === undefined;
-    const status = isUnwritten ? this.deriveStatus(node) : node.status;
-    const heardAtMs = isSame ? heardAt(entry) : undefined;
-    const lastHeartbeat = heardAtMs === undefined ? status.lastHeartbeat : this.#times.write(heardAtMs);
-    if (lastHeartbeat === undefined) {
-      return node;
-    }
-    const conditions = status.conditions.map((condition) => ({ ...condition, lastHeartbeatTime: lastHeartbeat }));
-    return { ...node, status: { ...status, lastHeartbeat, conditions } };
-  }
-
   /** When each node was last heard, in wall-clock ms; `isNews`: by this process. */
   heardTimes(): readonly { readonly name: string; readonly atMs: number; readonly isNews: boolean }[] {
     return [...this.#entries].flatMap(([name, entry]) => {
       const atMs = heardAt(entry);
-      return atMs === undefined ? [] : [{ name, atMs, isNews: entry.heardAtMs !== NOT_HEARD }];
+      return atMs === undefined ? [] : [{ name, atMs, isNews: isHeardNow(entry) }];
     });
   }
 
@@ -376,7 +304,7 @@ export class NodeRegistry {
   }
 
   /** Of an entry that is replaced, or gone. */
-  #endLease(entry: Entry | undefined): void {
+  #endLease(entry: NodeEntry | undefined): void {
     if (entry !== undefined) {
       this.#leases.delete(entry);
     }
@@ -394,9 +322,4 @@ export class NodeRegistry {
     this.#dirty.add(name);
     this.#options.onDirty();
   }
-}
-
-/** wall ms of the last heartbeat that this process or an earlier one took in, where the record has an older one */
-function heardAt({ heardAtMs, heardBeforeMs }: Entry): number | undefined {
-  return heardAtMs === NOT_HEARD ? heardBeforeMs : heardAtMs;
 }

@@ -84,7 +84,7 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
   /** The node with the status that its spec calls for. */
   function withStatus<Item extends NodeObject | Draft<NodeObject>>(node: Item, report?: Registration): Item {
     const { name } = node.metadata;
-    const presence = registry.presence(name);
+    const presence = registry.view.presence(name);
     const news = report?.info === undefined ? presence.report : { ...presence.report, info: report.info };
     const facts = { name, spec: node.spec, leaseMs: heartbeatTimeoutMs, now: nowRfc3339(clock) };
     return { ...node, status: deriveNodeStatus({ ...facts, ...presence, report: news, previous: node.status }) };

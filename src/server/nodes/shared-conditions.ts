@@ -3,7 +3,7 @@
  * and kept once.
  *
  * Owns     type -> the condition of that type that was made last, frozen; at most KEPT of them.
- * Callers  node-registry.ts
+ * Callers  node-view.ts
  */
 import type { Condition } from '../../api/condition.ts';
 

@@ -43,7 +43,7 @@ export function startLinks({ registry, nodes, stopper, isNetworkTrusted, ...base
   });
   const findNode = (name: string): NodeObject | undefined => {
     const node = registry.find(name);
-    return node && registry.withPresence(node);
+    return node && registry.view.withPresence(node);
   };
   const links = createNodeLinks({
     ...base,

@@ -43,7 +43,7 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
       decodeApply: decodeNodeApply,
       schemas: { item: NodeSchema, manifest: NodeManifest, apply: NodeApply, query: Closed(LIST_QUERY) },
       createFilter: () => () => true,
-      present: (node) => registry.withPresence(node),
+      present: (node) => registry.view.withPresence(node),
       noteOfList: async (caller) => (judge(caller, MAY_APPROVE) === undefined ? describeWaiting(await nodeKeys.listWaiting()) : undefined),
     }),
     defineRoute({
@@ -89,7 +89,7 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
         if ((registry.holders.holdMs(name) ?? 0) === 0) {
           reply.header(AGENT_CREDENTIAL_HEADER, await credentials.issue(node));
         } // else it may be a copy: until that is known, the way to the node is the way to the machine of before
-        return registry.withPresence(node);
+        return registry.view.withPresence(node);
       },
     }),
     defineRoute({
@@ -102,7 +102,7 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly Route[] {
       handle: async ({ params }) => {
         const node = await nodes.resetIdentity(nameOf(params));
         await nodeKeys.release(nameOf(params));
-        return registry.withPresence(node);
+        return registry.view.withPresence(node);
       },
     }),
   ];
