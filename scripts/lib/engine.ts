@@ -5,7 +5,7 @@
  * Owns     the folder given to it, with engine.json (what to undo, written before the engine starts, so that a killed run can be
  *          cleaned up by the next) and a network namespace where one was asked for.
  * Never    touches the machine's own engine: its folders /run/containerd and /etc/docker are covered in a private mount namespace.
- * Callers  quickstart.ts, test.ts, test/support/engines/engine.ts.
+ * Callers  quickstart/cluster.ts, test.ts, the benchmarks that need one, test/support/engines/engine.ts.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';

@@ -4,7 +4,7 @@
  * Owns     a Map name -> object, holding the store's own frozen objects.
  * Never    runs ahead of the store or out of its order. It may be behind, as any reader may: what is decided from it is written with
  *          compare-and-set.
- * Callers  controllers read it and wake on `onChange`; main.ts spawns `run`.
+ * Callers  controllers read it and wake on `onChange`; composition.ts and the start-….ts of the folders spawn `run`.
  */
 import { hasReason } from '../api/errors.ts';
 import type { Clock } from '../base/clock.ts';

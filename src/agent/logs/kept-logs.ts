@@ -4,7 +4,8 @@
  *
  * Owns     DATA_DIR/former-logs: a folder a Project, a file a service, of the container that went last; all for the agent's user alone.
  * Never    keeps more than some megabytes a service or holds more than one of them in memory; stands in the way of a removal.
- * Callers  reconcile/effects.ts keeps, reconcile/reconciler.ts drops, http/log-previous.ts and http/log-reading.ts read.
+ * Callers  reconcile/project-loop.ts keeps (a step of effects.ts), reconcile/reconciler.ts drops; http/log-previous.ts and
+ *          http/log-reading.ts read.
  */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -7,7 +7,7 @@
  *   agent    has killed everything by s + T + A - margin, by its own: s is when it sent that heartbeat, so s <= g.
  *
  * The margin covers two clocks whose rates differ, and what a kill takes. Before the kill there is time for an orderly stop.
- * Callers  project-rules.ts (is there time for the stop?); the agent's self-fence.ts and fence guard.
+ * Callers  project-fence-rules.ts (is there time for the stop?); the agent's self-fence.ts and fence guard.
  */
 import { durationToMs } from '../duration.ts';
 import { deriveLossPolicy } from './loss-policy.ts';

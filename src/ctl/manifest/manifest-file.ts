@@ -1,7 +1,7 @@
 /**
  * Manifests out of files: every document read and checked before anything is sent, each mistake with file, line, column and field.
  *
- * Callers  commands/apply.ts, commands/delete.ts.
+ * Callers  commands/apply.ts, commands/diff.ts, delete-targets.ts.
  */
 import { valueAt } from '../../api/decode.ts';
 import { ApiError, type FieldError } from '../../api/errors.ts';

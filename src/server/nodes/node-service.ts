@@ -3,7 +3,7 @@
  *
  * Owns     spec, labels and annotations of Nodes; derives status in the very commit that changes spec, so that a cordon has no window.
  * Never    answers before the write is durable and the registry knows of it.
- * Callers  http/routes/nodes.ts, http/routes/heartbeats.ts (register).
+ * Callers  http/routes/nodes.ts; grantee-settler.ts by way of start-nodes.ts.
  */
 import type { NodeApply, NodeManifest, NodeObject, NodeSpec, Registration } from '../../api/node.ts';
 import { decodeNodeManifest } from '../../api/manifest.ts';

@@ -3,7 +3,7 @@
  *
  * Owns     for each, at which state of the fleet it was last found unplaceable, so that it is looked at again only when something
  *          happened that could matter to it.
- * Callers  scheduler.ts
+ * Callers  fleet-view.ts fills it, scheduling-round.ts takes from it; projects/node-load.ts and plan-drain.ts go by its order too.
  */
 import type { ProjectObject } from '../../api/project.ts';
 import { asksAlike } from './demand.ts';

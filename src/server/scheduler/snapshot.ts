@@ -5,7 +5,7 @@
  *          node has no record goes on counting: the record may come back with the containers still running.
  * Never    goes back: a node or Project older than what is already here is ignored, so that a binding just written counts
  *          although the mirror has not shown it yet.
- * Callers  scheduler.ts feeds it and hands its views to place.ts, which only read.
+ * Callers  fleet-view.ts feeds it; scheduling-round.ts hands its views to place.ts, which only read.
  * Source   Kubernetes' scheduler cache (assumed pods).
  */
 import type { NodeObject } from '../../api/node.ts';
