@@ -95,7 +95,7 @@ export interface DesiredProject {
   readonly volumes: readonly DesiredVolume[];
 }
 
-interface DesiredContext {
+export interface DesiredContext {
   readonly clusterId: string;
   /** Folders below which a HostPath volume may lie. */
   readonly allowedHostPaths: readonly string[];

@@ -9,8 +9,6 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { deriveFenceTerms } from '../../api/project/fence.ts';
-import { isLeaving } from '../../api/project/leaving.ts';
-import type { ProjectObject } from '../../api/project.ts';
 import { Backoff } from '../../base/backoff.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
@@ -23,7 +21,7 @@ import type { KeptLogs } from '../logs/kept-logs.ts';
 import type { ProjectReport } from './assignment.ts';
 import { deriveDesired } from './desired.ts';
 import { createEffects, type EffectsOptions } from './effects.ts';
-import type { FenceGate, FenceState } from './fence-gate.ts';
+import type { FenceGate } from './fence-gate.ts';
 import { observeProject, type ObservedProject } from './observe.ts';
 import { planProject, type Plan, type PlanInput, type Target } from './plan.ts';
 import { ProjectTeller } from './project-teller.ts';
@@ -31,6 +29,7 @@ import { RestartBackoff } from './restart-backoff.ts';
 import { RolloutKeeper } from './rollout-keeper.ts';
 import { partsOf, type RolloutStore } from './desired/rollout.ts';
 import { StepRunner } from './step-runner.ts';
+import { TargetKeeper, type Order } from './target-keeper.ts';
 import type { PrivilegePolicy } from './desired/service-options.ts';
 import { TrackKeeper } from './track-keeper.ts';
 import { reportTrouble } from './trouble.ts';
@@ -40,12 +39,6 @@ const OBSERVE_BACKOFF = { baseMs: 500, capMs: 15_000 }; // the engine's return w
 const AWAY = ['EngineUnreachable', 'Timeout', 'EngineFault'] as const;
 const TOLD_FAILURES = 3; // in a row, before the server is told: what passes is not worth a word
 const PROMPT_MS = 1000; // of an engine's answer to a ping, which takes it a millisecond
-
-/** What the server, or the file, says of a Project. */
-export type Order =
-  | { readonly kind: 'assigned'; readonly project: ProjectObject }
-  /** No longer ours. `project` is the last that was known of it. */
-  | { readonly kind: 'removed'; readonly uid: string; readonly project: ProjectObject | undefined };
 
 interface ProjectLoopOptions extends Omit<EffectsOptions, 'admit' | 'keepLog'> {
   readonly name: string;
@@ -77,10 +70,7 @@ export class ProjectLoop {
   readonly #observeBackoff: Backoff;
   readonly #runner: StepRunner;
   readonly #rollout: RolloutKeeper;
-  #order: Order;
-  #target: Target | undefined;
-  /** What `#target` was derived under. */
-  #fence: FenceState = 'open';
+  readonly #targets: TargetKeeper;
   /** Ids of containers that ran until the fence stopped them. */
   readonly #interrupted = new Set<string>();
   readonly #keeper = new TrackKeeper();
@@ -88,16 +78,17 @@ export class ProjectLoop {
   readonly #teller: ProjectTeller;
 
   constructor(order: Order, options: ProjectLoopOptions) {
-    this.#order = order;
     this.#options = options;
     this.#backoff = new RestartBackoff(options.random);
     this.#observeBackoff = new Backoff(OBSERVE_BACKOFF, options.random);
-    const admit = async (id: string, signal: AbortSignal): Promise<void> => await this.#admit(id, signal);
-    const { rollouts, log } = options;
+    const { rollouts, log, fence } = options;
     this.#rollout = new RolloutKeeper({ rollouts, log, derive: (project) => deriveDesired(project, options) });
+    this.#targets = new TargetKeeper(order, { context: options, fence, rollout: this.#rollout });
+    const admit = async (id: string, signal: AbortSignal): Promise<void> => await this.#targets.admit(id, signal);
     const onRollBack: EffectsOptions['onRollBack'] = (step, lines) => {
-      if (this.#order.project !== undefined) {
-        this.#rollout.giveUp(this.#order.project, this.#target, { step, lines });
+      const { order: current, latest } = this.#targets;
+      if (current.project !== undefined) {
+        this.#rollout.giveUp(current.project, latest, { step, lines });
         this.#lookAgain();
       }
     };
@@ -109,7 +100,7 @@ export class ProjectLoop {
   }
 
   get order(): Order {
-    return this.#order;
+    return this.#targets.order;
   }
 
   /** What the engine's lists looked like at the last look; undefined before the first, or where lists do not tell all. */
@@ -121,8 +112,7 @@ export class ProjectLoop {
   /** Replaces what is asked for. */
   setOrder(order: Order): void {
     this.#settleBefore(order);
-    this.#order = order;
-    this.#target = undefined;
+    this.#targets.setOrder(order);
     this.#wakeup.notify();
   }
 
@@ -190,7 +180,7 @@ export class ProjectLoop {
         this.#options.log[isEngineAway ? 'warn' : 'error']({ err: error }, 'project cannot be reconciled');
       }
       const isHeld = this.#observeBackoff.failures >= TOLD_FAILURES && this.#teller.latest === undefined;
-      const report = isHeld ? reportTrouble(this.#order.project, error) : undefined;
+      const report = isHeld ? reportTrouble(this.order.project, error) : undefined;
       if (report !== undefined) {
         this.#teller.tell(report, new Set());
       }
@@ -201,10 +191,10 @@ export class ProjectLoop {
   /** One look, one plan. @returns ms until the next, unless something wakes it */
   async #pass(signal: AbortSignal): Promise<number | 'gone'> {
     const { clock, name, log } = this.#options;
-    const target = this.#getTarget();
+    const target = this.#targets.derive();
     const busy = this.#runner.busy; // what ends during the look may or may not show in it
     const observed = await this.#observe(target, signal);
-    if (target !== this.#target) {
+    if (target !== this.#targets.latest) {
       return 0;
     }
     if (this.#keeper.hasNewEnd(observed.containers) && !(await this.#isEngineThere(signal))) {
@@ -213,7 +203,8 @@ export class ProjectLoop {
     const nowMs = clock.monotonicMs();
     this.#takeIn(observed, target, nowMs);
     const plan = this.#plan({ target, observed, busy, nowMs });
-    if (plan.isGood && this.#order.project !== undefined && this.#rollout.noteGood(this.#order.project, target, observed)) {
+    const { project } = this.order;
+    if (plan.isGood && project !== undefined && this.#rollout.noteGood(project, target, observed)) {
       this.#lookAgain();
     }
     this.#backoff.keepOnly(plan.wanted);
@@ -229,9 +220,9 @@ export class ProjectLoop {
 
   /** Remembers what a look found that later looks are held against, and whoever else has to know is told. */
   #takeIn(observed: ObservedProject, target: Target, nowMs: number): void {
-    const { project } = this.#order;
+    const { project } = this.order;
     this.#observed = observed;
-    this.#noteContainers(observed);
+    this.#targets.noteContainers(observed);
     this.#options.onContainers?.(observed.containers);
     this.#keeper.look(observed.containers, {
       nowMs,
@@ -284,73 +275,26 @@ export class ProjectLoop {
     return isPrompt;
   }
 
-  #getTarget(): Target {
-    const fence = this.#order.kind === 'assigned' ? this.#options.fence.stateOf(this.#order.project) : 'open';
-    if (fence !== this.#fence) {
-      this.#fence = fence;
-      this.#target = undefined;
-    }
-    this.#target ??= this.#deriveTarget();
-    return this.#target;
-  }
-
-  #deriveTarget(): Target {
-    const { project } = this.#order;
-    const desired = project && deriveDesired(project, this.#options);
-
-    if (this.#order.kind === 'removed' || desired === undefined) {
-      return { kind: 'remove', uid: this.#order.kind === 'removed' ? this.#order.uid : this.#order.project.metadata.uid, desired };
-    }
-    if (this.#order.project.metadata.deletedAt !== undefined || isLeaving(this.#order.project)) {
-      return { kind: 'terminate', desired };
-    }
-    if (this.#fence === 'recalled') {
-      return { kind: 'recalled', desired, started: this.#options.fence.recalled?.() ?? new Set() };
-    }
-    if (this.#fence === 'closed') {
-      return { kind: 'fenced', desired };
-    }
-    const run = this.#rollout.deriveTarget(this.#order.project, desired);
-    return { kind: 'run', ...run, isHeld: this.#fence === 'held' };
-  }
-
   /** What is up when the next version comes was good, however shortly it was. */
   #settleBefore(next: Order): void {
-    const { project } = this.#order;
+    const { project } = this.order;
     const isOther = project !== undefined && next.project !== undefined && !isDeepStrictEqual(partsOf(project), partsOf(next.project));
     if (isOther && this.#teller.latest?.phase === 'Running' && this.#observed !== undefined) {
-      this.#rollout.noteGood(project, this.#target, this.#observed);
+      this.#rollout.noteGood(project, this.#targets.latest, this.#observed);
     }
   }
 
   /** What is to run is found anew when another version is the good one, or one was given up. */
   #lookAgain(): void {
-    this.#target = undefined;
+    this.#targets.forget();
     this.#wakeup.notify();
-  }
-
-  #noteContainers({ containers }: ObservedProject): void {
-    if (this.#order.kind === 'assigned') {
-      const { project } = this.#order;
-      const own = containers.filter(({ owner }) => owner.projectUid === project.metadata.uid);
-      this.#options.fence.note(
-        project,
-        own.map(({ id }) => id),
-      );
-    }
   }
 
   /** Of what is replaced, not of what goes with its Project. */
   async #keepLog(service: string, containerId: string, signal: AbortSignal): Promise<void> {
-    const kind = this.#getTarget().kind;
+    const { kind } = this.#targets.derive();
     if (kind !== 'remove' && kind !== 'terminate') {
       await this.#options.keptLogs?.keep({ project: this.#options.name, service }, containerId, signal);
-    }
-  }
-
-  async #admit(containerId: string, signal: AbortSignal): Promise<void> {
-    if (this.#order.kind === 'assigned') {
-      await this.#options.fence.admit(this.#order.project, containerId, signal);
     }
   }
 
@@ -371,7 +315,7 @@ export class ProjectLoop {
 
   /** Whether the server, or the file, knows this run of the container as ready, from before the agent was restarted. */
   #wasHealthy({ id, state }: ObservedProject['containers'][number]): boolean {
-    const services = this.#order.project?.status.services ?? [];
+    const services = this.order.project?.status.services ?? [];
     return services.some(({ containerId, startedAt, ready }) => ready && containerId === id && startedAt === state.startedAt);
   }
 }

@@ -6,7 +6,8 @@
  * Callers  reconciler.ts.
  */
 import type { Stopper } from '../../base/stopper.ts';
-import type { Order, ProjectLoop } from './project-loop.ts';
+import type { ProjectLoop } from './project-loop.ts';
+import type { Order } from './target-keeper.ts';
 
 interface Member {
   readonly loop: ProjectLoop;

@@ -29,13 +29,14 @@ import { NO_FENCE, type FenceGate } from './fence-gate.ts';
 import { readHostRoutes } from './host-routes.ts';
 import type { ObservedProject } from './observe.ts';
 import { OrphanTable } from './orphans.ts';
-import { ProjectLoop, type Order } from './project-loop.ts';
+import { ProjectLoop } from './project-loop.ts';
 import { ProjectLoops } from './project-loops.ts';
 import { createRolloutMemory, type RolloutStore } from './desired/rollout.ts';
 import type { PrivilegePolicy } from './desired/service-options.ts';
 import { SecretCache, type SecretSource } from './secret-cache.ts';
 import { DEFAULT_NETWORK_POOLS } from './subnet-pool.ts';
 import { sweepEngine } from './sweep.ts';
+import type { Order } from './target-keeper.ts';
 import { removeMeant } from './volume-removal.ts';
 
 const SWEEP_INTERVAL_MS = 30_000; // events get lost when the engine restarts; this look is the truth, they only shorten latency
