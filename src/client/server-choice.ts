@@ -18,6 +18,8 @@ export class ServerChoice {
   readonly #urls: readonly string[];
   readonly #random: Random;
   #index = 0;
+  /** indices of those that it has not moved on to yet, in this round */
+  #untried: number[] = [];
 
   /** Begins with the first: whoever wrote the list may have meant the order. */
   constructor(urls: string, random: Random = systemRandom) {
@@ -33,10 +35,18 @@ export class ServerChoice {
     return this.#urls.length;
   }
 
-  /** Leaves `url`, if it is still the one in use, for any of the others: a fleet that leaves a server spreads over them. */
+  /**
+   * Leaves `url`, if it is still the one in use, for any of the others: a fleet that leaves a server spreads over them. None is tried twice
+   * before each was, as the one that works, or that leads, may be any.
+   */
   moveOn(url: string): void {
-    if (url === this.current && this.#urls.length > 1) {
-      this.#index = (this.#index + 1 + Math.floor(this.#random.next() * (this.#urls.length - 1))) % this.#urls.length;
+    if (url !== this.current || this.#urls.length < 2) {
+      return;
     }
+    if (this.#untried.length === 0) {
+      this.#untried = [...this.#urls.keys()].filter((index) => index !== this.#index);
+    }
+    const [next] = this.#untried.splice(Math.floor(this.#random.next() * this.#untried.length), 1);
+    this.#index = next ?? 0;
   }
 }

@@ -13,6 +13,7 @@ const UID = 'caravanserai.io/project-uid';
 const PROJECT = 'caravanserai.io/project';
 const SERVICE = 'caravanserai.io/service';
 const HEARD_MS = 15_000; // beats come every 10 s, and each grants some minutes
+const STOP_MS = 30_000; // a fence that had run out before may still be stopping something: an engine goes on with what it was asked
 
 interface Seen {
   readonly name: string;
@@ -44,10 +45,13 @@ export function checkContainers(world: World, chronicle: Chronicle, { violate, i
       reasons.set(object.metadata.uid, { project, text, count: (before?.count ?? 0) + (before?.text === text ? 0 : 1) });
     }
   });
-  const beats = new Map<string, number>(); // machine -> when its last heartbeat was taken in
+  const heard = new Map<string, { readonly sinceMs: number; readonly lastMs: number }>(); // machine -> its heartbeats, without a gap
   world.answerListeners.add(({ from, path, status }) => {
     if (status === 204 && path.endsWith('/heartbeat')) {
-      beats.set(from, world.clock.monotonicMs());
+      const nowMs = world.clock.monotonicMs();
+      const before = heard.get(from);
+      const isGapless = before !== undefined && nowMs - before.lastMs < HEARD_MS;
+      heard.set(from, { sinceMs: isGapless ? before.sinceMs : nowMs, lastMs: nowMs });
     }
   });
   const seen = new Map<SimMachine, ReadonlyMap<string, Seen>>();
@@ -78,7 +82,9 @@ export function checkContainers(world: World, chronicle: Chronicle, { violate, i
     for (const [id, container] of before) {
       const { name, project, isRunning } = container;
       const isStopped = isRunning && now.get(id)?.isRunning !== true && (name === subject || id === subject);
-      const isHeard = world.clock.monotonicMs() - (beats.get(machine.name) ?? -Infinity) < HEARD_MS;
+      const nowMs = world.clock.monotonicMs();
+      const { sinceMs, lastMs } = heard.get(machine.name) ?? { sinceMs: nowMs, lastMs: -Infinity };
+      const isHeard = nowMs - lastMs < HEARD_MS && nowMs - sinceMs > STOP_MS;
       const isFenced = project.startsWith('fenced') && !(isHeard && isCalm()); // its time may have come
       if (isStopped && !isFenced && !machine.handTouched.has(id) && isStillWanted(machine, container)) {
         violate(`promise 2: ${name} was stopped on ${machine.name} though nothing had changed since it was made`);

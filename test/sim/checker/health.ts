@@ -98,11 +98,16 @@ export class HealthChecker {
         : (database.leadershipAt(Number(resourceVersion))?.atMs ?? 0);
     // what a server wrote before it was killed may be stored when a stall of the store ends
     const heardUntilMs = database === undefined && !server.isUp ? this.#life.untilMs : nowMs;
-    const silentMs = heardUntilMs - Math.max((this.#beats.get(name) ?? 0) + stoodStillMs, heardSinceMs);
+    const silentMs = heardUntilMs - Math.max(this.#lastBeatBefore(name, nowMs - SLACK_MS) + stoodStillMs, heardSinceMs);
     const wasHeldBack = this.#heldBackFrom(name, nowMs) >= NODE_TIMEOUT_MS - COUNTING_SLACK_MS;
     if (isSilent && !wasSilent && !wasHeldBack && silentMs < NODE_TIMEOUT_MS - COUNTING_SLACK_MS) {
       this.#violate(`promise 6: ${name} is called silent after ${Math.round(silentMs)} ms in which it could have been heard`);
     }
+  }
+
+  /** One that comes while the silence before it is written down ends that, but does not undo it. */
+  #lastBeatBefore(name: string, atMs: number): number {
+    return this.#allBeats.get(name)?.findLast((beatMs) => beatMs <= atMs) ?? 0;
   }
 
   /** What is written now may have been found before the store stalled, or while it did: the longest silence by then, in milliseconds. */
