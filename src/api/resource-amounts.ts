@@ -30,10 +30,13 @@ export const RESOURCES = [
 /** Sums what the services request. @throws {RangeError} when a quantity is none */
 export function sumRequests({ services }: Pick<ProjectSpec, 'services'>): Amounts {
   const amounts = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0 };
-  for (const { name, unit, read } of RESOURCES) {
-    for (const { resources } of services) {
-      const quantity = resources?.requests?.[name];
-      amounts[unit] += quantity === undefined ? 0 : read(quantity);
+  for (const { resources } of services) {
+    const requests = resources?.requests;
+    if (requests !== undefined) {
+      for (const { name, unit, read } of RESOURCES) {
+        const quantity = requests[name];
+        amounts[unit] += quantity === undefined ? 0 : read(quantity);
+      }
     }
   }
   return amounts;

@@ -69,10 +69,10 @@ class DocumentStore implements Store {
     return this.#parts.documents.list(kind, page) as Listing<Item>;
   }
 
-  async commit(writes: readonly Write[]): Promise<readonly (StoredObject | undefined)[]> {
-    this.#requireOpen('write');
-    const own = writes.map((write) => ownCopyOf(write, this.#parts.documents)); // now, not at the flush: the caller may go on with its draft
-    return await new Promise((resolve, reject) => {
+  commit(writes: readonly Write[]): Promise<readonly (StoredObject | undefined)[]> {
+    return new Promise((resolve, reject) => {
+      this.#requireOpen('write'); // what is thrown in here rejects
+      const own = writes.map((write) => ownCopyOf(write, this.#parts.documents)); // now, not at the flush: the caller may go on with its draft
       this.#queue.push({ writes: own, resolve, reject });
       if (this.#queue.length === 1) {
         this.#parts.defer(() => this.#flush());

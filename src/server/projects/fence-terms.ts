@@ -53,6 +53,9 @@ export function longestHoldMs(projects: Iterable<ProjectObject>, node: string): 
 }
 
 function withoutTerms(status: ProjectStatus): ProjectStatus {
+  if (status.fence === undefined) {
+    return status;
+  }
   const { fence: _fence, ...rest } = status;
-  return status.fence === undefined ? status : rest;
+  return rest;
 }

@@ -163,7 +163,10 @@ export function withoutMove(status: ProjectStatus): ProjectStatus {
 
 /** Moves to `phase`; the cause of the phase before goes. */
 export function enter(status: ProjectStatus, phase: ProjectPhase, cause?: Partial<Cause>): ProjectStatus {
-  const { reason: _reason, message: _message, ...rest } = status;
+  if (status.reason === undefined && status.message === undefined) {
+    return { ...status, phase, ...cause };
+  }
+  const { reason: _reason, message: _message, ...rest } = status; // several times the time of a mere copy
   return { ...rest, phase, ...cause };
 }
 

@@ -64,20 +64,16 @@ export function createBinder({ store, clock, log, assignmentBase = 0 }: BinderDe
   };
 
   return {
-    bind: async (project, node) => {
+    bind: (project, node) => {
       const { name, resourceVersion } = node.metadata;
       const { status } = project;
       const numbered = status.assignment >= assignmentBase ? project : { ...project, status: { ...status, assignment: assignmentBase } };
       const now = times.write(clock.wallMs());
-      const outcome = await write(project, {
+      return write(project, {
         status: bind(numbered, name, now),
         now,
         checks: [{ op: 'check', kind: 'Node', name, expectedVersion: resourceVersion }],
       });
-      if (outcome.kind === 'written') {
-        log.info({ project: project.metadata.name, node: name, assignment: outcome.project.status.assignment }, 'project bound');
-      }
-      return outcome;
     },
     explain: async (project, message) => {
       const { status } = project;

@@ -3,6 +3,7 @@
  *
  * Callers  scheduler.ts
  */
+import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
@@ -28,6 +29,8 @@ interface RoundDeps {
   readonly clock: Clock;
   readonly log: Logger;
 }
+
+type Decision = { readonly node: NodeObject } | { readonly node: undefined; readonly message: string };
 
 export class SchedulingRound {
   readonly #deps: RoundDeps;
@@ -66,24 +69,39 @@ export class SchedulingRound {
     return this.#outcomes.has('failed') ? 'failed' : this.#outcomes.has('conflict') ? 'conflict' : 'written';
   }
 
+  /** One asynchronous function for all of it, and one for the write: each more was 2 % of a placement. */
   async #attempt(project: ProjectObject): Promise<void> {
+    const { view, binder, log } = this.#deps;
     const { name } = project.metadata;
     try {
-      this.#outcomes.add(await this.#schedule(project));
+      const decision = this.#choose(project);
+      if (decision !== undefined) {
+        const { node } = decision;
+        const outcome = await (node === undefined ? binder.explain(project, decision.message) : binder.bind(project, node));
+        this.#outcomes.add(outcome.kind);
+        if (outcome.kind !== 'written') {
+          await this.#takeBack(project, outcome.kind, node?.metadata.name);
+        } else {
+          view.adopt(outcome.project);
+          if (node !== undefined) {
+            log.info({ project: name, node: node.metadata.name, assignment: outcome.project.status.assignment }, 'project bound');
+          }
+        }
+      }
     } catch (error) {
-      this.#deps.log.error({ err: error, project: name }, 'project cannot be scheduled');
+      log.error({ err: error, project: name }, 'project cannot be scheduled');
       this.#outcomes.add('failed');
     }
     this.#inFlight.delete(name);
   }
 
-  async #schedule(project: ProjectObject): Promise<WriteOutcome['kind']> {
-    const { view, binder } = this.#deps;
-    const { snapshot, pending } = view;
+  /** @returns undefined where it was deleted, bound or changed since the pass began; a change has made it due again */
+  #choose(project: ProjectObject): Decision | undefined {
+    const { snapshot, pending } = this.#deps.view;
     const { name } = project.metadata;
     const demand = snapshot.findDemand(name);
     if (demand === undefined || !pending.holds(project)) {
-      return 'written'; // deleted, bound or changed since the pass began; a change has made it due again
+      return undefined;
     }
     const decision = this.#decide(demand);
     if (decision.node === undefined) {
@@ -92,16 +110,10 @@ export class SchedulingRound {
       // counted before the first await, so that the next Project of this pass sees it
       snapshot.assume(name, decision.node.metadata.name, versionOf(project));
     }
-    const outcome = await (decision.node === undefined ? binder.explain(project, decision.message) : binder.bind(project, decision.node));
-    if (outcome.kind === 'written') {
-      view.adopt(outcome.project);
-    } else {
-      await this.#takeBack(project, outcome.kind, decision.node?.metadata.name);
-    }
-    return outcome.kind;
+    return decision;
   }
 
-  #decide(demand: Demand) {
+  #decide(demand: Demand): Decision {
     const { snapshot } = this.#deps.view;
     const known = this.#explained.find(demand, snapshot.roomEpoch);
     if (known !== undefined) {
