@@ -37,6 +37,13 @@ export function deriveDemand(spec: ProjectSpec, { failedNodes = [], move }: Dema
   };
 }
 
+/** Tells whether nothing but a node's state and its room decide on it. */
+export function asksForAmountsAlone({ hostPorts, nodeSelector, failedNodes, wishedNode, leftNode }: Demand): boolean {
+  return (
+    hostPorts.length === 0 && nodeSelector.length === 0 && failedNodes.length === 0 && wishedNode === undefined && leftNode === undefined
+  );
+}
+
 /** Equal for demands that any node answers alike. */
 export function keyOf({ amounts, hostPorts, nodeSelector, failedNodes, wishedNode, leftNode }: Demand): string {
   return JSON.stringify([amounts, hostPorts, nodeSelector, failedNodes, wishedNode, leftNode]);
@@ -54,7 +61,8 @@ export function writeAsked({ spec, amounts }: Demand): Readonly<Record<Resource[
 
 /** Tells whether two versions of a Project ask the same of a node, whatever else has changed. */
 export function asksAlike(left: ProjectObject, right: ProjectObject): boolean {
-  const [leftMove, rightMove] = [left.status.move, right.status.move];
+  const leftMove = left.status.move;
+  const rightMove = right.status.move;
   return (
     left.metadata.uid === right.metadata.uid &&
     left.metadata.generation === right.metadata.generation &&

@@ -12,9 +12,20 @@ import type { NodeView } from './snapshot.ts';
  * disk says nothing about how busy a machine is. A resource that the node does not report counts as none left.
  */
 export function scoreLeastAllocated({ allocatable, placed }: NodeView, { amounts }: Demand): number {
-  const cpu = shareLeft(allocatable.cpuMillis, placed.cpuMillis + amounts.cpuMillis);
-  const memory = shareLeft(allocatable.memoryBytes, placed.memoryBytes + amounts.memoryBytes);
-  return Math.floor((cpu + memory) * 50);
+  return scoreLeft(
+    { total: allocatable.cpuMillis ?? 0, used: placed.cpuMillis + amounts.cpuMillis },
+    { total: allocatable.memoryBytes ?? 0, used: placed.memoryBytes + amounts.memoryBytes },
+  );
+}
+
+interface Share {
+  readonly total: number;
+  readonly used: number;
+}
+
+/** The score of what would be used of CPU and memory. */
+export function scoreLeft(cpu: Share, memory: Share): number {
+  return Math.floor((shareLeft(cpu) + shareLeft(memory)) * 50);
 }
 
 /** Negative when `left` goes before `right`. */
@@ -22,6 +33,6 @@ export function compareCandidates(left: NodeView, leftScore: number, right: Node
   return rightScore - leftScore || left.projectCount - right.projectCount || (left.name < right.name ? -1 : 1);
 }
 
-function shareLeft(allocatable: number | undefined, used: number): number {
-  return allocatable === undefined || allocatable === 0 ? 0 : Math.max(0, (allocatable - used) / allocatable);
+function shareLeft({ total, used }: Share): number {
+  return total === 0 ? 0 : Math.max(0, (total - used) / total);
 }

@@ -30,16 +30,17 @@ export interface NodeView {
   findPortHolder(port: string): string | undefined;
 }
 
+/** What a Project asks for, and of which node; changed in place. */
 interface Claim {
-  readonly project: ProjectObject;
-  readonly version: number;
-  readonly nodeRef: string | undefined;
-  readonly demand: Demand;
+  project: ProjectObject;
+  version: number;
+  nodeRef: string | undefined;
+  demand: Demand;
 }
 
 const NOTHING: Demand = deriveDemand({ services: [] });
 
-/** What is placed on a node: the sums are fields of its own, as a search reads them of 64 nodes and more, each a place in memory to fetch. */
+/** What is placed on a node. */
 class Usage implements Amounts {
   cpuMillis = 0;
   memoryBytes = 0;
@@ -147,6 +148,7 @@ export class Snapshot {
     if (before.status.allocatable !== node.status.allocatable) {
       view.allocatable = this.#amounts.read(node.status); // not each time: most changes are of state and conditions
     }
+    this.ring.note(view);
     if (!answersAlike(before, node)) {
       this.#roomEpoch += 1;
     }
@@ -172,17 +174,32 @@ export class Snapshot {
     const isSameDemand = previous !== undefined && asksAlike(previous.project, project);
     const demand = isSameDemand ? previous.demand : readDemand(project);
     const nodeRef = placeOf(project);
-    this.#claimByProject.set(name, { project, version, nodeRef, demand });
-    if (previous?.nodeRef !== nodeRef || !isSameDemand) {
-      this.#move(name, previous, { nodeRef, demand });
+    if (previous === undefined) {
+      const claim: Claim = { project, version, nodeRef, demand };
+      this.#claimByProject.set(name, claim);
+      this.#count(name, claim);
+      return true;
+    }
+    const isMoved = previous.nodeRef !== nodeRef || !isSameDemand;
+    if (isMoved) {
+      this.#release(name, previous);
+    }
+    previous.project = project;
+    previous.version = version;
+    previous.nodeRef = nodeRef;
+    previous.demand = demand;
+    if (isMoved) {
+      this.#count(name, previous);
     }
     return true;
   }
 
   removeProject(name: string): void {
     const previous = this.#claimByProject.get(name);
-    this.#claimByProject.delete(name);
-    this.#move(name, previous, undefined);
+    if (previous !== undefined) {
+      this.#claimByProject.delete(name);
+      this.#release(name, previous);
+    }
   }
 
   /**
@@ -190,10 +207,11 @@ export class Snapshot {
    * any newer version of it replaces the assumption.
    */
   assume(project: string, node: string | undefined, version: number): void {
-    const previous = this.#claimByProject.get(project);
-    if (previous?.version === version) {
-      this.#claimByProject.set(project, { ...previous, nodeRef: node });
-      this.#move(project, previous, { nodeRef: node, demand: previous.demand });
+    const claim = this.#claimByProject.get(project);
+    if (claim?.version === version) {
+      this.#release(project, claim);
+      claim.nodeRef = node;
+      this.#count(project, claim);
     }
   }
 
@@ -207,33 +225,34 @@ export class Snapshot {
     return this.#claimByProject.get(name)?.nodeRef;
   }
 
-  #move(project: string, from: Pick<Claim, 'nodeRef' | 'demand'> | undefined, to: Pick<Claim, 'nodeRef' | 'demand'> | undefined): void {
-    if (from?.nodeRef !== undefined) {
-      const usage = this.#usageByNode.get(from.nodeRef);
-      usage?.remove(project, from.demand);
-      if (usage?.projectCount === 0) {
-        this.#setUsage(from.nodeRef, undefined);
-      }
-      this.#roomEpoch += 1;
-    }
-    if (to?.nodeRef !== undefined) {
-      const usage = this.#usageByNode.get(to.nodeRef) ?? this.#setUsage(to.nodeRef, new Usage());
-      usage.add(project, to.demand);
+  #count(project: string, { nodeRef, demand }: Claim): void {
+    if (nodeRef !== undefined) {
+      const usage = this.#usageByNode.get(nodeRef) ?? new Usage();
+      usage.add(project, demand);
+      this.#setUsage(nodeRef, usage);
     }
   }
 
-  /** @param usage undefined: nothing is placed there any more */
-  #setUsage(node: string, usage: Usage | undefined): Usage {
-    if (usage === undefined) {
+  #release(project: string, { nodeRef, demand }: Claim): void {
+    if (nodeRef !== undefined) {
+      const usage = this.#usageByNode.get(nodeRef) ?? new Usage();
+      usage.remove(project, demand);
+      this.#setUsage(nodeRef, usage);
+      this.#roomEpoch += 1;
+    }
+  }
+
+  #setUsage(node: string, usage: Usage): void {
+    if (usage.projectCount === 0) {
       this.#usageByNode.delete(node);
     } else {
       this.#usageByNode.set(node, usage);
     }
     const view = this.#views.get(node);
     if (view !== undefined) {
-      view.usage = usage ?? IDLE;
+      view.usage = usage.projectCount === 0 ? IDLE : usage;
+      this.ring.note(view);
     }
-    return usage ?? IDLE;
   }
 }
 
