@@ -150,7 +150,7 @@ function usageOf(program: Described<Settings>): string {
 
 Usage: ${program.name} [--help] [--version] [--print-config] [--config FILE] [SETTINGS]
 
-Each setting is a flag, an environment variable (in brackets) or, as in heartbeatInterval, an entry of the YAML file;
+Each setting is a flag, an environment variable (in brackets) or an entry of the YAML file, as dataDir: /srv/cara;
 the first of these that is there counts, then the default.
 
 ${describeSettings(program.settings)}

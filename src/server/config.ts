@@ -80,7 +80,7 @@ export function serverSettings(host: DataDirSources) {
     TLS: {
       read: oneOf(['auto', 'on', 'off']),
       default: 'auto',
-      help: 'auto: off on loopback, on elsewhere, with an authority of its own in DATA_DIR/tls; off: leave it to a proxy or an overlay.',
+      help: 'auto: off on loopback, on elsewhere; on: everywhere, with an authority of its own in DATA_DIR/tls; off: leave it to a proxy or an overlay.',
     },
     TLS_CERT: {
       read: folder,
