@@ -29,6 +29,7 @@ export const REASONS = {
   NotExecutable: { status: 409, title: 'Cannot be executed', retryable: false }, // the engine could not start what was to be run
   PayloadTooLarge: { status: 413, title: 'Body too large', retryable: false },
   UnsupportedMediaType: { status: 415, title: 'Unsupported media type', retryable: false },
+  UnsupportedEncoding: { status: 415, title: 'Unsupported content encoding', retryable: false },
   UpgradeRequired: { status: 426, title: 'Upgrade required', retryable: false },
   TooManyRequests: { status: 429, title: 'Too many requests', retryable: true },
   HeadersTooLarge: { status: 431, title: 'Headers too large', retryable: false },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { describe, test } from 'node:test';
 import { until } from '../../scripts/lib/wait.ts';
 import { API_VERSION } from '../../src/api/meta.ts';
@@ -14,7 +15,7 @@ const OF_EACH_ANSWER = ['date', 'connection', 'keep-alive', 'content-length', 'x
 interface Beat {
   readonly what: string;
   readonly path?: string;
-  readonly body?: string;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -40,7 +41,9 @@ const BEATS: readonly Beat[] = [
   { what: 'a query', path: '/api/v1/nodes/worker-01/heartbeat?x=1' },
   { what: 'another media type', headers: { 'content-type': 'text/plain' } },
   { what: 'a media type with a parameter', headers: { 'content-type': 'application/json; charset=utf-8' } },
-  { what: 'an encoded body', headers: { 'content-encoding': 'gzip' } },
+  { what: 'a body that is said to be encoded', headers: { 'content-encoding': 'gzip' } },
+  { what: 'an encoded body', body: new Uint8Array(gzipSync(REPORT)), headers: { 'content-encoding': 'gzip' } },
+  { what: 'a body that is said not to be encoded', headers: { 'content-encoding': 'Identity' } },
   { what: "another site's page", headers: { origin: 'https://elsewhere.example' } },
   { what: 'a Host that is not ours', headers: { host: 'elsewhere.example' } },
   { what: 'its own request id', headers: { 'x-request-id': 'mine-1' } },
@@ -67,7 +70,8 @@ async function send(api: ApiServer, { path = '/api/v1/nodes/worker-01/heartbeat'
   };
   const head = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.on('error', () => undefined); // a refusal before the end of a long body
-  socket.write(`POST ${path} HTTP/1.1\r\nconnection: close\r\n${head.join('')}\r\n${body}`);
+  socket.write(`POST ${path} HTTP/1.1\r\nconnection: close\r\n${head.join('')}\r\n`);
+  socket.write(body);
   let text = '';
   socket.on('data', (bytes) => (text += bytes.toString()));
   await until(() => socket.closed, { what: 'the answer', timeoutMs: 60_000, intervalMs: 1 });
@@ -83,7 +87,7 @@ async function inject(api: ApiServer, { path = '/api/v1/nodes/worker-01/heartbea
     method: 'POST',
     url: path,
     headers: { host: new URL(api.server.url).host, 'content-type': 'application/json', ...headers },
-    payload: body,
+    payload: typeof body === 'string' ? body : Buffer.from(body),
   });
   return { status: answer.statusCode, headers: lowerCased(answer.headers), body: readProblem(answer.body) };
 }
@@ -110,6 +114,19 @@ describe('the beat front', () => {
     }
     const [one, other] = await Promise.all([front.node('worker-01'), behind.node('worker-01')]);
     assert.deepEqual(statusOf(one), statusOf(other));
+  });
+
+  test('refuses an encoded body, and says that none is to be encoded', async () => {
+    await using api = await startFleet();
+    for (const ask of [send, inject]) {
+      for (const body of [REPORT, new Uint8Array(gzipSync(REPORT))]) {
+        const { status, headers, body: problem } = await ask(api, { what: '', body, headers: { 'content-encoding': 'gzip' } });
+        assert.deepEqual([status, headers['accept-encoding']], [415, 'identity']);
+        assert.match((problem as { detail: string }).detail, /as Content-Encoding must be identity: current value is "gzip"$/u);
+      }
+      assert.equal((await ask(api, { what: '', headers: { 'content-encoding': 'Identity' } })).status, 204);
+    }
+    assert.equal((await send(api, { what: '', headers: { 'content-type': 'text/plain' } })).headers['accept-encoding'], undefined);
   });
 
   test('asks for credentials as the route does, and lets in the node itself alone', async () => {

@@ -19,7 +19,7 @@ import type { Guard } from './guard.ts';
 import { parseJsonBody } from './json-body.ts';
 import type { Lanes } from './lanes.ts';
 import { replyToBrokenRequest, replyWithNoRoute, replyWithProblem } from './problem-reply.ts';
-import { checkMediaType, toFastifyPath, type Route } from './route.ts';
+import { checkBodyForm, toFastifyPath, type Route } from './route.ts';
 import { createRoutes, type RoutesDeps } from './routes.ts';
 import { createTakeHeartbeat, registerHeartbeat } from './routes/heartbeats.ts';
 import { registerThroughput } from './routes/throughput.ts';
@@ -123,12 +123,10 @@ function registerRoute(app: FastifyInstance, route: Route, { store, lanes }: Pic
     method: route.method as HTTPMethods,
     url: toFastifyPath(route.path),
     config: { access: route.access },
-    ...(accepted.length > 0 && {
-      onRequest: (request, _reply, done) => {
-        checkMediaType(accepted, request);
-        done();
-      },
-    }),
+    onRequest: (request, _reply, done) => {
+      checkBodyForm(accepted, request);
+      done();
+    },
     handler:
       route.path.startsWith('/api/v1/') && route.tag !== 'server'
         ? async (request, reply) => {

@@ -3,8 +3,8 @@
  * time, and through Fastify it costs more by an eighth to a quarter (docs/benchmarks.md, fleet_beat_cpu_through_fastify).
  *
  * Owns     nothing; it stands before the app's own listener.
- * Never    answers otherwise than Fastify's route would, which takes whatever is out of the ordinary: another media type, a body without
- *          a length, who has to be looked up or refused, a request that another server hands on.
+ * Never    answers otherwise than Fastify's route would, which takes whatever is out of the ordinary: another media type, an encoded body or
+ *          one without a length, who has to be looked up or refused, a request that another server hands on.
  * Callers  app.ts
  */
 import type { FastifyInstance } from 'fastify';
@@ -62,6 +62,7 @@ function nameOf({ method, url = '' }: IncomingMessage): string | undefined {
 function isPlain({ headers }: IncomingMessage): boolean {
   return (
     headers['content-type'] === 'application/json' &&
+    headers['content-encoding'] === undefined &&
     Number(headers['content-length']) <= LONGEST_BODY &&
     headers[FORWARD_KEY_HEADER] === undefined
   );

@@ -64,6 +64,8 @@ function tellProblem(error: unknown, request: Asked, log: Logger): { readonly pr
   }
   const headers = {
     ...(failure.retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(failure.retryAfterMs / 1000)) }),
+    // which codings would do, and only where the coding is what was wrong: RFC 9110 sections 12.5.3 and 15.5.16
+    ...(failure.reason === 'UnsupportedEncoding' && { 'accept-encoding': 'identity' }),
     ...(failure.status === 401 && { 'www-authenticate': 'Bearer realm="caravanserai"' }), // RFC 9110 section 11.6.1
   };
   return { problem: toProblem(failure), headers };

@@ -102,22 +102,29 @@ function mediaTypeOf(request: FastifyRequest): string {
   return (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
-/** @throws {ApiError} UnsupportedMediaType for a body in a form that the route does not take */
-export function checkMediaType(accepted: readonly string[], request: FastifyRequest): void {
+/**
+ * @param accepted media types of the body; none: the route looks at no body
+ * @throws {ApiError} UnsupportedMediaType, UnsupportedEncoding for a body in a form that the route does not take
+ */
+export function checkBodyForm(accepted: readonly string[], request: FastifyRequest): void {
   const { headers } = request;
   const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+  if (!hasBody) {
+    return;
+  }
   const mediaType = mediaTypeOf(request);
   const isCharsetLegal = !/charset=(?!"?utf-8)/iu.test(headers['content-type'] ?? '');
-  if (hasBody && !(accepted.includes(mediaType) && isCharsetLegal)) {
+  if (accepted.length > 0 && !(accepted.includes(mediaType) && isCharsetLegal)) {
     const current = headers['content-type'] === undefined ? 'there is none' : `current value is ${JSON.stringify(headers['content-type'])}`;
     throw new ApiError(
       'UnsupportedMediaType',
       `Cannot read the body as Content-Type must be ${accepted.join(' or ')}, in UTF-8: ${current}`,
     );
   }
-  if (hasBody && (headers['content-encoding'] ?? 'identity') !== 'identity') {
+  // a list, in any case. Source: RFC 9110 section 8.4
+  if (!/^[\s,]*(?:identity[\s,]*)*$/iu.test(headers['content-encoding'] ?? '')) {
     throw new ApiError(
-      'UnsupportedMediaType',
+      'UnsupportedEncoding',
       `Cannot read the body as Content-Encoding must be identity: current value is ${JSON.stringify(headers['content-encoding'])}`,
     );
   }

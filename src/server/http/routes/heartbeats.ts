@@ -14,7 +14,7 @@ import type { Access } from '../../auth/rules.ts';
 import type { NodeRegistry } from '../../nodes/node-registry.ts';
 import { parseJsonBody } from '../json-body.ts';
 import { addressOf } from '../remote-address.ts';
-import { checkMediaType, defineRoute, toFastifyPath, type Route } from '../route.ts';
+import { checkBodyForm, defineRoute, toFastifyPath, type Route } from '../route.ts';
 
 const PATH = '/api/v1/nodes/{name}/heartbeat';
 export const HEARTBEAT_ACCESS = { verb: 'report', resource: 'nodes', nodes: 'self' } as const satisfies Access;
@@ -90,8 +90,8 @@ export function registerHeartbeat(app: FastifyInstance, take: TakeHeartbeat): vo
       {
         config: { access: HEARTBEAT_ACCESS },
         onRequest: (request, _reply, next) => {
-          if (request.headers['content-type'] !== 'application/json') {
-            checkMediaType(JSON_TYPES, request);
+          if (request.headers['content-type'] !== 'application/json' || request.headers['content-encoding'] !== undefined) {
+            checkBodyForm(JSON_TYPES, request);
           }
           next();
         },

@@ -15,7 +15,7 @@ import { MAX_THROUGHPUT_BYTES, THROUGHPUT_PATH } from '../../../api/node/through
 import { withDeadline, type Clock } from '../../../base/clock.ts';
 import { createNoise } from '../../../base/noise.ts';
 import type { Random } from '../../../base/random.ts';
-import { checkMediaType, defineRoute, type Route, type RouteInput } from '../route.ts';
+import { checkBodyForm, defineRoute, type Route, type RouteInput } from '../route.ts';
 
 const MAX_TESTS = 2;
 const RETRY_AFTER_MS = 10_000; // a test lasts 5 s each way at most
@@ -99,7 +99,7 @@ export function registerThroughput(app: FastifyInstance, routes: readonly Route[
         url: route.path,
         config: { access: route.access },
         onRequest: (request, _reply, next) => {
-          checkMediaType(Object.keys(route.bodies ?? {}), request);
+          checkBodyForm(Object.keys(route.bodies ?? {}), request);
           next();
         },
         handler: (request, reply) => route.run(request, reply),
