@@ -99,8 +99,8 @@ function createContext({ io, clock, random, env, signal, fetch, networkFor }: Po
 if (import.meta.main) {
   const { createHttpFetch, httpFetch } = await import('../client/http-fetch.ts');
   const { openProcess } = await import('./process.ts');
-  const { io, signal } = openProcess();
-  process.exitCode = await runCaractrl({
+  const { io, signal, end } = openProcess(systemClock);
+  const exitCode = await runCaractrl({
     argv: process.argv.slice(2),
     env: process.env,
     io,
@@ -116,4 +116,5 @@ if (import.meta.main) {
     },
     signal,
   });
+  end(exitCode);
 }

@@ -3,22 +3,67 @@
  */
 import { once } from 'node:events';
 import { addAbortSignal } from 'node:stream';
+import type { Clock } from '../base/clock.ts';
 import type { Io, Screen, Streams } from './io.ts';
 
 /** A pipe has no width; help and progress are laid out for this one. */
 const DEFAULT_COLUMNS = 100;
 const DEFAULT_ROWS = 24;
 
-export function openProcess(): { readonly io: Io; readonly signal: AbortSignal } {
+/** ms from Ctrl-C on, in which a command says and sets back what it has to. It waits for nobody meanwhile: its signal has ended that. */
+const WINDING_UP_MS = 2000;
+/** ms after its end, in which what holds the process may let go by itself. */
+const LETTING_GO_MS = 500;
+
+/** What the thread pool is at, which neither the signal nor process.exit() can end: names that are looked up, pipes that are read. */
+const POOLED = /^(?:FSReq|GetAddrInfo|GetNameInfo|FileHandleCloseReq)/u;
+
+export interface Process {
+  readonly io: Io;
+  /** aborts at Ctrl-C */
+  readonly signal: AbortSignal;
+  /** Ends the process. After Ctrl-C nothing that is still going on holds it: no server, no name service, no pipe. */
+  readonly end: (exitCode: number) => void;
+}
+
+export function openProcess(clock: Clock): Process {
   const stopped = new AbortController();
+  let signalName: NodeJS.Signals = 'SIGINT';
+  const dieSoon = (ms: number): void => {
+    void clock.sleep(ms, new AbortController().signal).then(() => die(signalName));
+  };
   // The second Ctrl-C finds no handler and ends the process at once.
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(name, () => stopped.abort(new DOMException('Interrupted', 'AbortError')));
+    process.once(name, () => {
+      signalName = name;
+      dieSoon(WINDING_UP_MS);
+      stopped.abort(new DOMException('Interrupted', 'AbortError'));
+    });
   }
   return {
     io: { stdout: openScreen(process.stdout), stderr: openScreen(process.stderr), readStdin, readHidden, openStreams },
     signal: stopped.signal,
+    end: (exitCode) => {
+      process.exitCode = exitCode;
+      if (!stopped.signal.aborted) {
+        return; // what is written is still being read
+      }
+      dieSoon(LETTING_GO_MS);
+      // process.exit() joins the thread pool (libuv, uv_library_shutdown): it would wait for what cannot be ended
+      if (!process.getActiveResourcesInfo().some((name) => POOLED.test(name))) {
+        process.stdout.write('', () => process.stderr.write('', () => process.exit()));
+      }
+    },
   };
+}
+
+/** As by the signal without a handler, which shells tell as 128 and its number too; nothing is waited for. */
+function die(name: NodeJS.Signals): void {
+  if (process.stdin.isTTY) {
+    process.stdin.setRawMode(false);
+  }
+  process.removeAllListeners(name);
+  process.kill(process.pid, name);
 }
 
 function openScreen(stream: NodeJS.WriteStream): Screen {
