@@ -6,20 +6,21 @@
  */
 
 /** The one key of a Secret of type dockerconfigjson; Kubernetes' name for it. */
+import { isRecord } from './is-record.ts';
 export const DOCKER_CONFIG_KEY = '.dockerconfigjson';
 
 /** What is wrong with the text of such a file, as the end of a sentence that begins with its name; undefined: nothing. */
 export function checkDockerConfig(text: string): string | undefined {
   const config = parse(text);
-  if (!isMap(config)) {
+  if (!isRecord(config)) {
     return 'must be JSON as docker writes it: {"auths": {"registry.example": {"auth": "…"}}}';
   }
   const auths = config['auths'];
-  if (!isMap(auths) || Object.keys(auths).length === 0) {
+  if (!isRecord(auths) || Object.keys(auths).length === 0) {
     return 'must have a map auths with a registry in it: {"auths": {"registry.example": {"auth": "…"}}}';
   }
   for (const [registry, entry] of Object.entries(auths)) {
-    const why = isMap(entry) ? checkEntry(entry) : 'must be a map with auth, or with username and password';
+    const why = isRecord(entry) ? checkEntry(entry) : 'must be a map with auth, or with username and password';
     if (why !== undefined) {
       return `auths of ${JSON.stringify(registry.slice(0, 253))} ${why}`;
     }
@@ -50,10 +51,6 @@ function isUserAndPassword(base64: string): boolean {
 
 function isFilled(value: unknown): boolean {
   return typeof value === 'string' && value !== '';
-}
-
-function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function parse(text: string): unknown {

@@ -7,6 +7,7 @@ import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from './atomic-file.ts';
 import { makeDataDir } from './data-dir.ts';
+import { ignoreAbsence } from './file-error.ts';
 import { acquirePidLock } from './pid-lock.ts';
 
 /** Every call throws what the file system says. */
@@ -67,11 +68,5 @@ function overwriteNow(path: string, content: string, leastSize: number): void {
 function writeAll(file: number, bytes: Buffer, position: number): void {
   if (writeSync(file, bytes, 0, bytes.length, position) < bytes.length) {
     throw new Error('Cannot write the file as there is no space left on the device');
-  }
-}
-
-function ignoreAbsence(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-    throw error;
   }
 }

@@ -1,4 +1,4 @@
-/** What the file system refuses, in words for people. */
+/** What the file system refuses: in words for people, and whether it is only that something is not there. */
 
 /** code -> why; completes "Cannot ... as". */
 const WORDS: Readonly<Record<string, string>> = {
@@ -18,4 +18,16 @@ const WORDS: Readonly<Record<string, string>> = {
 export function explainFileError(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return WORDS[code] ?? (error instanceof Error ? error.message : String(error));
+}
+
+/** Whether the file system says that there is no such file or folder. */
+export function isAbsence(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+/** For `catch`: what is not there is undefined. @throws any other error, as it is */
+export function ignoreAbsence(error: unknown): undefined {
+  if (!isAbsence(error)) {
+    throw error;
+  }
 }

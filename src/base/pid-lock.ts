@@ -5,6 +5,7 @@
  * Source   proc_pid_stat(5), field 22 (starttime); where there is no /proc the pid alone must do.
  */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { isAbsence } from './file-error.ts';
 
 interface Holder {
   readonly pid: number;
@@ -57,7 +58,7 @@ function clearAway(path: string, mine: string, gone: Holder | undefined): void {
   try {
     renameSync(path, aside);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+    if (isAbsence(error)) {
       return; // someone else was faster
     }
     throw error;

@@ -1,7 +1,7 @@
 /** Files that nobody but their owner may read. */
 import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { explainFileError } from './file-error.ts';
+import { explainFileError, isAbsence } from './file-error.ts';
 import type { Logger } from './log.ts';
 
 /**
@@ -14,7 +14,7 @@ export async function keepPrivate(path: string): Promise<string | undefined> {
   try {
     ({ mode } = await stat(path));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+    if (isAbsence(error)) {
       return undefined;
     }
     throw error;

@@ -1,7 +1,7 @@
 /** The logs of services as records. */
 import { BATCHED_LOG_RECORDS, formatCursor, type LogCursor, type LogRecord } from '../api/log-record.ts';
 import { ApiError } from '../api/errors.ts';
-import { readLineBatches } from '../base/json-lines.ts';
+import { readLineBatches } from '../base/line-batches.ts';
 import { toFailure } from './network-failure.ts';
 import type { Transport } from './transport.ts';
 

@@ -7,6 +7,7 @@
  */
 import { ApiError, fromProblem, hasReason } from '../api/errors.ts';
 import { withDeadline, type Clock } from '../base/clock.ts';
+import { parseJson } from '../base/parse-json.ts';
 import type { Random } from '../base/random.ts';
 import type { WebSocketStream } from '../base/web-socket.ts';
 import { isNeverSent, toFailure } from './network-failure.ts';
@@ -233,14 +234,3 @@ function unexplained(serverUrl: string, status: number): { readonly detail: stri
 }
 
 async function* noBytes(): AsyncGenerator<Uint8Array> {}
-
-function parseJson(text: string): unknown {
-  if (text === '') {
-    return undefined;
-  }
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // not our server, or a proxy's page: the status alone speaks
-  }
-}

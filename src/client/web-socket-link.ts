@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { ApiError, fromProblem } from '../api/errors.ts';
 import { withDeadline, type Clock } from '../base/clock.ts';
+import { parseJson } from '../base/parse-json.ts';
 import { WebSocketStream } from '../base/web-socket.ts';
 import { acceptOf, newWebSocketKey } from '../base/web-socket/handshake.ts';
 import { toFailure } from './network-failure.ts';
@@ -104,13 +105,5 @@ async function readProblem(answer: IncomingMessage, action: string): Promise<Api
     const detail = `Cannot ${action} as the server answered HTTP ${status}: a proxy in between may not pass WebSocket upgrades`;
     return new ApiError('Unavailable', detail);
   }
-  return fromProblem(status, parse(Buffer.concat(chunks).toString()), retryAfterMs);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // a proxy's page: the status alone speaks
-  }
+  return fromProblem(status, parseJson(Buffer.concat(chunks).toString()), retryAfterMs);
 }

@@ -15,7 +15,7 @@ import { createDockerTransport, type DockerTransport } from './docker-transport.
 import type { EngineEvent } from './docker-types.ts';
 import { decodeEvent, decodeInfo, decodeVersion } from './docker-wire.ts';
 import type { Engine } from './engine.ts';
-import { splitLines } from './json-lines.ts';
+import { splitLines } from './split-lines.ts';
 import { labelTerms, toFilters } from './filters.ts';
 
 export interface DockerEngineOptions {

@@ -3,7 +3,7 @@ import { decodeImage, decodeImageSummary, decodeList } from './docker-wire.ts';
 import type { DockerTransport } from './docker-transport.ts';
 import type { Engine } from './engine.ts';
 import { encodeAuth, PullTracker, toPullReference } from './image-pull.ts';
-import { splitLines } from './json-lines.ts';
+import { splitLines } from './split-lines.ts';
 
 const REMOVE_TIMEOUT_MS = 120_000; // gigabytes of small files on a slow disk
 

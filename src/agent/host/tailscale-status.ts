@@ -5,6 +5,7 @@
  *          The format is not promised: only what is read here is looked at, and what is missing is left out. Headscale has the same daemon.
  */
 import { BlockList, isIP, isIPv4 } from 'node:net';
+import { isRecord } from '../../api/is-record.ts';
 import type { NetworkStatus } from '../../api/node.ts';
 
 /** Go writes null for an empty list or map, and leaves out what an older daemon does not know. */
@@ -32,8 +33,6 @@ type Check = (value: unknown) => boolean;
 const isText: Check = (value) => typeof value === 'string';
 const isFlag: Check = (value) => typeof value === 'boolean';
 const isTexts: Check = (value) => Array.isArray(value) && value.every(isText);
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const maybe =
   (check: Check): Check =>
   (value) =>

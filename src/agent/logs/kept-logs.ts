@@ -13,6 +13,7 @@ import { toLogTime, type LogText } from '../../api/log-record.ts';
 import { writeFileAtomically } from '../../base/atomic-file.ts';
 import { withDeadline, type Clock } from '../../base/clock.ts';
 import { makeDataDir } from '../../base/data-dir.ts';
+import { ignoreAbsence } from '../../base/file-error.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ContainerDetail } from '../docker/docker-types.ts';
 import type { Engine } from '../docker/engine.ts';
@@ -86,7 +87,7 @@ export function createKeptLogs({ folder, engine, clock, log }: KeptLogsOptions):
         log.warn({ err, ...name, containerId }, 'log of a removed container cannot be kept');
       }
     },
-    find: async (name) => fromContent(await readFile(pathOf(name), 'utf8').catch(absent)),
+    find: async (name) => fromContent(await readFile(pathOf(name), 'utf8').catch(ignoreAbsence)),
     drop,
     keepOnly: async (projects) => {
       const there = await readdir(folder).catch(() => []); // nothing was ever kept, or nothing can be done about it
@@ -155,10 +156,4 @@ function fromContent(content: string | undefined): KeptLog | undefined {
   }
   const [what, ...texts] = content.trimEnd().split('\n');
   return { ...(JSON.parse(what ?? '{}') as Omit<KeptLog, 'texts'>), texts: texts.map((line) => JSON.parse(line) as LogText) };
-}
-
-function absent(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-    throw error;
-  }
 }

@@ -7,6 +7,7 @@
  */
 import { realpath } from 'node:fs/promises';
 import { posix } from 'node:path';
+import { isAbsence } from '../../base/file-error.ts';
 import { StepError } from './failure.ts';
 import { isWithin } from './desired/path-within.ts';
 
@@ -31,7 +32,7 @@ async function resolveLinks(path: string): Promise<string> {
     return await realpath(path);
   } catch (error) {
     const parent = posix.dirname(path);
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) {
+    if (!isAbsence(error) || parent === path) {
       throw error;
     }
     return posix.join(await resolveLinks(parent), posix.basename(path));

@@ -1,6 +1,7 @@
 /** What a schema cannot say about the files of a service; pure. Callers: project-rules.ts. */
 import type { FieldError } from '../errors.ts';
 import type { Service, ServiceFile } from '../project.ts';
+import { normalizePath } from './mount-path.ts';
 
 /** The kernel and the engine put their own over what stands there. */
 const TAKEN_FOLDERS = ['/dev', '/proc', '/sys'];
@@ -39,7 +40,7 @@ function checkPath(path: string): string | undefined {
 /** A file in a volume would outlive its container, and one below another file cannot be. */
 function checkNeighbours({ files = [], volumeMounts = [] }: Service, index: number): string | undefined {
   const path = files[index]?.mountPath ?? '';
-  const volume = volumeMounts.find(({ mountPath }) => isWithin(normalize(mountPath), path) || isWithin(path, normalize(mountPath)));
+  const volume = volumeMounts.find(({ mountPath }) => isWithin(normalizePath(mountPath), path) || isWithin(path, normalizePath(mountPath)));
   if (volume !== undefined) {
     return `must not be in a volume: ${volume.name} is mounted at ${volume.mountPath}`;
   }
@@ -53,8 +54,4 @@ function checkNeighbours({ files = [], volumeMounts = [] }: Service, index: numb
 
 function isWithin(folder: string, path: string): boolean {
   return path === folder || path.startsWith(`${folder}/`);
-}
-
-function normalize(path: string): string {
-  return path.replaceAll(/\/+/gu, '/').replace(/(.)\/$/u, '$1');
 }

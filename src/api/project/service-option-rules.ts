@@ -2,6 +2,7 @@
 import type { FieldError } from '../errors.ts';
 import type { ProjectSpec, Service } from '../project.ts';
 import { quantityToUnits } from '../quantity.ts';
+import { normalizePath } from './mount-path.ts';
 
 const OWN_LABEL_PREFIX = 'caravanserai.io/';
 const LEAST_LOG_BYTES = 4096; // below it the engine would rotate with every few lines
@@ -28,16 +29,16 @@ function checkReadOnly({ readOnly, files = [] }: Service, base: string): readonl
 function checkTmpfs({ tmpfs = [], volumeMounts = [], files = [] }: Service, base: string): readonly FieldError[] {
   return tmpfs.flatMap(({ mountPath, size }, index) => {
     const pointer = `${base}/tmpfs/${index}/mountPath`;
-    const path = normalize(mountPath);
+    const path = normalizePath(mountPath);
     const errors: FieldError[] = [];
     if (path === '/' || path.split('/').some((part) => part === '.' || part === '..' || /[:,]/u.test(part))) {
       errors.push({ pointer, detail: 'must be a plain path below "/", without "." or ".." parts, ":" and ","' });
     }
-    const first = tmpfs.findIndex((other) => normalize(other.mountPath) === path);
+    const first = tmpfs.findIndex((other) => normalizePath(other.mountPath) === path);
     if (first < index) {
       errors.push({ pointer, detail: `names the folder ${JSON.stringify(path)} a second time: the first is tmpfs/${first}` });
     }
-    const volume = volumeMounts.find((mount) => normalize(mount.mountPath) === path);
+    const volume = volumeMounts.find((mount) => normalizePath(mount.mountPath) === path);
     if (volume !== undefined) {
       errors.push({ pointer, detail: `must not be where a volume is: ${volume.name} is mounted at ${volume.mountPath}` });
     }
@@ -103,8 +104,4 @@ function checkLabels({ labels = {} }: Service, base: string): readonly FieldErro
       pointer: `${base}/labels/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`,
       detail: `must not start with ${OWN_LABEL_PREFIX}, by which Caravanserai knows its own containers`,
     }));
-}
-
-function normalize(path: string): string {
-  return path.replaceAll(/\/+/gu, '/').replace(/(.)\/$/u, '$1');
 }

@@ -8,6 +8,7 @@
  */
 import { createDecoder, type Decoder } from '../decode.ts';
 import type { FieldError } from '../errors.ts';
+import { isRecord } from '../is-record.ts';
 import { checkProjectSpec } from './project-rules.ts';
 import { ProjectSpec, Service, Volume } from '../project.ts';
 
@@ -31,7 +32,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** What the rules say of the sound parts of a spec that does not fit the schema, `base` as in `checkProjectSpec`. */
 export function checkSoundParts(spec: unknown, base = '/spec'): readonly FieldError[] {
-  if (!isFields(spec)) {
+  if (!isRecord(spec)) {
     return [];
   }
   const services = listOf(spec['services']);
@@ -48,7 +49,7 @@ export function checkSoundParts(spec: unknown, base = '/spec'): readonly FieldEr
     ...(isWhole && onNodeLost !== undefined && lostNode(onNodeLost).ok && { onNodeLost }),
   };
   const areNamesSound = (parts: readonly unknown[], name: Decoder<string>): boolean =>
-    parts.every((part) => isFields(part) && name(part['name']).ok);
+    parts.every((part) => isRecord(part) && name(part['name']).ok);
   const hidden = [
     ...(areNamesSound(services, serviceName) ? [] : [/\/dependsOn\/\d+\/service$/u]),
     ...(areNamesSound(volumes, volumeName) ? [] : [/\/volumeMounts\/\d+\/name$/u]),
@@ -57,7 +58,7 @@ export function checkSoundParts(spec: unknown, base = '/spec'): readonly FieldEr
 }
 
 function soundService(service: unknown, index: number): Fields {
-  const fields = isFields(service) ? service : {};
+  const fields = isRecord(service) ? service : {};
   const sound = soundFields(fields, SERVICE_FIELDS);
   const isPolicyLost = fields['restartPolicy'] !== undefined && sound['restartPolicy'] === undefined;
   // Never: of the policies the one that no rule speaks against
@@ -75,16 +76,12 @@ function soundFields(fields: Fields, decoders: ReadonlyMap<string, Decoder<unkno
 
 /** Its name, or one that nothing can refer to. */
 function nameOf(part: unknown, decode: Decoder<string>, index: number): string {
-  const decoded = decode(isFields(part) ? part['name'] : undefined);
+  const decoded = decode(isRecord(part) ? part['name'] : undefined);
   return decoded.ok ? decoded.value : `(malformed ${index})`;
 }
 
 function listOf(value: unknown): readonly unknown[] | undefined {
   return Array.isArray(value) && value.length <= MAX_PARTS ? value : undefined;
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function pick(

@@ -10,7 +10,7 @@ import type { Document } from 'yaml';
 import { FINGERPRINT, parseFingerprint } from '../../api/fingerprint.ts';
 import { writeFileAtomically } from '../../base/atomic-file.ts';
 import { makeDataDir } from '../../base/data-dir.ts';
-import { explainFileError } from '../../base/file-error.ts';
+import { explainFileError, isAbsence } from '../../base/file-error.ts';
 import { CtlError } from '../ctl-error.ts';
 import type { Environment } from '../io.ts';
 
@@ -121,8 +121,7 @@ async function readDocument(
   try {
     content = await readFile(path, { encoding: 'utf8', signal });
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' && !isRequired) {
+    if (isAbsence(error) && !isRequired) {
       return undefined;
     }
     throw new CtlError(`Cannot read the config file ${path} as ${explainFileError(error)}`, {

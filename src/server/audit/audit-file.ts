@@ -5,6 +5,7 @@
  * Callers  audit-log.ts, which never has two calls at once.
  */
 import { chmod, open, rename, stat } from 'node:fs/promises';
+import { ignoreAbsence } from '../../base/file-error.ts';
 
 const MAX_BYTES = 16 * 1024 * 1024; // with nine old ones 160 MiB; some 500,000 entries
 const OLD_FILES = 9;
@@ -56,12 +57,6 @@ export function createAuditFile(path: string, maxBytes = MAX_BYTES): AuditSink {
       }
     },
   };
-}
-
-function ignoreAbsence(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-    throw error;
-  }
 }
 
 /** For a server that keeps nothing: the newest entries, in memory. */

@@ -13,10 +13,10 @@ import type { NodeKeyView, ProofOfKey } from '../../api/token.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
-import type { Store, StoredObject, Write } from '../../store/store.ts';
+import type { Store, Write } from '../../store/store.ts';
 import { notFound } from '../objects/not-found.ts';
 import { retryOnConflict } from '../objects/write-object.ts';
-import { newMeta, putOver } from '../objects/record.ts';
+import { deletionOf, newMeta, putOver } from '../objects/record.ts';
 import { planJoin, type JoiningMachine } from './plan-join.ts';
 import {
   newStored,
@@ -162,7 +162,7 @@ export function createNodeKeys(deps: NodeKeysDeps): NodeKeys {
 
   async function deletesOf(kind: string, names: readonly string[]): Promise<readonly Write[]> {
     const found = await Promise.all(names.map((name) => store.get(kind, name)));
-    return found.flatMap((object) => (object === undefined ? [] : [deleteOf(object)]));
+    return found.flatMap((object) => (object === undefined ? [] : [deletionOf(object)]));
   }
 
   return {
@@ -227,10 +227,6 @@ export function createNodeKeys(deps: NodeKeysDeps): NodeKeys {
 
 function updateOf(key: NodeKey, changes: Partial<NodeKey>): Write {
   return { op: 'update', object: { ...key, ...changes }, expectedVersion: key.metadata.resourceVersion };
-}
-
-function deleteOf({ kind, metadata }: StoredObject): Write {
-  return { op: 'delete', kind, name: metadata.name, expectedVersion: metadata.resourceVersion };
 }
 
 function newNonce(): string {

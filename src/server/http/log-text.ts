@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { fromProblem } from '../../api/errors.ts';
 import { toPlain, type LogRecord } from '../../api/log-record.ts';
-import { readLineBatches } from '../../base/json-lines.ts';
+import { readLineBatches } from '../../base/line-batches.ts';
 
 const MAX_LINE_BYTES = 1024 * 1024; // a record is some 64 KiB before it is escaped
 

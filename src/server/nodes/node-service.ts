@@ -10,9 +10,9 @@ import { decodeNodeManifest } from '../../api/manifest.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
-import type { Draft, Store, StoredObject, Write } from '../../store/store.ts';
+import type { Draft, Store, Write } from '../../store/store.ts';
 import { notFound } from '../objects/not-found.ts';
-import { putOver } from '../objects/record.ts';
+import { deletionOf, putOver } from '../objects/record.ts';
 import {
   applyObject,
   checkMayCreate,
@@ -115,7 +115,7 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
     const node = await commit([
       { op: 'create', object: withStatus(draft, options.report) },
       // only over what was looked at: a node that was made and deleted meanwhile has another tombstone, and must keep it
-      tombstone === undefined ? { op: 'check', kind: TOMBSTONE_KIND, name, expectedVersion: undefined } : deleteOf(tombstone),
+      tombstone === undefined ? { op: 'check', kind: TOMBSTONE_KIND, name, expectedVersion: undefined } : deletionOf(tombstone),
       ...(options.also ?? []),
     ]);
     log.info({ node: name, uid: node.metadata.uid }, 'node created');
@@ -184,7 +184,7 @@ export function createNodeService(deps: NodeServiceDeps): NodeService {
 
   async function deletesOf(kind: string, names: readonly string[]): Promise<readonly Write[]> {
     const found = await Promise.all(names.map((name) => store.get(kind, name)));
-    return found.flatMap((object) => (object === undefined ? [] : [deleteOf(object)]));
+    return found.flatMap((object) => (object === undefined ? [] : [deletionOf(object)]));
   }
 
   async function registerOnce(name: string, registration: Registration, party: Party | undefined): Promise<NodeObject> {
@@ -295,8 +295,4 @@ function specOf(hostname: string | undefined, unschedulable: boolean): NodeSpec 
 function partyOf({ id, bootId, machine, unproven }: NonNullable<Registration['identity']>, hostname?: string, address?: string): Party {
   const party: Party = { id, bootId, machine, hostname, address };
   return unproven === true ? { ...party, unproven } : party;
-}
-
-function deleteOf({ kind, metadata }: StoredObject): Write {
-  return { op: 'delete', kind, name: metadata.name, expectedVersion: metadata.resourceVersion };
 }

@@ -11,3 +11,8 @@ export function newMeta(name: string, uid: string, now: string): Omit<ObjectMeta
 export function putOver(before: StoredObject | undefined, object: Draft): Write {
   return before === undefined ? { op: 'create', object } : { op: 'update', object, expectedVersion: before.metadata.resourceVersion };
 }
+
+/** The write that deletes what was read: Conflict where somebody else has written it since. */
+export function deletionOf({ kind, metadata }: StoredObject): Write {
+  return { op: 'delete', kind, name: metadata.name, expectedVersion: metadata.resourceVersion };
+}

@@ -8,6 +8,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { ApiError, hasReason, type Reason } from '../../api/errors.ts';
+import { isRecord } from '../../api/is-record.ts';
 import { API_VERSION, type ObjectMeta } from '../../api/meta.ts';
 import type { Draft, StoredObject } from '../../store/store.ts';
 
@@ -108,11 +109,11 @@ export function patchManifest<Manifest>(existing: Resource, patch: unknown, deco
 
 /** Applies an RFC 7396 merge patch to a JSON value; neither argument is changed. */
 export function mergePatch(target: unknown, patch: unknown): unknown {
-  if (!isMap(patch)) {
+  if (!isRecord(patch)) {
     return patch;
   }
   // through a Map and fromEntries: an own "__proto__" of parsed JSON stays an own property and changes no prototype
-  const result = new Map<string, unknown>(isMap(target) ? Object.entries(target) : []);
+  const result = new Map<string, unknown>(isRecord(target) ? Object.entries(target) : []);
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) {
       result.delete(key);
@@ -217,10 +218,6 @@ function merged(existing: Readonly<Record<string, string>>, changes: NullableMap
 
 function withoutNulls(map: NullableMap): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(map).filter((entry): entry is [string, string] => entry[1] !== null));
-}
-
-function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function describe({ kind, metadata }: StoredObject): string {

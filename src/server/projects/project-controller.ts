@@ -12,7 +12,7 @@ import type { NodeObject } from '../../api/node.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { abortable } from '../../base/abortable.ts';
 import type { Clock } from '../../base/clock.ts';
-import { inTurns } from '../../base/in-turns.ts';
+import { inBatches, inTurns } from '../../base/in-turns.ts';
 import type { Logger } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Mirror } from '../../store/mirror.ts';
@@ -38,10 +38,6 @@ export interface ProjectController {
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** Commits under way at a time. */
-const CONCURRENCY = 64;
-/** Projects looked at without a turn of the event loop: some 10 ms; a multiple of CONCURRENCY. */
-const BREATH = 1_024;
 const CONFLICT_PAUSE_MS = 250; // somebody else wrote: most often their change wakes us sooner
 const RETRY_MS = 1_000; // the store does not answer
 
@@ -62,12 +58,7 @@ async function runController(deps: ProjectControllerDeps, signal: AbortSignal): 
     for (;;) {
       signal.throwIfAborted();
       const due = watch.takeDue(clock.monotonicMs());
-      for (let begin = 0; begin < due.length; begin += CONCURRENCY) {
-        if (begin > 0 && begin % BREATH === 0) {
-          await clock.sleep(0, signal); // after a start all are due: requests are let in between
-        }
-        await Promise.all(due.slice(begin, begin + CONCURRENCY).map((name) => reconcileProject(deps, watch, name)));
-      }
+      await inBatches(due, (name) => reconcileProject(deps, watch, name), clock, signal); // after a start all are due
       await wakeup.wait(clock, watch.nextDueMs() - clock.monotonicMs(), signal);
     }
   } finally {

@@ -8,6 +8,7 @@
 import { chmod, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../../base/atomic-file.ts';
+import { isAbsence } from '../../base/file-error.ts';
 import type { Logger } from '../../base/log.ts';
 import { StartError } from '../../base/program.ts';
 import type { Store } from '../../store/store.ts';
@@ -85,7 +86,7 @@ async function readKeyFile({ path, isOurs }: Extract<KeySource, { kind: 'file' }
     }
     return await readFile(path, 'utf8');
   } catch (error) {
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const isMissing = isAbsence(error);
     if (isMissing && isOurs) {
       return undefined;
     }

@@ -11,6 +11,7 @@ import { hasReason } from '../../api/errors.ts';
 import type { ProjectObject } from '../../api/project.ts';
 import { abortable } from '../../base/abortable.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';
+import { inBatches } from '../../base/in-turns.ts';
 import type { Logger } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Mirror } from '../../store/mirror.ts';
@@ -35,9 +36,6 @@ export interface SecretController {
 }
 
 /** Commits under way at a time. */
-const CONCURRENCY = 64;
-/** Projects looked at without a turn of the event loop: some 5 ms; a multiple of CONCURRENCY. */
-const BREATH = 1_024;
 const RETRY_MS = 1000; // the store does not answer, or somebody else wrote and the mirror has yet to tell
 
 export function createSecretController(deps: SecretControllerDeps): SecretController {
@@ -56,15 +54,12 @@ async function runController(deps: SecretControllerDeps, signal: AbortSignal): P
       signal.throwIfAborted();
       const due = [...dirty];
       dirty.clear();
-      for (let begin = 0; begin < due.length; begin += CONCURRENCY) {
-        if (begin > 0 && begin % BREATH === 0) {
-          await clock.sleep(0, signal); // after a start all are due: requests are let in between
+      const look = async (name: string): Promise<void> => {
+        if (!(await reconcileProject(deps, name))) {
+          dirty.add(name);
         }
-        const looked = await Promise.all(
-          due.slice(begin, begin + CONCURRENCY).map(async (name) => ({ name, isDone: await reconcileProject(deps, name) })),
-        );
-        looked.filter(({ isDone }) => !isDone).forEach(({ name }) => dirty.add(name));
-      }
+      };
+      await inBatches(due, look, clock, signal); // after a start all are due
       await wakeup.wait(clock, dirty.size > 0 ? RETRY_MS : Infinity, signal);
     }
   } finally {

@@ -12,7 +12,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../../base/atomic-file.ts';
 import { makeDataDir } from '../../base/data-dir.ts';
-import { explainFileError } from '../../base/file-error.ts';
+import { explainFileError, isAbsence } from '../../base/file-error.ts';
 import { splitPem } from '../../base/pem.ts';
 import { keepPrivate } from '../../base/private-files.ts';
 import { StartError } from '../../base/program.ts';
@@ -38,7 +38,7 @@ export async function readAuthority(folder: string): Promise<Authority | undefin
     await keepPrivate(path);
     text = await readFile(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+    if (isAbsence(error)) {
       return undefined;
     }
     throw new StartError(`Cannot read the authority of this server's certificates from ${path} as ${explainFileError(error)}`, {

@@ -5,6 +5,7 @@
  */
 import type { Duplex, Readable } from 'node:stream';
 import { ApiError, fromProblem } from '../../api/errors.ts';
+import { parseJson } from '../../base/parse-json.ts';
 
 export interface NodeRequest {
   readonly method: 'GET' | 'HEAD';
@@ -55,13 +56,5 @@ export async function readRefusal(status: number, body: Readable): Promise<ApiEr
   } catch {
     // An agent that has refused may reset the stream before its words are read: the answer is a refusal all the same.
   }
-  return fromProblem(status, parse(Buffer.concat(chunks).toString()));
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // no agent of ours: the status alone speaks
-  }
+  return fromProblem(status, parseJson(Buffer.concat(chunks).toString()));
 }

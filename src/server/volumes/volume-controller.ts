@@ -15,7 +15,8 @@ import type { Logger } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Mirror } from '../../store/mirror.ts';
 import type { Store } from '../../store/store.ts';
-import { deleteOf, withDeletion } from './volume-record.ts';
+import { deletionOf } from '../objects/record.ts';
+import { withDeletion } from './volume-record.ts';
 import { listOfNode } from './volume-service.ts';
 
 const RETRY_MS = 1_000; // the store does not answer, or somebody wrote in between
@@ -120,7 +121,7 @@ async function dropOfNode({ store, nodes, log }: VolumeControllerDeps, node: str
   }
   const records = await listOfNode(store, node);
   if (records.length > 0) {
-    await store.commit([{ op: 'check', kind: 'Node', name: node, expectedVersion: undefined }, ...records.map(deleteOf)]);
+    await store.commit([{ op: 'check', kind: 'Node', name: node, expectedVersion: undefined }, ...records.map(deletionOf)]);
     log.info({ node, volumes: records.length }, 'volumes of a deleted node forgotten');
   }
 }

@@ -5,7 +5,7 @@ import type { ProjectObject } from '../../api/project.ts';
 import { hasVolume, isSameVolume } from '../../api/volume-rules.ts';
 import type { ReportedVolume, VolumeDeletion, VolumeObject } from '../../api/volume.ts';
 import type { Write } from '../../store/store.ts';
-import { newMeta } from '../objects/record.ts';
+import { deletionOf, newMeta } from '../objects/record.ts';
 
 export const VOLUME_KIND = 'Volume';
 
@@ -40,7 +40,7 @@ export function writesOfReport(
     const status = { ...volume, node, ...(deletion !== undefined && { deletion }) };
     return isDeepStrictEqual(record.status, status) ? [] : [updateOf(record, status, stamp.now)];
   });
-  return [...gone.map(deleteOf), ...news];
+  return [...gone.map(deletionOf), ...news];
 }
 
 function newRecord(node: string, volume: ReportedVolume, { now, newUid }: Stamp) {
@@ -55,10 +55,6 @@ export function updateOf(record: VolumeObject, status: VolumeObject['status'], n
     object: { ...record, metadata, status } as VolumeObject,
     expectedVersion: record.metadata.resourceVersion,
   };
-}
-
-export function deleteOf({ metadata }: VolumeObject): Write {
-  return { op: 'delete', kind: VOLUME_KIND, name: metadata.name, expectedVersion: metadata.resourceVersion };
 }
 
 /** The record with how its deletion stands now. */

@@ -17,8 +17,9 @@ import type { Random } from '../../base/random.ts';
 import type { Mirror } from '../../store/mirror.ts';
 import type { Store, Write } from '../../store/store.ts';
 import { notFound } from '../objects/not-found.ts';
+import { deletionOf } from '../objects/record.ts';
 import { retryOnConflict } from '../objects/write-object.ts';
-import { deleteOf, findUse, recordName, updateOf, VOLUME_KIND, withDeletion, writesOfReport } from './volume-record.ts';
+import { findUse, recordName, updateOf, VOLUME_KIND, withDeletion, writesOfReport } from './volume-record.ts';
 
 /** ms; for the agent to hear of it, and the engine to do it. */
 const DELETION_TIMEOUT_MS = 60_000;
@@ -166,7 +167,7 @@ async function updateDeletion(deps: VolumeServiceDeps, { node, name, update }: T
   const isOpen = deletion?.id === update.id && isBeingDeleted(volume);
   const now = nowRfc3339(clock);
   if (update.state === 'Done' && deletion?.id === update.id) {
-    await store.commit([deleteOf(volume)]); // it is gone, however late its agent says so
+    await store.commit([deletionOf(volume)]); // it is gone, however late its agent says so
     log.info({ node, volume: name, deletion: update.id }, 'volume deleted');
     return undefined;
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { splitLines } from './json-lines.ts';
+import { splitLines } from './split-lines.ts';
 
 async function split(chunks: readonly Uint8Array[]): Promise<string[]> {
   const lines: string[] = [];
