@@ -83,6 +83,24 @@ test('what is dirty at the stop is still written', async () => {
   assert.equal(await states(), 'Ready Ready Ready');
 });
 
+test('what comes after a long write waits a little for the next, not for as long again', async () => {
+  const slow = Promise.withResolvers<void>();
+  const waits = [slow.promise];
+  const { clock, registry, states, stop } = await startLifecycle(async (store, writes) => {
+    await waits.pop();
+    return store.commit(writes);
+  });
+  registry.recordHeartbeat('a', '{}', decode);
+  await clock.advance(500);
+  slow.resolve();
+  await clock.advance(1);
+  assert.equal(await states(), 'Ready NotReady NotReady');
+  registry.recordHeartbeat('b', '{}', decode);
+  await clock.advance(30);
+  assert.equal(await states(), 'Ready Ready NotReady');
+  await stop();
+});
+
 test('while the store cannot write, nothing is lost, and it is tried again', async () => {
   let failures = 3;
   const { clock, states, beatAll, stop } = await startLifecycle(async (store, writes) => {
