@@ -32,7 +32,8 @@ export function sourceOf({ kind, name }: EventSubject): string {
 
 /** What makes two facts the same Event. */
 export function keyOf({ object, type, reason, part }: Omit<EventFact, 'message'>): string {
-  return [object.kind, object.name, object.uid, type, reason, ...(part === undefined ? [] : [part])].join('\0');
+  const key = `${object.kind}\0${object.name}\0${object.uid}\0${type}\0${reason}`;
+  return part === undefined ? key : `${key}\0${part}`;
 }
 
 const NAME_PREFIX_LENGTH = 200; // with the dot and the hash well below the 253 characters of a name

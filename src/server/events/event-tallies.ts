@@ -73,18 +73,22 @@ export class EventTallies {
   }
 
   #merge(tally: Tally, withKnown: (known: Tally) => Tally): boolean {
-    const key = keyOf(tally.fact);
     const rank = this.#rankOf(tally.fact);
     const tallies = this.#byRank[rank];
+    const source = sourceOf(tally.fact.object);
+    const ofSource = this.#countBySource.get(source) ?? 0;
+    const isFull = this.size >= this.#limits.total;
+    const hasRoom = !isFull || rank === 'Cluster' || (rank === 'Vital' && this.#byRank.Other.size > 0);
+    if (ofSource === 0 && !hasRoom) {
+      return false; // without a key, which is long, and its hash: as where a large fleet falls silent
+    }
+    const key = keyOf(tally.fact);
     const known = tallies.get(key);
     if (known !== undefined) {
       tallies.set(key, withKnown(known));
       return true;
     }
-    const isFull = this.size >= this.#limits.total;
-    const hasRoom = !isFull || rank === 'Cluster' || (rank === 'Vital' && this.#byRank.Other.size > 0);
-    const source = sourceOf(tally.fact.object);
-    if (!hasRoom || (this.#countBySource.get(source) ?? 0) >= this.#limits.perSource) {
+    if (!hasRoom || ofSource >= this.#limits.perSource) {
       return false;
     }
     if (isFull && rank === 'Vital') {
