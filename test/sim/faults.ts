@@ -32,10 +32,12 @@ const MACHINE_FAULTS = [
   'remove container',
   'stop container',
 ] as const;
+/** In kept plans alone: one more in the list above would make every seed another. */
+const KEPT_FAULTS = ['folder read-only'] as const;
 const SERVER_FAULTS = ['kill server', 'pause server', 'store stall', 'server clock jump'] as const;
 /** Where there are several. */
 const CLUSTER_FAULTS = [...SERVER_FAULTS, 'kill leader', 'pause leader', 'cut from store', 'cut from agents', 'cut from servers'] as const;
-export type MachineFault = (typeof MACHINE_FAULTS)[number];
+export type MachineFault = (typeof MACHINE_FAULTS | typeof KEPT_FAULTS)[number];
 export type ServerFault = (typeof CLUSTER_FAULTS)[number];
 
 type ServerStep = Extract<FaultStep, { readonly does: ServerFault }>;
@@ -143,6 +145,8 @@ function strikeMachine(machine: SimMachine, fault: MachineFault, forMs: number):
       return setFor(engineFaults, { isNetworkLate: true }, { isNetworkLate: false });
     case 'disk full':
       return setFor(disk, { isFull: true }, { isFull: false });
+    case 'folder read-only':
+      return setFor(disk, { isReadOnly: true }, { isReadOnly: false });
     case 'remove container':
     case 'stop container':
       interfere(machine, fault);

@@ -13,8 +13,8 @@ export class Ledger {
   readonly cordons = new Map<string, ReadonlySet<boolean>>();
   /** machines whose record someone deleted, or may have */
   readonly deleted = new Set<string>();
-  /** machine -> when the deletion of its record was acknowledged, in virtual milliseconds */
-  readonly deletedAtMs = new Map<string, number>();
+  /** machine -> when the deletion of its record was asked for that was acknowledged last, in virtual milliseconds */
+  readonly deletions = new Map<string, number>();
   /** Projects that were said to leave a machine as it was drained; taken out once that is seen */
   readonly moves: { readonly project: string; readonly machine: string; readonly askedAtMs: number }[] = [];
   /** what nobody waits for any more, and a server may still do: one that was stopped finds it in its socket */
@@ -34,8 +34,8 @@ export class Ledger {
     return () => this.#loose.delete(step);
   }
 
-  /** @param status of the answer; 0: nothing was sent; undefined: no answer came */
-  note(step: UserStep, status: number | undefined, nowMs: number): void {
+  /** @param status of the answer; 0: nothing was sent; undefined: no answer came @param askedAtMs virtual milliseconds */
+  note(step: UserStep, status: number | undefined, askedAtMs: number): void {
     const isUnknown = status === undefined || status >= 500;
     const isDone = status !== undefined && status >= 200 && status < 300;
     switch (step.does) {
@@ -61,7 +61,7 @@ export class Ledger {
         }
         if (isDone) {
           this.cordons.delete(step.machine);
-          this.deletedAtMs.set(step.machine, nowMs);
+          this.deletions.set(step.machine, askedAtMs);
         } else if (isUnknown) {
           this.cordons.set(step.machine, new Set([false, true]));
         }

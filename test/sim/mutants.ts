@@ -191,6 +191,48 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'return { untilMs: Math.ceil(startedAtMs + Math.max(timeoutMs, earlierTimeoutMs)),',
     replace: 'return { untilMs: startedAtMs - 600_000,',
   },
+  {
+    name: 'watch from one version too late',
+    file: 'agent/session/assignment-watcher.ts',
+    find: '...(version !== undefined && { since: version })',
+    replace: '...(version !== undefined && { since: String(Number(version) + 1) })',
+  },
+  {
+    name: 'believe that a renewal is a start',
+    file: 'server/nodes/tombstones.ts',
+    find: 'if (renewal === true || (',
+    replace: 'if ((',
+  },
+  {
+    name: 'never say that it is a renewal',
+    file: 'agent/session/registration.ts',
+    find: '...(standing.hasRegistered && { renewal: true }),',
+    replace: '',
+  },
+  {
+    name: 'forget which boots had registered when a node was deleted',
+    file: 'server/nodes/node-service.ts',
+    find: 'boots: holding === undefined ? [] : bootsOf(holding) }',
+    replace: 'boots: [] }',
+  },
+  {
+    name: 'believe what runs on a node that is NotReady',
+    file: 'server/projects/project-service.ts',
+    find: "return node !== undefined && node.status.state !== 'NotReady';",
+    replace: 'return node !== undefined;',
+  },
+  {
+    name: 'grant what is being given away',
+    file: 'server/nodes/fence-ledger.ts',
+    find: 'if (this.#closed.has(node) || ',
+    replace: 'if (',
+  },
+  {
+    name: 'clear away before the server has said what is here',
+    file: 'agent/reconcile/reconciler.ts',
+    find: "    this.#isAuthoritative ||= source === 'server';",
+    replace: '    this.#isAuthoritative = true;',
+  },
 ];
 
 /** @returns the seeds it took, 0 where a kept plan finds it; undefined: nothing found it */
@@ -213,7 +255,7 @@ async function hunt(mutant: Mutant, seeds: number): Promise<{ readonly seeds: nu
     });
     let found: { readonly seeds: number; readonly word: string } | undefined;
     for await (const line of createInterface({ input: child.stdout })) {
-      const [, kind, seed, word = ''] = /^(seed|kept plan) (\S+) failed: (.*)$/u.exec(line) ?? [];
+      const [, kind, seed, word = ''] = /^(seed|kept plan) (.+?) failed: (.*)$/u.exec(line) ?? [];
       found ??= seed === undefined ? undefined : { seeds: kind === 'seed' ? Number(seed) : 0, word };
     }
     return found ?? { seeds: undefined, word: '' };

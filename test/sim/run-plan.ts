@@ -9,9 +9,10 @@ import { checkDocuments } from './checker/documents.ts';
 import { checkPlacement } from './checker/placement.ts';
 import { PlaceChecker } from './checker/places.ts';
 import { checkReports } from './checker/reports.ts';
+import { ReturnChecker } from './checker/returns.ts';
 import { findUnsettled } from './checker/settled.ts';
 import { findUntruth, RunningChecker } from './checker/status.ts';
-import { WatchChecker } from './checker/watcher.ts';
+import { checkWatches, WatchChecker } from './checker/watcher.ts';
 import { strike } from './faults.ts';
 import { isGoing, Ledger } from './ledger.ts';
 import type { Plan } from './plan.ts';
@@ -24,7 +25,6 @@ const SETTLE_LIMIT_MS = 20 * 60_000;
 const START_LIMIT_MS = 60_000; // of a server, or until one of several leads
 const PATIENCE_MS = 12_000; // of people, for an answer
 const UNCORDON_TRIES = 5; // while nobody leads people are told to try again
-const AGENT_START_MS = 30_000; // it registers once more when the trial of its machine is over
 const STAY_MS = 60_000; // what has settled stays as it is
 
 export interface Outcome {
@@ -70,6 +70,7 @@ class Run {
   readonly #health: HealthChecker;
   readonly #running: RunningChecker;
   readonly #places: PlaceChecker;
+  readonly #returns: ReturnChecker;
   #due: Due[] = [];
   /** faults at work */
   #striking = 0;
@@ -84,9 +85,11 @@ class Run {
     this.#health = new HealthChecker(world, this.#chronicle, this.#violate);
     checkPlacement(this.#chronicle, this.#violate);
     checkLeader(world, this.#violate);
+    checkWatches(world, this.#violate);
     checkDocuments(this.#chronicle, this.#violate);
     checkReports(world, this.#chronicle, this.#violate);
     this.#places = new PlaceChecker(world, this.#chronicle, this.#violate);
+    this.#returns = new ReturnChecker(world, this.#chronicle, this.#violate);
     this.#running = new RunningChecker(world, this.#chronicle, this.#violate);
     world.answerListeners.add(({ from, method, path, status }) => {
       if (status >= 500 && status !== 503) {
@@ -246,28 +249,13 @@ class Run {
     this.#places.checkMoves(this.#ledger.moves, projects);
     this.#places.tick(projects, this.#health.steadySinceMs);
     this.#ledger.findLost(projects, nodes).forEach((text) => this.#violate(`promise 4: ${text}`));
-    this.#checkDeleted(nodes);
+    this.#returns.tick(nodes, this.#ledger);
     bugs.forEach((text) => this.#violate(`a program failed by itself: ${text}`));
     for (const project of this.#isCalm ? projects : []) {
       const changedMs = clock.wallMs() - Date.parse(project.metadata.updatedAt);
       const untruth = changedMs > CALM_MS ? findUntruth(this.#world, project) : undefined;
       if (untruth !== undefined) {
         this.#violate(`promise 8: ${untruth}`);
-      }
-    }
-  }
-
-  /** A deleted node comes back only when its agent is started. */
-  #checkDeleted(nodes: readonly NodeObject[]): void {
-    for (const { metadata } of this.#ledger.deletedAtMs.size === 0 ? [] : nodes) {
-      const deletedAtMs = this.#ledger.deletedAtMs.get(metadata.name);
-      if (deletedAtMs === undefined) {
-        continue;
-      }
-      const startedAtMs = this.#world.machines.get(metadata.name)?.startedAtMs ?? 0;
-      const firstBeatMs = this.#health.firstBeatSince(metadata.name, startedAtMs) ?? Infinity; // before it, its start is not over
-      if (firstBeatMs < deletedAtMs && deletedAtMs - startedAtMs > AGENT_START_MS) {
-        this.#violate(`promise 4: node ${metadata.name} is back though its agent was not started since it was deleted`);
       }
     }
   }

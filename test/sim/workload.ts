@@ -91,7 +91,7 @@ export async function doUserStep(world: World, ledger: Ledger, step: UserStep): 
     const close = ledger.leave(step);
     void end.then(close, close);
   }
-  ledger.note(step, status, world.clock.monotonicMs());
+  ledger.note(step, status, askedAtMs);
   if (step.does === 'drain' && status === 200) {
     const { projects } = JSON.parse(body) as DrainPlan;
     const leaving = projects.filter(({ action }) => action === 'Move').map(({ project }) => project);

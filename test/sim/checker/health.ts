@@ -55,11 +55,6 @@ export class HealthChecker {
     });
   }
 
-  /** When the node's first heartbeat after `sinceMs` came in. */
-  firstBeatSince(node: string, sinceMs: number): number | undefined {
-    return this.#allBeats.get(node)?.find((atMs) => atMs > sinceMs);
-  }
-
   /** Since when the server has run without a stop; undefined: it does not. */
   get steadySinceMs(): number | undefined {
     return this.#steadySinceMs;

@@ -13,6 +13,20 @@ interface WatchLine {
   readonly object: { readonly metadata?: { readonly name?: string; readonly resourceVersion: string } };
 }
 
+/** Of agents: each watch goes on from what it was told. One that asks for what is yet to come would miss whatever comes first. */
+export function checkWatches({ machines, store, answerListeners }: World, violate: (text: string) => void): void {
+  answerListeners.add(({ from, path }) => {
+    const asked = Number(/[?&]resourceVersion=(\d+)/u.exec(path)?.[1] ?? 0);
+    if (asked > 0 && machines.has(from)) {
+      void store.version().then((newest) => {
+        if (asked > newest) {
+          violate(`promise 7: ${from} watches from ${asked} on, where ${newest} is the newest there is`);
+        }
+      });
+    }
+  });
+}
+
 export class WatchChecker {
   readonly line: Line;
   readonly #world: World;

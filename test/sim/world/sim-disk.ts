@@ -6,6 +6,8 @@ export class SimDisk {
   /** path -> content */
   readonly files = new Map<string, string>();
   isFull = false;
+  /** to the agent, whose folder it is: the engine has another */
+  isReadOnly = false;
 
   /** @throws as an engine does that has no place for an image or a container */
   refuseWhenFull(): void {
@@ -19,6 +21,9 @@ export class SimDisk {
     const write = (path: string, content: string): void => {
       if (!isAlive()) {
         return; // it was killed before
+      }
+      if (this.isReadOnly) {
+        throw Object.assign(new Error('EROFS: read-only file system, open'), { code: 'EROFS' });
       }
       if (this.isFull && (this.files.get(path)?.length ?? 0) < content.length) {
         throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });

@@ -100,7 +100,7 @@ class SimRequest extends Writable {
   async #ask(target: Listener) {
     await target.life.running();
     const { method = 'GET', path = '/', headers } = this.#request;
-    const { network, server, clock } = this.#options;
+    const { network, server, clock, life } = this.#options;
     const [askedAtMs, payload] = [clock.monotonicMs(), Buffer.concat(this.#chunks)];
     const answer = await target.server.app.inject({
       method: method as 'GET',
@@ -110,7 +110,7 @@ class SimRequest extends Writable {
       payloadAsStream: true,
     });
     const { statusCode: status } = answer;
-    network.onAnswer({ from: server, server: target.name, method, path, status, body: payload.toString(), askedAtMs });
+    network.onAnswer({ from: server, process: life, server: target.name, method, path, status, body: payload.toString(), askedAtMs });
     return answer;
   }
 

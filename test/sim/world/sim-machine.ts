@@ -51,11 +51,11 @@ export class SimMachine {
   /** its wall clock ahead of the world's, in milliseconds */
   aheadMs = 0;
   #agent: { readonly life: Life; readonly started: Promise<RunningAgent | undefined> } | undefined;
+  /** the agent's, as it runs or ran last */
+  process: Life | undefined;
   #guard: Life | undefined;
   #boots = 1;
   #bootedAtMs = 0;
-  /** when the agent was last started */
-  startedAtMs = 0;
   #starts = 0;
   #isOff = false;
 
@@ -120,8 +120,8 @@ export class SimMachine {
       return;
     }
     const { clock, network, random, log, onBug } = this.#options;
-    this.startedAtMs = clock.monotonicMs();
     const life = new Life();
+    this.process = life;
     const starting = startAgent({
       config: this.#config,
       clock: life.clock(clock, { aheadMs: () => this.aheadMs }),

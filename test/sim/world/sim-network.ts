@@ -53,6 +53,8 @@ export interface ServerAnswer {
   readonly server: string;
   /** who asked */
   readonly from: string;
+  /** the process of it that did, which may be over */
+  readonly process: Life;
   readonly method: string;
   readonly path: string;
   readonly status: number;
@@ -97,16 +99,17 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
     };
     const askedAtMs = clock.monotonicMs();
     await untilCut(target.life.running(), target.life, signal);
-    const answered = target.server.app.inject(options);
+    const answering = target.server.app.inject(options);
     if (request.method !== 'GET' && line.random.chance(line.duplicateRate)) {
       void repeat(target, options, signal);
     }
     signal.addEventListener('abort', () => ended.abort(GONE), { once: true });
-    const answer = await untilCut(answered, target.life, signal);
+    const answer = await untilCut(answering, target.life, signal);
     answer.stream().on('error', () => undefined); // who reads it hears of it
     life.onEnd(() => ended.abort(GONE));
     const { method, body = '' } = request;
-    onAnswer({ from: line.name, server: target.name, method, path, status: answer.statusCode, body: body as string, askedAtMs });
+    const answered = { server: target.name, method, path, status: answer.statusCode, body: body as string, askedAtMs };
+    onAnswer({ ...answered, from: line.name, process: life });
     await travel(signal);
     if (line.isCutDown || target.isCutOff() || line.random.chance(line.lossRate)) {
       trace.add(`${what} ${answer.statusCode} lost`);
@@ -127,6 +130,7 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
       const { statusCode } = await target.server.app.inject(again);
       onAnswer({
         from: line.name,
+        process: life,
         server: target.name,
         method: String(options.method),
         path: options.url as string,
