@@ -36,7 +36,7 @@ export function createContainerCalls(transport: DockerTransport): ContainerCalls
     );
     return status === 404 ? undefined : decodeContainer(body);
   };
-  return { inspectContainer, ...createReads(transport, inspectContainer), ...createEffects(transport, inspectContainer) };
+  return { inspectContainer, ...createReads(transport, inspectContainer), ...createChanges(transport, inspectContainer) };
 }
 
 type Inspect = Engine['inspectContainer'];
@@ -95,9 +95,9 @@ async function withinCpus(transport: DockerTransport, spec: ContainerSpec, signa
   return cpus > 0 && cpuLimitMillis > cpus * 1000 ? { ...spec, cpuLimitMillis: cpus * 1000 } : spec;
 }
 
-type ContainerEffects = Omit<ContainerCalls, 'listContainers' | 'inspectContainer' | 'containerLogs' | 'containerStats'>;
+type ContainerChanges = Omit<ContainerCalls, 'listContainers' | 'inspectContainer' | 'containerLogs' | 'containerStats'>;
 
-function createEffects(transport: DockerTransport, inspect: Inspect): ContainerEffects {
+function createChanges(transport: DockerTransport, inspect: Inspect): ContainerChanges {
   return {
     createContainer: async (name, spec, signal) => {
       const { body } = await transport.request(

@@ -3,7 +3,7 @@ import type { ProjectObject } from '../../api/project.ts';
 import type { SecretObject } from '../../api/secret.ts';
 import { listSecretUses } from '../../api/project/secret-use.ts';
 import { metaFields, type DescribeView } from './describe-common.ts';
-import { formatBytes } from './secret-columns.ts';
+import { formatSize } from './secret-columns.ts';
 import { heading, renderFields } from './section.ts';
 import { renderTable } from './table.ts';
 
@@ -21,7 +21,7 @@ export function describeSecret(secret: SecretObject, projects: readonly ProjectO
     ...metaFields(metadata, nowMs),
     { name: 'Used by', value: users.map((project) => `project/${project.metadata.name}`) },
   ];
-  const rows = status.keys.map(({ name, size, fingerprint }) => [name, formatBytes(size), fingerprint.slice(0, SHOWN)]);
+  const rows = status.keys.map(({ name, size, fingerprint }) => [name, formatSize(size), fingerprint.slice(0, SHOWN)]);
   const keys = rows.length === 0 ? '  none\n' : renderTable(['KEY', 'SIZE', 'FINGERPRINT'], rows, screen, { indent: '  ' });
   return renderFields(head, screen) + heading(screen, 'Keys') + keys + describeValues(secret, view);
 }
@@ -39,6 +39,6 @@ function readText(base64: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    return `(${formatBytes(bytes.length)}, no text: -o json has it in base64)`;
+    return `(${formatSize(bytes.length)}, no text: -o json has it in base64)`;
   }
 }

@@ -7,7 +7,7 @@ export function formatAmount({ name, write }: ResourceUsage['resource'], amount:
   if (amount === undefined) {
     return '-';
   }
-  return name === 'cpu' ? (amount < 0 ? `-${write(-amount)}` : write(amount)) : formatBytes(amount);
+  return name === 'cpu' ? (amount < 0 ? `-${write(-amount)}` : write(amount)) : roundBytes(amount);
 }
 
 /** "-" where there is nothing to take a share of. */
@@ -21,7 +21,8 @@ export function leftCell({ resource, left }: ResourceUsage): Cell {
   return left !== undefined && left < 0 ? { text, tone: 'bad' } : text;
 }
 
-export function formatBytes(bytes: number): string {
+/** In the largest binary unit that leaves a number before the point, with one decimal below 100: "768Ki", "1.5Gi". */
+export function roundBytes(bytes: number): string {
   const units = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
   let value = Math.abs(bytes);
   let unit = 0;

@@ -2,7 +2,7 @@
 import type { VolumeObject } from '../../api/volume.ts';
 import { ageOf } from './age.ts';
 import type { Column } from './column.ts';
-import { formatBytes } from './secret-columns.ts';
+import { formatSize } from './secret-columns.ts';
 
 export const VOLUME_COLUMNS: readonly Column<VolumeObject>[] = [
   { header: 'NODE', cell: ({ status }) => status.node },
@@ -13,7 +13,7 @@ export const VOLUME_COLUMNS: readonly Column<VolumeObject>[] = [
   { header: 'IN USE', cell: ({ status }) => describeUse(status) },
   { header: 'VOLUME', isWide: true, cell: ({ status }) => status.volume },
   // no engine tells it cheaply yet
-  { header: 'SIZE', isWide: true, cell: ({ status }) => (status.sizeBytes === undefined ? '-' : formatBytes(status.sizeBytes)) },
+  { header: 'SIZE', isWide: true, cell: ({ status }) => (status.sizeBytes === undefined ? '-' : formatSize(status.sizeBytes)) },
   { header: 'DELETION', isWide: true, cell: ({ status }) => status.deletion?.message ?? status.deletion?.state ?? '-' },
 ];
 

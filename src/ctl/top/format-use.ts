@@ -1,6 +1,6 @@
 /** How use looks in cells and in documents. Callers: node-view.ts, service-view.ts. */
-import { formatBytes as writeBytes, formatMillis } from '../../api/quantity.ts';
-import { formatBytes } from '../output/usage.ts';
+import { formatBytes, formatMillis } from '../../api/quantity.ts';
+import { roundBytes } from '../output/usage.ts';
 import type { Use } from './use.ts';
 
 /** "12m"; below a thousandth of a CPU "0"; "-" where it is not known. */
@@ -9,12 +9,12 @@ export function cpuCell(millis: number | undefined): string {
 }
 
 export function bytesCell(bytes: number | undefined): string {
-  return bytes === undefined ? '-' : formatBytes(Math.round(bytes));
+  return bytes === undefined ? '-' : roundBytes(Math.round(bytes));
 }
 
 /** "1.5Ki/s" */
 export function rateCell(perSecond: number | undefined): string {
-  return perSecond === undefined ? '-' : `${formatBytes(Math.round(perSecond))}/s`;
+  return perSecond === undefined ? '-' : `${roundBytes(Math.round(perSecond))}/s`;
 }
 
 /** For programs: CPU and memory as quantities, rates in bytes a second; what is not known is left out. */
@@ -24,8 +24,8 @@ export function toUseDocument(use: Use): object {
   const disk = whatIsKnown({ readPerSecond: use.readPerSecond, writtenPerSecond: use.writtenPerSecond });
   return {
     ...(cpuMillis !== undefined && { cpu: formatMillis(Math.round(cpuMillis)) }),
-    ...(memoryBytes !== undefined && { memory: writeBytes(Math.round(memoryBytes)) }),
-    ...(memoryLimitBytes !== undefined && { memoryLimit: writeBytes(memoryLimitBytes) }),
+    ...(memoryBytes !== undefined && { memory: formatBytes(Math.round(memoryBytes)) }),
+    ...(memoryLimitBytes !== undefined && { memoryLimit: formatBytes(memoryLimitBytes) }),
     ...(network !== undefined && { network }),
     ...(disk !== undefined && { disk }),
   };
