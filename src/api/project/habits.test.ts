@@ -28,13 +28,27 @@ function saidOfField(field: string, value: unknown): string | undefined {
 test('decodeProjectManifest() says how short forms of Compose are written', () => {
   const forms: readonly (readonly [field: string, value: unknown, written: string])[] = [
     ['ports', ['8080:80'], '{ containerPort: 80, hostPort: 8080 }'],
-    ['ports', ['127.0.0.1:53:53/udp'], '{ containerPort: 53, hostPort: 53, protocol: UDP }'],
+    ['ports', ['127.0.0.1:53:53/udp'], '{ containerPort: 53, hostPort: 53, protocol: UDP }, which is open on all addresses of the node'],
+    ['ports', ['0.0.0.0:8080:80'], '{ containerPort: 80, hostPort: 8080 }'],
+    ['ports', ['8080-8090:80-90'], 'each port of the range by itself, as in { containerPort: 80, hostPort: 8080 }'],
+    ['ports', ['3000-3005'], 'each port of the range by itself, as in { containerPort: 80, hostPort: 8080 }'],
     ['ports', [80], '{ containerPort: 80 }'],
     ['env', ['MODE=production'], '{ name: MODE, value: production }'],
     ['env', ['DEBUG=1'], '{ name: DEBUG, value: "1" }'],
     ['env', { DEBUG: 1, MODE: 'x' }, '[{ name: DEBUG, value: "1" }, …]'],
     ['env', { DEBUG: true }, '[{ name: DEBUG, value: "true" }]'],
     ['volumeMounts', ['data:/var/lib/data:ro'], '{ name: data, mountPath: /var/lib/data, readOnly: true }'],
+    [
+      'volumeMounts',
+      ['./html:/usr/share/nginx/html:ro'],
+      '{ name: files, mountPath: /usr/share/nginx/html, readOnly: true }, and under spec.volumes { name: files, type: HostPath, path: /…/html }',
+    ],
+    ['restartPolicy', 'unless-stopped', 'Always'],
+    ['restartPolicy', 'on-failure:3', 'OnFailure'],
+    ['restartPolicy', 'no', 'Never'],
+    ['restartPolicy', false, 'Never'],
+    ['tmpfs', '/run', '[{ mountPath: /run }]'],
+    ['tmpfs', ['/run'], '{ mountPath: /run }'],
     ['dependsOn', ['db'], '{ service: db }'],
     ['dependsOn', { db: { condition: 'service_healthy' } }, '[{ service: db, condition: Healthy }]'],
     ['command', 'npm start', '[npm, start]'],
@@ -124,4 +138,38 @@ test('explainHabit() takes any error of any input, and only ever changes its wor
       assert.ok(said.detail.length < detail.length + 200);
     }),
   );
+});
+
+test('decodeProjectManifest() says of fields of Compose and Kubernetes that are not here what stands for them', () => {
+  const service = {
+    name: 'web',
+    image: 'web:1',
+    labels: ['team=web'],
+    sysctls: ['net.core.somaxconn=1024', 'a=b'],
+    ports: [{ containerPort: 80, hostPort: '8080', host_ip: '127.0.0.1' }],
+    healthCheck: { disable: true },
+    logging: { driver: 'json-file' },
+    resources: { reservations: { memory: '50M' } },
+    profiles: ['debug'],
+    hostNetwork: true,
+    devices: ['/dev/ttyUSB0'],
+  };
+  const said = saidOf({ spec: { services: [service], initContainers: [] }, metadata: { name: 'shop', labels: ['a=b'] } });
+  const at = (field: string): string => said[`/spec/services/0/${field}`] ?? '';
+  for (const [field, end] of [
+    ['labels', '; write { team: web }'],
+    ['sysctls', '; write { net.core.somaxconn: "1024", … }'],
+    ['ports/0/hostPort', 'current value is "8080"; write 8080'],
+    ['ports/0/host_ip', 'leave it out: a hostPort is open on all addresses of the node'],
+    ['healthCheck/disable', 'is an unknown field: write test: [NONE]'],
+    ['logging/driver', 'write maxSize: 10Mi and maxFiles: 3; caractrl logs reads them'],
+    ['resources/reservations', 'is an unknown field: write requests'],
+    ['profiles', 'leave it out: write another Project, in another file'],
+    ['hostNetwork', 'leave it out: a port with a hostPort is reached from outside'],
+    ['devices', 'write privileged: true, which the node has to allow with ALLOW_PRIVILEGED=true'],
+  ] as const) {
+    assert.ok(at(field).endsWith(end), `${field}: ${at(field)}`);
+  }
+  assert.match(said['/spec/initContainers'] ?? '', /write services with restartPolicy: Never, and dependsOn with condition: Completed$/u);
+  assert.match(said['/metadata/labels'] ?? '', /; write \{ a: b \}$/u);
 });

@@ -8,6 +8,9 @@ import { valueAt } from '../decode.ts';
 import type { FieldError } from '../errors.ts';
 import { toNodeName } from '../names.ts';
 
+const NOTHING_OF_THE_NODE = 'leave it out: services share nothing of the kind with their node';
+const ALL_ADDRESSES = 'open on all addresses of the node';
+
 /** Field of a service elsewhere -> what does that here. */
 const SERVICE_WORDS: Readonly<Record<string, string>> = {
   args: "write command, which comes after the image's entrypoint",
@@ -18,28 +21,45 @@ const SERVICE_WORDS: Readonly<Record<string, string>> = {
   container_name: 'leave it out: name is what other services call it by',
   cpus: 'write resources: { limits: { cpu: 500m } }',
   deploy: 'write resources and restartPolicy of the service',
+  devices: 'write privileged: true, which the node has to allow with ALLOW_PRIVILEGED=true',
+  dns: 'leave it out: services ask the name servers of their node',
   env_file: 'write env, or envFrom: [{ secretRef: { name: … } }] for all values of a Secret',
   environment: 'write env: [{ name: MODE, value: production }]',
   expose: 'leave it out: services of a Project reach each other at every port',
+  extends: 'write its fields here',
+  gpus: 'leave it out: services cannot be given GPUs',
+  hostNetwork: 'leave it out: a port with a hostPort is reached from outside',
+  ipc: NOTHING_OF_THE_NODE,
   links: 'leave it out: services of a Project reach each other by name',
   livenessProbe: 'write healthCheck',
   mem_limit: 'write resources: { limits: { memory: 512Mi } }',
   mem_reservation: 'write resources: { requests: { memory: 256Mi } }',
   network_mode: 'leave it out: services of a Project share one network',
   networks: 'leave it out: services of a Project share one network',
+  pid: NOTHING_OF_THE_NODE,
+  platform: 'write nodeSelector under spec, with a label that such nodes have',
+  profiles: 'leave it out: write another Project, in another file',
   pull_policy: 'write imagePullPolicy',
   readinessProbe: 'write healthCheck',
   replicas: 'leave it out: a service is one container',
   restart: 'write restartPolicy: Always, OnFailure or Never',
+  runtime: 'leave it out: the engine has one',
+  scale: 'leave it out: a service is one container',
   secrets: 'write env: [{ name: …, valueFrom: { secretKeyRef: { name: …, key: … } } }], or files with a secretKeyRef',
+  securityContext: 'write user, capAdd, capDrop, readOnly or privileged',
+  security_opt: 'leave it out: user, capDrop and readOnly limit a service',
   startupProbe: 'write healthCheck with a startPeriod',
+  stdin_open: 'leave it out: caractrl exec -it reaches a service that runs',
+  terminationGracePeriodSeconds: 'write stopGracePeriod: 30s',
   volumes: 'write volumeMounts: [{ name: data, mountPath: /data }], and the volume under spec.volumes',
+  volumes_from: 'write volumeMounts of the same volumes',
 };
 
 /** The same for what stands right under spec. */
 const SPEC_WORDS: Readonly<Record<string, string>> = {
   configs: 'write files of the service that reads it',
   containers: 'write services',
+  initContainers: 'write services with restartPolicy: Never, and dependsOn with condition: Completed',
   networks: 'leave it out: services of a Project share one network',
   replicas: 'leave it out: a Project runs once',
   restartPolicy: 'write it for each service',
@@ -55,11 +75,34 @@ const DOCUMENT_WORDS: Readonly<Record<string, string>> = {
   volumes: 'write it under spec',
 };
 
+const PORT_WORDS: Readonly<Record<string, string>> = {
+  host_ip: `leave it out: a hostPort is ${ALL_ADDRESSES}`,
+  hostIP: `leave it out: a hostPort is ${ALL_ADDRESSES}`,
+  mode: 'leave it out',
+  port: 'write containerPort',
+  published: 'write hostPort',
+  target: 'write containerPort',
+};
+
+const HEALTH_WORDS: Readonly<Record<string, string>> = {
+  disable: 'write test: [NONE]',
+  exec: 'write test: [CMD, …]',
+  failureThreshold: 'write retries',
+  initialDelaySeconds: 'write startPeriod: 10s',
+  periodSeconds: 'write interval: 10s',
+  timeoutSeconds: 'write timeout: 3s',
+};
+
+const LOGGING = 'write maxSize: 10Mi and maxFiles: 3; caractrl logs reads them';
+
 /** Where a field stands -> what it may be called elsewhere. */
 const WORDS: readonly (readonly [parent: RegExp, words: Readonly<Record<string, string>>])[] = [
   [/^\/spec\/services\/\d+$/u, SERVICE_WORDS],
-  [/^\/spec\/services\/\d+\/ports\/\d+$/u, { port: 'write containerPort', published: 'write hostPort', target: 'write containerPort' }],
+  [/^\/spec\/services\/\d+\/ports\/\d+$/u, PORT_WORDS],
   [/^\/spec\/services\/\d+\/volumeMounts\/\d+$/u, { source: 'write name', target: 'write mountPath' }],
+  [/^\/spec\/services\/\d+\/healthCheck$/u, HEALTH_WORDS],
+  [/^\/spec\/services\/\d+\/resources$/u, { reservations: 'write requests' }],
+  [/^\/spec\/services\/\d+\/logging$/u, { driver: LOGGING, options: LOGGING }],
   [/^\/spec$/u, SPEC_WORDS],
   [/^$/u, DOCUMENT_WORDS],
 ];
@@ -69,6 +112,11 @@ type Rewrite = (value: unknown) => string | undefined;
 
 const FORMS: readonly (readonly [pointer: RegExp, rewrite: Rewrite])[] = [
   [/^\/spec\/services\/\d+\/ports\/\d+$/u, rewritePort],
+  [/^\/spec\/services\/\d+\/ports\/\d+\/(?:host|container)Port$/u, rewriteNumber],
+  [/^\/spec\/services\/\d+\/restartPolicy$/u, rewriteRestart],
+  [/^\/spec\/services\/\d+\/tmpfs$/u, (value) => (isShort(value) ? `[{ mountPath: ${quote(value)} }]` : undefined)],
+  [/^\/spec\/services\/\d+\/tmpfs\/\d+$/u, (value) => (isShort(value) ? `{ mountPath: ${quote(value)} }` : undefined)],
+  [/^(?:\/spec\/services\/\d+\/(?:labels|sysctls)|\/metadata\/(?:labels|annotations)|\/spec\/nodeSelector)$/u, rewritePairs],
   [/^\/spec\/services\/\d+\/env\/\d+$/u, rewriteVariable],
   [/^\/spec\/services\/\d+\/env$/u, (value) => listOfFirst(value, (name, text) => `{ name: ${name}, value: ${quote(text)} }`)],
   [/^\/spec\/services\/\d+\/volumeMounts\/\d+$/u, rewriteMount],
@@ -90,6 +138,7 @@ const GRAMMARS: readonly (readonly [start: string, rewrite: Rewrite])[] = [
 
 /** Longer than anything that is read back as a suggestion. */
 const MAX_SHOWN = 120;
+const MAX_WRITTEN = 200;
 
 /** The error in words that say how the thing is written here, where one of the habits shows in it; else as it is. */
 export function explainHabit(error: FieldError, input: unknown): FieldError {
@@ -102,18 +151,55 @@ export function explainHabit(error: FieldError, input: unknown): FieldError {
   }
   const rewrite = GRAMMARS.find(([start]) => detail.startsWith(start))?.[1] ?? FORMS.find(([place]) => place.test(pointer))?.[1];
   const written = detail.startsWith('must be ') ? rewrite?.(valueAt(input, pointer)) : undefined;
-  return written === undefined || written.length > MAX_SHOWN ? error : { pointer, detail: `${detail}; write ${written}` };
+  return written === undefined || written.length > MAX_WRITTEN ? error : { pointer, detail: `${detail}; write ${written}` };
 }
 
 /** `80:80`, `127.0.0.1:8080:80/udp`, `80` */
 function rewritePort(value: unknown): string | undefined {
-  const { host, container, protocol } =
-    /^(?:[\d.]{7,15}:)?(?:(?<host>\d{1,5}):)?(?<container>\d{1,5})(?:\/(?<protocol>tcp|udp))?$/iu.exec(shortText(value))?.groups ?? {};
+  const text = shortText(value);
+  const [, ofRange] = /^(?:[\d.]{7,15}:)?(?:(\d{1,5})-\d{1,5}:)?\d{1,5}-\d{1,5}(?:\/(?:tcp|udp))?$/iu.exec(text) ?? [undefined, false];
+  if (ofRange !== false) {
+    return 'each port of the range by itself, as in { containerPort: 80, hostPort: 8080 }';
+  }
+  const { address, host, container, protocol } =
+    /^(?:(?<address>[\d.]{7,15}):)?(?:(?<host>\d{1,5}):)?(?<container>\d{1,5})(?:\/(?<protocol>tcp|udp))?$/iu.exec(text)?.groups ?? {};
   if (container === undefined) {
     return undefined;
   }
   const isUdp = protocol?.toUpperCase() === 'UDP';
-  return `{ containerPort: ${container}${host === undefined ? '' : `, hostPort: ${host}`}${isUdp ? ', protocol: UDP' : ''} }`;
+  const written = `{ containerPort: ${container}${host === undefined ? '' : `, hostPort: ${host}`}${isUdp ? ', protocol: UDP' : ''} }`;
+  // who names an address means that one alone, and must not learn of the others from a stranger
+  return address === undefined || address === '0.0.0.0' ? written : `${written}, which is ${ALL_ADDRESSES}`;
+}
+
+/** `"8080"` */
+function rewriteNumber(value: unknown): string | undefined {
+  return /^\d{1,5}$/u.test(shortText(value)) ? String(Number(value)) : undefined;
+}
+
+/** Compose's words -> ours. */
+const RESTARTS: Readonly<Record<string, string>> = {
+  always: 'Always',
+  any: 'Always',
+  no: 'Never',
+  none: 'Never',
+  never: 'Never',
+  'on-failure': 'OnFailure',
+  onfailure: 'OnFailure',
+  'unless-stopped': 'Always',
+};
+
+/** `unless-stopped`, `on-failure:3` */
+function rewriteRestart(value: unknown): string | undefined {
+  const [word = ''] = value === false ? ['no'] : shortText(value).toLowerCase().split(':', 1);
+  return Object.hasOwn(RESTARTS, word) ? RESTARTS[word] : undefined;
+}
+
+/** `[a=b]` for what is a map */
+function rewritePairs(value: unknown): string | undefined {
+  const [first, ...others] = Array.isArray(value) ? (value as readonly unknown[]) : [];
+  const { name, text } = /^(?<name>[\w./-]+)=(?<text>.*)$/su.exec(shortText(first))?.groups ?? {};
+  return name === undefined ? undefined : `{ ${name}: ${quote(text)}${others.length > 0 ? ', …' : ''} }`;
 }
 
 /** `MODE=production` */
@@ -129,8 +215,8 @@ function rewriteMount(value: unknown): string | undefined {
     return undefined;
   }
   const readOnly = mode?.split(',').includes('ro') === true ? ', readOnly: true' : '';
-  return /^[./~]/u.test(source)
-    ? `{ name: files, mountPath: ${target}${readOnly} }, and under spec.volumes { name: files, type: HostPath, path: ${source} }`
+  return /^[./~]/u.test(source) // a path on the node, which has no folder that it is relative to
+    ? `{ name: files, mountPath: ${target}${readOnly} }, and under spec.volumes { name: files, type: HostPath, path: ${source.replace(/^[.~]+/u, '/…')} }`
     : `{ name: ${source}, mountPath: ${target}${readOnly} }`;
 }
 
