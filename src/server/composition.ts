@@ -109,6 +109,7 @@ export async function startParts(ports: PartsPorts, seat: Seat, store: Store, st
     ...views,
     epoch: cluster.epoch,
     fences: registry.fences,
+    isOutdated: (node) => registry.view.isOutdated(node),
     nodeHeartbeatTimeoutMs: config.NODE_HEARTBEAT_TIMEOUT,
     terminationTimeoutMs: config.PROJECT_TERMINATION_TIMEOUT,
     cordon: (node) => service.patch(node, { spec: { unschedulable: true } }),

@@ -3,8 +3,10 @@
  *
  * Owns     the texts and conditions that nodes share, so that a fleet's are made and kept once.
  * Never    changes what is known of a node.
- * Callers  http/routes/nodes.ts and tunnel/start-links.ts, for users; node-lifecycle.ts and node-service.ts, for what is to be stored.
+ * Callers  http/routes/nodes.ts and tunnel/start-links.ts, for users; node-lifecycle.ts and node-service.ts, for what is to be stored;
+ *          projects/project-controller.ts, before it gives a node up.
  */
+import { findCondition } from '../../api/condition.ts';
 import type { Heartbeat, NodeObject, NodeStatus } from '../../api/node.ts';
 import type { Clock } from '../../base/clock.ts';
 import { TimeTexts } from '../../base/time-texts.ts';
@@ -48,6 +50,13 @@ export class NodeView {
     const lease = entry?.leaseEndsMs !== undefined ? 'Live' : lastHeartbeat === undefined ? 'Never' : 'Expired';
     const dispute = this.#options.findDispute(name);
     return { lease, lastHeartbeat, silentSinceMs: entry?.silentSinceMs, report: entry?.pending, dispute };
+  }
+
+  /** Whether the node is in another state by now than its record says, or is heard again, and that is yet to be written. */
+  isOutdated(node: NodeObject): boolean {
+    const { state, conditions } = this.deriveStatus(node);
+    const silence = findCondition(conditions, 'NoHeartbeat')?.status;
+    return state !== node.status.state || silence !== findCondition(node.status.conditions, 'NoHeartbeat')?.status;
   }
 
   /** The status that the node should have by now. What a lease's end changes, changed when it ended, however late that is written. */

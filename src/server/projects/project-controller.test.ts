@@ -55,6 +55,19 @@ test('a Project moves to another node when its own is lost for the time, as a ne
   await assert.rejects(world.service.reportStatus('shop', { phase: 'Running', assignment: 1 }), /Cannot take the report/u);
 });
 
+test('a Project is not taken from a node that is back, though its record does not say so yet', async () => {
+  let isBack = true;
+  await using world = startControlLoops({ isOutdated: ({ metadata: { name } }) => isBack && name === 'n1' });
+  await runShop(world);
+  await world.setNode('n2');
+  await world.setNode('n1', SILENT);
+  await world.clock.advance(10 * MINUTE_MS);
+  assert.equal((await world.project('shop'))?.status.nodeRef, 'n1');
+  isBack = false;
+  await world.clock.advance(1000);
+  assert.equal((await world.until('shop', 'Scheduled')).status.nodeRef, 'n2');
+});
+
 test('when a node has less than it had, the Projects that came last say that they do not fit, stay, and say so no more when there is room', async () => {
   await using world = startControlLoops();
   await world.setNode('n1');

@@ -29,6 +29,8 @@ export interface ProjectControllerDeps extends Timeouts {
   readonly nodes: Mirror<NodeObject>;
   readonly projects: Mirror<ProjectObject>;
   readonly fences: Pick<FenceLedger, 'leftMs' | 'close'>;
+  /** whether more is known of the node than its record says as yet: a store that stands still is no reason to give up who is back */
+  readonly isOutdated: (node: NodeObject) => boolean;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -101,7 +103,7 @@ function follow({ nodes, projects, clock }: ProjectControllerDeps, watch: Projec
 
 /** One look at one Project: observe, judge, write. Its failure is its own: it is looked at again later. */
 async function reconcileProject(deps: ProjectControllerDeps, watch: ProjectWatch, name: string): Promise<void> {
-  const { store, nodes, projects, fences, clock, log } = deps;
+  const { store, nodes, projects, fences, isOutdated, clock, log } = deps;
   const project = projects.get(name);
   if (project === undefined) {
     return;
@@ -110,10 +112,15 @@ async function reconcileProject(deps: ProjectControllerDeps, watch: ProjectWatch
     const { nodeRef } = project.status;
     const node = nodeRef === undefined ? undefined : nodes.get(nodeRef);
     const nowMs = clock.monotonicMs();
+    const loss = nodeRef === undefined ? undefined : watch.findLoss(nodeRef, nowMs);
+    if (loss !== undefined && node !== undefined && isOutdated(node)) {
+      watch.lookAgain(name, nowMs + RETRY_MS); // unless the record, once written, wakes us sooner
+      return;
+    }
     const verdict = judgeProject({
       project,
       node,
-      loss: nodeRef === undefined ? undefined : watch.findLoss(nodeRef, nowMs),
+      loss,
       fenceLeftMs: nodeRef === undefined ? 0 : fences.leftMs(nodeRef, fenceHoldMs(project), nowMs),
       inTransitionForMs: watch.inTransitionForMs(name, nowMs),
       hasRefuge: () => hasRefuge(nodes, project),

@@ -27,6 +27,8 @@ export class PlaceChecker {
   readonly #nodes = new Map<string, NodeObject>();
   /** nodes that are NotReady or gone */
   readonly #lost = new Map<string, Lost>();
+  /** what was last said of those that are so no more, and the version that said it: news of nodes and of Projects come apart */
+  readonly #found = new Map<string, { readonly lost: Lost; readonly version: number }>();
   /** nodes that can be given something -> since when */
   readonly #open = new Map<string, number>();
   readonly #projects = new Map<string, ProjectObject>(); // by uid
@@ -60,6 +62,9 @@ export class PlaceChecker {
         this.#lost.set(name, { sinceMs: before?.sinceMs ?? atMs, isGone });
       } else {
         this.#lost.delete(name);
+        if (before !== undefined) {
+          this.#found.set(name, { lost: before, version: Number(node.metadata.resourceVersion) });
+        }
       }
     }
     if (isGone || state !== 'Ready' || node.spec.unschedulable) {
@@ -89,7 +94,7 @@ export class PlaceChecker {
       return;
     }
     const { action, afterMs } = deriveLossPolicy(before.spec);
-    const lost = this.#lost.get(from);
+    const lost = this.#lost.get(from) ?? this.#lostAt(from, Number(project.metadata.resourceVersion));
     const lostForMs = lost === undefined ? -1 : atMs - lost.sinceMs;
     if (action !== 'Reschedule') {
       this.#violate(`promise 2: ${name} was taken from ${from} though it is to ${action === 'Keep' ? 'stay' : 'fail'} there`);
@@ -97,6 +102,12 @@ export class PlaceChecker {
       const why = lost === undefined ? 'which is well' : `which was lost for ${Math.round(lostForMs)} ms alone`;
       this.#violate(`promise 2: ${name} was taken from ${from}, ${why}`);
     }
+  }
+
+  /** Of a node that has been found since. */
+  #lostAt(node: string, version: number): Lost | undefined {
+    const found = this.#found.get(node);
+    return found !== undefined && found.version > version ? found.lost : undefined;
   }
 
   /** To be called once a second. @param steadySinceMs since when the server has run without a stop; undefined: it does not */

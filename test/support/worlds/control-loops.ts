@@ -47,11 +47,13 @@ export interface LoopOptions {
   readonly clock?: VirtualClock;
   /** default: a memory store */
   readonly store?: Store;
+  /** as ProjectControllerDeps; default: none */
+  readonly isOutdated?: (node: NodeObject) => boolean;
 }
 
 /** Starts all of it; dispose of it to stop. The store stays open. */
 export function startControlLoops(options: LoopOptions = {}): ControlLoops {
-  const { clock = new VirtualClock() } = options;
+  const { clock = new VirtualClock(), isOutdated = () => false } = options;
   const { store = createMemoryStore({ clock }) } = options;
   const log = silentLog;
   const crashes: unknown[] = [];
@@ -69,7 +71,7 @@ export function startControlLoops(options: LoopOptions = {}): ControlLoops {
     'mirror-nodes': nodes,
     'mirror-projects': projects,
     scheduler: createScheduler({ store, nodes, projects, clock, log }),
-    'project-controller': createProjectController({ store, nodes, projects, fences, clock, log, ...timeouts }),
+    'project-controller': createProjectController({ store, nodes, projects, fences, isOutdated, clock, log, ...timeouts }),
   };
   for (const [name, loop] of Object.entries(loops)) {
     stopper.spawn(name, (signal) => loop.run(signal));
