@@ -85,3 +85,31 @@ test('each file that a comment in src names is there', () => {
     );
   assert.deepEqual(faults, []);
 });
+
+const PAGES = ['*.md', 'docs/**/*.md', 'test/**/*.md'];
+const CODE_PATH = /^(?:[\w.*{},-]+\/)*[\w.*{},-]+\.(?:ts|mjs)$|^(?:src|test|scripts|bench|docs|examples|bin)(?:\/[\w.*{},-]+)*\/?$/u;
+const LINK = /\]\((?<target>[^)#\s]+)(?:#[^)\s]*)?\)/gu;
+
+/** Every file or folder of the code that a line names in backquotes, and every page that it links to, if it is not there. */
+function missingIn(page: string, line: string, all: readonly string[]): readonly string[] {
+  const isThere = (named: string): boolean =>
+    ['', 'src/'].some((folder) => globSync(folder + named.replace(/\/$/u, ''), { cwd: ROOT }).length > 0) ||
+    all.some((known) => known.endsWith(`/${named}`));
+  const files = quoted(line).filter((word) => CODE_PATH.test(word) && !ELSEWHERE.has(word) && !isThere(word));
+  const links = [...line.matchAll(LINK)]
+    .map(({ groups }) => groups?.['target'] ?? '')
+    .filter((target) => !/^[a-z]+:/u.test(target) && !existsSync(path.join(ROOT, path.dirname(page), target)));
+  return [...files, ...links];
+}
+
+test('each file of the code that a page names is there, and each page that it links to', () => {
+  const all = globSync('{src,test,scripts,bench}/**/*.{ts,mjs}', { cwd: ROOT });
+  const pages = PAGES.flatMap((pattern) => globSync(pattern, { cwd: ROOT }));
+  assert.ok(pages.length > 20, `only ${pages.length} pages found`);
+  const faults = pages.flatMap((page) =>
+    readFileSync(path.join(ROOT, page), 'utf8')
+      .split('\n')
+      .flatMap((line, at) => missingIn(page, line, all).map((named) => `${page}:${at + 1} names ${named}`)),
+  );
+  assert.deepEqual(faults, []);
+});
