@@ -24,6 +24,19 @@ test('add() counts the same fact in one tally, with the newest message, whatever
   );
 });
 
+test('add() counts a fact that is here already though there is no room for another', () => {
+  const tallies = new EventTallies({ perSource: 2, total: 1 });
+  assert.ok(tallies.add(tallyOf(factOf('a', 'Up'), 100)));
+  assert.ok(!tallies.add(tallyOf(factOf('b', 'Up'), 200)));
+  assert.ok(!tallies.add(tallyOf(factOf('a', 'Down'), 300)));
+  assert.ok(tallies.add(tallyOf(factOf('a', 'Up'), 400)));
+  const taken = tallies.take(9, () => true);
+  assert.deepEqual(
+    taken.map(({ fact, count }) => [fact.object.name, fact.reason, count]),
+    [['a', 'Up', 2]],
+  );
+});
+
 test('putBack() counts on under what happened meanwhile, which has the word', () => {
   const tallies = new EventTallies({ perSource: 2, total: 2 });
   tallies.add(tallyOf(factOf('a', 'Up', 'old'), 100));
