@@ -5,9 +5,9 @@ import type { EventClient, EventQuery } from '../../client/event-client.ts';
 import { defineCommand, flag, text, type CommandContext } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
 import { follow, type Followed } from '../waiting/follow.ts';
-import { renderDocument, toDocument } from '../output/document.ts';
+import { renderDocument, renderStream, toDocument } from '../output/document.ts';
 import { byLastSeen, EVENT_COLUMNS } from '../output/event-columns.ts';
-import { columnWidths, renderTable } from '../output/table.ts';
+import { GrowingTable } from '../output/growing-table.ts';
 import { findType, kindOf, readSelections } from '../resource-type.ts';
 
 export const eventsCommand = defineCommand({
@@ -154,16 +154,13 @@ function forgetOthers(shown: Map<string, string>, events: readonly EventObject[]
 function createPrinter({ io, output = 'table', clock }: CommandContext): (events: readonly EventObject[]) => Promise<void> {
   const columns = EVENT_COLUMNS.filter(({ isWide }) => isWide !== true || output === 'wide');
   const headers = columns.map(({ header }) => header);
-  let widths: readonly number[] = [];
-  let hasHeader = true;
+  const table = new GrowingTable(io.stdout);
   return async (events) => {
     if (events.length === 0) {
       return;
     }
     if (output === 'json' || output === 'yaml') {
-      for (const event of events) {
-        io.stdout.write((output === 'yaml' ? '---\n' : '') + (await renderDocument(output, event)));
-      }
+      io.stdout.write(await renderStream(output, events));
       return;
     }
     if (output === 'name') {
@@ -172,8 +169,6 @@ function createPrinter({ io, output = 'table', clock }: CommandContext): (events
     }
     const nowMs = clock.wallMs();
     const rows = events.map((event) => columns.map((column) => column.cell(event, nowMs)));
-    widths = columnWidths(headers, rows).map((width, column) => Math.max(width, widths[column] ?? 0));
-    io.stdout.write(renderTable(headers, rows, io.stdout, { minimumWidths: widths, hasHeader }));
-    hasHeader = false;
+    io.stdout.write(table.render(headers, rows));
   };
 }

@@ -9,6 +9,12 @@ export async function renderDocument(format: 'json' | 'yaml', document: unknown)
   return stringify(document, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
+/** Objects as they come, each a document of its own: so `caractrl … -w -o json | jq` reads them one by one. */
+export async function renderStream(format: 'json' | 'yaml', documents: readonly unknown[]): Promise<string> {
+  const texts = await Promise.all(documents.map((document) => renderDocument(format, document)));
+  return texts.map((text) => (format === 'yaml' ? '---\n' : '') + text).join('');
+}
+
 /** One object as it is; several as a list of their kind, or of any kind. */
 export function toDocument(objects: readonly object[], options: { readonly isSingle: boolean; readonly listKind: string }): unknown {
   const [first] = objects;

@@ -3,8 +3,8 @@ import type { ListQuery } from '../../client/resource-client.ts';
 import type { CommandContext } from '../command.ts';
 import { UsageError } from '../ctl-error.ts';
 import { follow, type FollowEvent } from './follow.ts';
-import { renderDocument } from '../output/document.ts';
-import { columnWidths, renderTable } from '../output/table.ts';
+import { renderStream } from '../output/document.ts';
+import { GrowingTable } from '../output/growing-table.ts';
 import type { Selection } from '../resource-type.ts';
 import { resourceOf, tableOf, type AnyObject, type TableView } from '../resource-view.ts';
 
@@ -90,8 +90,7 @@ function createPrinter(
   { type }: Selection,
   { showLabels, headers }: Looks,
 ): (news: readonly News[]) => Promise<void> {
-  let widths: readonly number[] = [];
-  let hasHeader = headers;
+  const growing = new GrowingTable(io.stdout, { hasHeader: headers });
   const view = { isWide: output === 'wide', hasLabels: showLabels };
   const takeVisible = createVisibleFilter(type, view);
   return async (allNews) => {
@@ -100,9 +99,8 @@ function createPrinter(
       return;
     }
     if (output === 'json' || output === 'yaml') {
-      for (const { object } of news) {
-        io.stdout.write((output === 'yaml' ? '---\n' : '') + (await renderDocument(output, object)));
-      }
+      const documents = news.map(({ object }) => object);
+      io.stdout.write(await renderStream(output, documents));
       return;
     }
     if (output === 'name') {
@@ -116,9 +114,7 @@ function createPrinter(
     );
     // what is gone says so where its state was: a row like the others would read as a change
     const rows = table.rows.map((row, index) => (news[index]?.isGone === true ? row.with(1, { text: 'Deleted', tone: 'dim' }) : row));
-    widths = columnWidths(table.headers, rows).map((width, column) => Math.max(width, widths[column] ?? 0));
-    io.stdout.write(renderTable(table.headers, rows, io.stdout, { minimumWidths: widths, hasHeader }));
-    hasHeader = false;
+    io.stdout.write(growing.render(table.headers, rows));
   };
 }
 
