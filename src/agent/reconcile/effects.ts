@@ -3,7 +3,7 @@
  * judging the outcome to the next look at the engine.
  *
  * Never    touches what does not carry this cluster's labels, whatever its name.
- * Callers  project-loop.ts, through `executeStep`.
+ * Callers  step-runner.ts, through `executeStep`; project-loop.ts makes them.
  */
 import { ApiError, hasReason } from '../../api/errors.ts';
 import { nowRfc3339, type Clock } from '../../base/clock.ts';

@@ -1,4 +1,4 @@
-/** Fence gate: whether a Project may run here now: a port, so that the reconciler knows nothing of leases. */
+/** Fence gate: whether a Project may run here now: a port, so that the reconciler knows nothing of leases. Callers: target-keeper.ts. */
 import type { ProjectObject } from '../../api/project.ts';
 
 /**

@@ -39,11 +39,6 @@ export class OrphanTable {
     });
   }
 
-  /** Forgets all: the server's word is needed again. */
-  clear(): void {
-    this.#sinceMs.clear();
-  }
-
   /** Monotonic ms at which the next is due; undefined when there is none. */
   get nextDueMs(): number | undefined {
     return this.#sinceMs.size === 0 ? undefined : Math.min(...this.#sinceMs.values()) + this.#afterMs;

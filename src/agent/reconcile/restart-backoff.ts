@@ -3,7 +3,7 @@
  *
  * Owns     one entry per step key of a Project, in memory: a restarted agent tries everything at once, which costs one try.
  * Never    reads a clock.
- * Callers  project-loop.ts records; plan reads the entries and names those still wanted, the others are dropped.
+ * Callers  step-runner.ts records; project-loop.ts hands the entries to plan, which names those still wanted: the others are dropped.
  */
 import { Backoff, type BackoffOptions } from '../../base/backoff.ts';
 import type { Random } from '../../base/random.ts';
@@ -87,9 +87,5 @@ export class RestartBackoff {
         this.#entries.delete(key);
       }
     }
-  }
-
-  clear(): void {
-    this.#entries.clear();
   }
 }

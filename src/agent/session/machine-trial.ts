@@ -11,7 +11,7 @@
  *          leaves the next one on trial, which adopts what runs.
  * Never    keeps a machine from its work for ever because the control plane is away: after ALONE_INTERVALS it acts alone. What is fenced
  *          waits for a grant in any case (self-fence.ts).
- * Callers  compose/link.ts (what the server says); reconcile/project-loop.ts asks it, as a FenceGate, in front of the self-fence.
+ * Callers  compose/link.ts (what the server says); reconcile/target-keeper.ts asks it, as a FenceGate, in front of the self-fence.
  */
 import type { ProjectObject } from '../../api/project.ts';
 import type { Clock } from '../../base/clock.ts';

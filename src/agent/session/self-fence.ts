@@ -10,7 +10,7 @@
  *          Every grant, and every container before it is started, is written down first.
  * Never    takes the assignment file's word: after a restart what runs may run on while the grant lasts, and nothing is started.
  *          After a reboot, or where the fence file cannot be read, nothing is granted.
- * Callers  compose/assignments.ts and link.ts (assignments, grants); reconcile/project-loop.ts asks it, as a FenceGate.
+ * Callers  compose/assignments.ts and link.ts (assignments, grants); reconcile/target-keeper.ts asks it, as a FenceGate.
  */
 import { deriveFenceTerms, type FenceGrant } from '../../api/project/fence.ts';
 import { ApiError } from '../../api/errors.ts';

@@ -20,17 +20,12 @@ import { TunnelStream } from './tunnel-stream.ts';
 export class Tunnel implements Remote {
   readonly #connection: WebSocketStream;
   #session: Promise<ClientHttp2Session> | undefined;
-  #streamCount = 0;
+  #streamCount = 0; // of those that are open
 
   constructor(connection: WebSocketStream) {
     this.#connection = connection;
     // until there is a session nobody reads: what an agent of ours sends before is nothing, and its end must be seen
     connection.on('error', () => undefined);
-  }
-
-  /** Streams that are open. */
-  get streamCount(): number {
-    return this.#streamCount;
   }
 
   get isOpen(): boolean {
