@@ -57,21 +57,32 @@ export function hintForVerb(word: string): string | undefined {
   return Object.hasOwn(VERBS, word) ? VERBS[word] : undefined;
 }
 
+const IN_FILES = 'caractrl apply -f FILE makes what a file describes, caractrl delete -f FILE removes it';
+
 /** Option -> what to do instead, as it completes "caractrl has none". */
 const OPTIONS: Readonly<Record<string, string>> = {
-  '--all': 'select them by labels with -l, or name them, as in: caractrl get projects -o name | xargs caractrl delete',
+  '--all': 'name them, as in: caractrl get projects -o name | xargs caractrl delete; get, describe and delete take -l too',
   '--all-namespaces': 'leave it out: there are no namespaces',
+  '--cascade': 'leave it out: containers go with their Project, and volumes of type Managed stay',
   '--container': 'write PROJECT/SERVICE',
   '--detach': 'leave it out: apply waits only with --wait',
+  '--file': IN_FILES,
   '--field-selector': 'caractrl get projects --phase PHASE --node NODE, or -l for labels',
+  '--from-env-file': 'write --from-file KEY=FILE for each, or a manifest of kind Secret with stringData',
   '--grace-period': 'the stopGracePeriod of the service counts',
   '--ignore-daemonsets': 'leave it out',
+  '--kustomize': 'kustomize build FOLDER | caractrl apply -f -',
   '--lines': 'write --tail',
   '--namespace': 'leave it out: there are no namespaces; -l selects by labels',
+  '--now': 'the stopGracePeriod of the service counts',
   '--overwrite': 'leave it out: a value that is there is replaced',
   '--sort-by': 'caractrl top sorts; other tables by name, or as in: caractrl get projects --no-headers | sort -k 2',
+  '--version': 'caractrl version',
   '-A': 'leave it out: there are no namespaces',
   '-c': 'write PROJECT/SERVICE',
+  '-f': IN_FILES,
+  '-k': 'kustomize build FOLDER | caractrl apply -f -',
+  '-v': 'caractrl version',
   '-d': 'leave it out: apply waits only with --wait',
   '-n': 'leave it out: there are no namespaces; the last lines of a log are --tail 10',
 };

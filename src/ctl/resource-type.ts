@@ -149,6 +149,7 @@ export function readSelections(args: readonly string[], command: string): readon
 
 /** As `readSelections`, where all of a type would be too much. @throws {UsageError} when no name is given */
 export function readNamedSelections(args: readonly string[], command: string): readonly Selection[] {
+  checkHasType(args, command);
   const selections = readSelections(args, command);
   const [unnamed] = selections.filter(({ names }) => names.length === 0);
   if (unnamed !== undefined) {
@@ -157,6 +158,21 @@ export function readNamedSelections(args: readonly string[], command: string): r
     });
   }
   return selections;
+}
+
+/** A name alone, as of a Project in Compose. @throws {UsageError} */
+function checkHasType(args: readonly string[], command: string): void {
+  const [word = ''] = args;
+  const isType = [...RESOURCE_TYPES, ...OTHER_TYPES].some((type) => isWordFor(type, word));
+  const isForeign = [...HINTS, ...FOREIGN].some(([pattern]) => pattern.test(word.toLowerCase()));
+  if (args.length === 1 && /^[a-z0-9][a-z0-9.-]*$/u.test(word) && !isType && !isForeign && word !== 'all') {
+    throw new UsageError(
+      `Cannot tell what ${JSON.stringify(word)} is as no type stands before it: known are ${typesFor(command).join(', ')}`,
+      {
+        hint: `caractrl ${command} project ${word}`,
+      },
+    );
+  }
 }
 
 function readPairs(args: readonly string[], command: string): readonly Selection[] {

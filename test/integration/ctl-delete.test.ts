@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { systemClock } from '../../src/base/clock.ts';
 import { startApiOn, type ApiServer } from '../support/worlds/api.ts';
-import { ctl } from '../support/worlds/ctl.ts';
+import { ctl, startCtl } from '../support/worlds/ctl.ts';
 
 const SPEC = { spec: { services: [{ name: 'web', image: 'shop/web:3' }] } };
 
@@ -98,4 +98,14 @@ test('delete --dry-run only tells, of what is there by name and of volumes too',
   const { code, stdout, stderr } = await run('delete project shop nope --dry-run=client');
   assert.deepEqual([code, stdout, stderr], [1, 'project/shop would be deleted (dry run)\n', 'error: project "nope" not found\n']);
   assert.deepEqual(await namesOf(api, 'projects'), ['blog', 'mail', 'shop']);
+});
+
+test('get --watch says at once that what is named is not there yet', async () => {
+  await using api = await startFleet();
+  const watching = startCtl(['get', 'project', 'shpo', '-w'], { server: api.server.url });
+  await watching.shows('project "shpo" not found; waiting for it');
+  await api.apply('Project', 'shpo', SPEC);
+  await watching.shows('shpo   Pending');
+  watching.interrupt();
+  assert.equal((await watching.done).code, 130);
 });

@@ -30,6 +30,7 @@ export async function watchResources(
   const seen = new Map<string, AnyObject>();
   const print = createPrinter(context, selection, looks);
   let isAway = false;
+  let isBegun = false;
   let told = '';
   for await (const event of follow(
     { resource, query, clock, random, ...(selection.names.length === 1 && name !== undefined && { name }) },
@@ -40,6 +41,11 @@ export async function watchResources(
     }
     isAway = event.kind === 'away';
     await print(takeNews(event, seen, selection.names));
+    if (event.kind === 'listed' && !isBegun) {
+      const missing = selection.names.filter((wanted) => !event.items.some(({ metadata }) => metadata.name === wanted));
+      context.io.stderr.write(missing.map((wanted) => `${selection.type} ${JSON.stringify(wanted)} not found; waiting for it\n`).join(''));
+      isBegun = true;
+    }
     if (event.kind === 'listed') {
       const warnings = event.warnings.map((warning) => `warning: ${warning}\n`).join('');
       context.io.stderr.write(warnings === told ? '' : warnings);
