@@ -71,6 +71,12 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'return true;',
   },
   {
+    name: 'take a Managed volume for an Ephemeral one',
+    file: 'agent/reconcile/desired.ts',
+    find: "{ name, type = 'Ephemeral' }: Volume, owner: Owner): readonly DesiredVolume[] {\n  if (type ===",
+    replace: "{ name, type: given }: Volume, owner: Owner): readonly DesiredVolume[] {\n  const type = 'Ephemeral';\n  if (given ===",
+  },
+  {
     name: 'skip a change in a watch',
     file: 'store/kind-log.ts',
     find: '(this.#changes[middle]?.version ?? 0) <= version)',
@@ -157,8 +163,26 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'forget that time is up',
     file: 'server/projects/project-verdict.ts',
-    find: '  if (expiry !== undefined && expiry.atMs <= nowMs) {',
-    replace: '  if (expiry !== undefined && expiry.atMs <= 0) {',
+    find: 'const expiry = deriveExpiry(project);',
+    replace: 'const expiry = nowMs < 0 ? deriveExpiry(project) : undefined;',
+  },
+  {
+    name: 'end what is to expire before its time is up',
+    file: 'server/projects/project-verdict.ts',
+    find: 'expiry.atMs <= nowMs',
+    replace: 'expiry.atMs - 20_000 <= nowMs',
+  },
+  {
+    name: 'move what holds data of its own',
+    file: 'api/project/loss-policy.ts',
+    find: "(isStateless ? 'Reschedule' : 'Keep')",
+    replace: "'Reschedule'",
+  },
+  {
+    name: 'say that a node was deleted, and leave it there',
+    file: 'server/nodes/node-service.ts',
+    find: 'const [deleted] = await store.commit([',
+    replace: 'const [deleted] = await (async (..._: unknown[]) => [])([',
   },
   {
     name: 'answer before it is stored',

@@ -2,6 +2,7 @@
 import type { InjectOptions } from 'fastify';
 import type { DrainPlan } from '../../src/api/project/drain.ts';
 import { API_VERSION } from '../../src/api/meta.ts';
+import type { LossPolicy } from '../../src/api/project/loss-policy.ts';
 import type { ProjectSpec } from '../../src/api/project.ts';
 import type { Ledger } from './ledger.ts';
 import type { SeededRandom } from './world/seeded-random.ts';
@@ -58,6 +59,20 @@ const LOSS: Readonly<Record<string, NonNullable<ProjectSpec['onNodeLost']>>> = {
   moving: { action: 'Reschedule', after: '20s' },
   keeping: { action: 'Keep' },
   failing: { action: 'Fail', after: '30s' },
+};
+
+/** What the loss of its node means for a Project of that name: as promised, not as the code that is tested works it out. */
+export function lossOf(project: string): LossPolicy {
+  return PROMISED[project] ?? { action: 'Reschedule', afterMs: 180_000, fence: false };
+}
+
+const PROMISED: Readonly<Record<string, LossPolicy>> = {
+  fenced: { action: 'Reschedule', afterMs: 40_000, fence: true },
+  'fenced-2': { action: 'Reschedule', afterMs: 120_000, fence: true },
+  moving: { action: 'Reschedule', afterMs: 20_000, fence: false },
+  keeping: { action: 'Keep', afterMs: Infinity, fence: false },
+  failing: { action: 'Fail', afterMs: 30_000, fence: false },
+  data: { action: 'Keep', afterMs: Infinity, fence: false }, // a volume of it is Managed
 };
 
 const SHAPES: Readonly<Record<string, (image: string, revision: number) => ProjectSpec['services']>> = {

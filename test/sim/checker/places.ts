@@ -3,11 +3,10 @@
  * `onNodeLost` says so; and then it does leave, or becomes Failed, in time. And it ends when its time is up.
  */
 import { findCondition } from '../../../src/api/condition.ts';
-import { deriveExpiry } from '../../../src/api/project/expiry.ts';
-import { deriveLossPolicy } from '../../../src/api/project/loss-policy.ts';
 import type { NodeObject } from '../../../src/api/node.ts';
 import type { ProjectObject } from '../../../src/api/project.ts';
 import { isGoing, type Ledger } from '../ledger.ts';
+import { lossOf } from '../workload.ts';
 import { NODE_TIMEOUT_MS, type World } from '../world/world.ts';
 import type { Chronicle } from './chronicle.ts';
 
@@ -93,7 +92,7 @@ export class PlaceChecker {
     if (before === undefined || from === undefined || project.status.nodeRef === from || before.status.move !== undefined) {
       return;
     }
-    const { action, afterMs } = deriveLossPolicy(before.spec);
+    const { action, afterMs } = lossOf(name);
     const lost = this.#lost.get(from) ?? this.#lostAt(from, Number(project.metadata.resourceVersion));
     const lostForMs = lost === undefined ? -1 : atMs - lost.sinceMs;
     if (action !== 'Reschedule') {
@@ -140,12 +139,13 @@ export class PlaceChecker {
 
   #checkExpiry(project: ProjectObject, steadyForMs: number): void {
     const { server, clock } = this.#world;
-    const expiry = deriveExpiry(project);
-    if (expiry === undefined || server.servers.some(({ aheadMs }) => aheadMs !== 0)) {
+    const { metadata, spec } = project;
+    const ttlMs = 1000 * Number.parseInt(spec.ttl ?? '', 10); // as people say it, from its creation on
+    if (Number.isNaN(ttlMs) || server.servers.some(({ aheadMs }) => aheadMs !== 0)) {
       return; // by a clock that jumps
     }
-    const { name } = project.metadata;
-    const overMs = clock.wallMs() - expiry.atMs;
+    const { name } = metadata;
+    const overMs = clock.wallMs() - Date.parse(metadata.createdAt) - ttlMs;
     if (!isGoing(project) && overMs > EXPIRY_MS && steadyForMs > EXPIRY_MS) {
       this.#violate(`promise 9: ${name} is ${project.status.phase} though its time was up ${Math.round(overMs)} ms ago`);
     }
@@ -161,7 +161,7 @@ export class PlaceChecker {
     if (nodeRef === undefined || lost === undefined || isGoing(project)) {
       return;
     }
-    const { action, afterMs, fence } = deriveLossPolicy(spec);
+    const { action, afterMs, fence } = lossOf(metadata.name);
     const waitedMs = nowMs - Math.max(lost.sinceMs, steadySinceMs) - (lost.isGone ? NODE_TIMEOUT_MS : 0) - ACT_MS;
     const hasRefuge = this.#open.entries().some(([name, sinceMs]) => name !== nodeRef && nowMs - sinceMs > ACT_MS);
     const isLeftAlone = lost.isGone && spec.onNodeLost?.action === undefined;
