@@ -2,7 +2,8 @@
  * Membership: this server's seat among those on one database: that it is there, and whether it leads.
  *
  * Owns     one session; with it the advisory lock whose holder leads, and this server's row in `servers`. PostgreSQL lets the lock go as
- *          soon as the session ends: with the process (kill -9), or after a while without a word (paused, cut off).
+ *          soon as the session ends: with the process (kill -9), or after a while without a word (paused, cut off). A leadership ends with
+ *          the session that got it: another one that is well proves nothing.
  * Never    takes a leadership for sure for longer than SURE_MS after it last asked with success. A later leader counts with that: what
  *          its predecessor may have granted ends that much later (fence-ledger.ts).
  * Callers  start-cluster.ts spawns `run`.
@@ -46,7 +47,8 @@ export class Membership {
   #saidHereAtMs = -Infinity;
   /** of when it last asked with success: monotonic, and wall, as the machine may have been suspended since */
   #askedAt = { monotonicMs: -Infinity, wallMs: -Infinity };
-  #office: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
+  #opening: Promise<ClusterSession> | undefined;
+  #office: { readonly session: ClusterSession; readonly controller: AbortController; readonly done: Promise<void> } | undefined;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -83,29 +85,33 @@ export class Membership {
   /** All servers that the database knows. @throws {ApiError} Unavailable */
   async list(): Promise<readonly SeenServer[]> {
     try {
-      const session = this.#session ?? (await this.#connect());
-      return await session.listServers();
+      return await (await this.#connect()).listServers();
     } catch (error) {
       throw unavailable('list servers', error);
     }
   }
 
+  /** The session, if it is open, or another. */
   async #connect(): Promise<ClusterSession> {
-    this.#session = await this.#options.open();
+    if (this.#session?.isOpen === true) {
+      return this.#session;
+    }
+    this.#opening ??= this.#options.open().finally(() => (this.#opening = undefined));
+    this.#session = await this.#opening;
     return this.#session;
   }
 
   async #tick(): Promise<void> {
     const { clock, identity } = this.#options;
-    const session = this.#session?.isOpen === true ? this.#session : await this.#connect();
+    const session = this.#office?.session ?? (await this.#connect());
     const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
     if (this.#office === undefined) {
       if (await session.tryLock()) {
         this.#askedAt = now;
-        this.#take();
+        this.#take(session);
       }
     } else {
-      await session.say(); // the session lives, so the lock is ours
+      await session.say(); // it lives, so the lock is ours
       this.#askedAt = now;
     }
     if (now.monotonicMs - this.#saidHereAtMs >= PRESENCE_MS) {
@@ -114,14 +120,15 @@ export class Membership {
     }
   }
 
-  #take(): void {
+  /** @param session what holds the lock */
+  #take(session: ClusterSession): void {
     const controller = new AbortController();
     const office: Office = {
       isSure: () => !controller.signal.aborted && this.#isSure(),
       signal: controller.signal,
-      resign: () => this.#session?.destroy(), // noticed by the next tick
+      resign: () => session.destroy(), // noticed by the next tick
     };
-    this.#office = { controller, done: this.#options.lead(office) };
+    this.#office = { session, controller, done: this.#options.lead(office) };
   }
 
   #isSure(): boolean {
