@@ -140,6 +140,15 @@ test('explainHabit() takes any error of any input, and only ever changes its wor
   );
 });
 
+test('decodeProjectManifest() suggests no port that it would refuse, nor what is there already', () => {
+  const ports = ['99999:80', '80:0', { containerPort: 80, hostPort: 70_000 }, { containerPort: '0' }];
+  const said = saidOf({ spec: { services: [{ name: 'web', image: 'web:1', ports }] }, metadata: { name: 'shop' } });
+  assert.deepEqual(Object.keys(said).length, ports.length, JSON.stringify(said));
+  for (const detail of Object.values(said)) {
+    assert.doesNotMatch(detail, /; write /u);
+  }
+});
+
 test('decodeProjectManifest() says of fields of Compose and Kubernetes that are not here what stands for them', () => {
   const service = {
     name: 'web',

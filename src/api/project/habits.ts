@@ -163,7 +163,7 @@ function rewritePort(value: unknown): string | undefined {
   }
   const { address, host, container, protocol } =
     /^(?:(?<address>[\d.]{7,15}):)?(?:(?<host>\d{1,5}):)?(?<container>\d{1,5})(?:\/(?<protocol>tcp|udp))?$/iu.exec(text)?.groups ?? {};
-  if (container === undefined) {
+  if (container === undefined || !isPort(container) || !isPort(host ?? container)) {
     return undefined;
   }
   const isUdp = protocol?.toUpperCase() === 'UDP';
@@ -174,7 +174,11 @@ function rewritePort(value: unknown): string | undefined {
 
 /** `"8080"` */
 function rewriteNumber(value: unknown): string | undefined {
-  return /^\d{1,5}$/u.test(shortText(value)) ? String(Number(value)) : undefined;
+  return isShort(value) && isPort(value) ? String(Number(value)) : undefined;
+}
+
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/u.test(text) && Number(text) >= 1 && Number(text) <= 65_535;
 }
 
 /** Compose's words -> ours. */
