@@ -46,8 +46,8 @@ export function checkContainers(world: World, chronicle: Chronicle, { violate, i
     }
   });
   const heard = new Map<string, { readonly sinceMs: number; readonly lastMs: number }>(); // machine -> its heartbeats, without a gap
-  world.answerListeners.add(({ from, path, status }) => {
-    if (status === 204 && path.endsWith('/heartbeat')) {
+  world.answerListeners.add(({ from, path, status, isChallenge }) => {
+    if (status === 204 && !isChallenge && path.endsWith('/heartbeat')) {
       const nowMs = world.clock.monotonicMs();
       const before = heard.get(from);
       const isGapless = before !== undefined && nowMs - before.lastMs < HEARD_MS;

@@ -41,10 +41,11 @@ export class HealthChecker {
         this.#checkTransition(object as NodeObject, atMs);
       }
     });
-    world.answerListeners.add(({ server, method, path, status }) => {
+    world.answerListeners.add(({ server, method, path, status, isChallenge, askedAtMs }) => {
       const name = /^\/api\/v1\/nodes\/([^/]+)\/heartbeat$/u.exec(path)?.[1];
-      const isLeaders = world.server.leader?.name === server; // what an earlier leader still heard, nobody counts with
-      if (method === 'POST' && status === 204 && name !== undefined && isLeaders) {
+      // what an earlier leader still heard, nobody counts with, nor with what was handed on to it by who leads now
+      const isLeaders = world.server.leader?.name === server && askedAtMs >= world.server.leadsSinceMs;
+      if (method === 'POST' && status === 204 && !isChallenge && name !== undefined && isLeaders) {
         const nowMs = world.clock.monotonicMs();
         this.#beats.set(name, nowMs);
         this.#stoodByThen.set(name, this.#stoodStillMs);

@@ -23,6 +23,10 @@ export class ReturnChecker {
   readonly #taken = new WeakMap<Life, Taken>();
   /** deleted node -> the process that must not bring it back */
   readonly #barred = new Map<string, Life>();
+  /** node that is there again -> the process that must not have brought it back: whose registration it was the answer tells */
+  readonly #back = new Map<string, Life>();
+  /** nodes that an earlier process brought back, whose registration a server that stood still had held since before its end */
+  readonly #late = new Set<string>();
 
   constructor(world: World, chronicle: Chronicle, violate: (text: string) => void) {
     this.#world = world;
@@ -33,6 +37,7 @@ export class ReturnChecker {
         const taken = this.#taken.get(process) ?? {};
         taken[what === 'register' ? 'registeredAtMs' : 'beatAtMs'] ??= world.clock.monotonicMs();
         this.#taken.set(process, taken);
+        this.#judgeReturn(node, process);
       }
     });
     chronicle.onChange(({ atMs, change: { type, object } }) => {
@@ -49,6 +54,9 @@ export class ReturnChecker {
     for (const { metadata } of deletions.size === 0 ? [] : nodes) {
       const askedAtMs = deletions.get(metadata.name);
       const process = this.#world.machines.get(metadata.name)?.process;
+      if (this.#back.has(metadata.name) || this.#late.has(metadata.name)) {
+        continue;
+      }
       if (askedAtMs !== undefined && process !== undefined && (this.#taken.get(process)?.beatAtMs ?? Infinity) < askedAtMs) {
         this.#violate(`promise 4: node ${metadata.name} is there though it was deleted, and its agent not started since`);
       }
@@ -56,6 +64,8 @@ export class ReturnChecker {
   }
 
   #noteDeletion(node: string, atMs: number): void {
+    this.#back.delete(node);
+    this.#late.delete(node);
     const { machines, server } = this.#world;
     const process = machines.get(node)?.process;
     const { registeredAtMs = Infinity, beatAtMs = Infinity } = (process && this.#taken.get(process)) ?? {};
@@ -71,8 +81,19 @@ export class ReturnChecker {
   #noteCreation(node: string): void {
     const barred = this.#barred.get(node);
     if (barred !== undefined && barred === this.#world.machines.get(node)?.process) {
-      this.#violate(`promise 4: a registration brought node ${node} back, whose agent was not started since it was deleted`);
+      this.#back.set(node, barred);
     }
     this.#barred.delete(node);
+  }
+
+  /** @param process whose registration, or beat, was just answered well */
+  #judgeReturn(node: string, process: Life): void {
+    const barred = this.#back.get(node);
+    this.#back.delete(node);
+    if (barred !== undefined && barred === process) {
+      this.#violate(`promise 4: a registration brought node ${node} back, whose agent was not started since it was deleted`);
+    } else if (barred !== undefined) {
+      this.#late.add(node);
+    }
   }
 }

@@ -115,8 +115,8 @@ export class ControlPlane {
   stallStore(ms: number): void {
     const nowMs = this.#clock.monotonicMs();
     this.stalledFromMs = this.#storeStall === undefined ? nowMs : this.stalledFromMs;
-    this.stalledUntilMs = nowMs + ms;
-    const stall: Promise<unknown> = this.#clock.sleep(ms, new AbortController().signal).then(() => {
+    this.stalledUntilMs = Math.max(nowMs + ms, this.#storeStall === undefined ? 0 : this.stalledUntilMs); // what waits for one already waits for all of it
+    const stall: Promise<unknown> = this.#clock.sleep(this.stalledUntilMs - nowMs, new AbortController().signal).then(() => {
       this.#storeStall = this.#storeStall === stall ? undefined : this.#storeStall;
     });
     this.#storeStall = stall;

@@ -5,7 +5,7 @@ import type { OpenRequest } from '../../../src/server/cluster/forward.ts';
 import type { Life } from './life.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimClock } from './sim-clock.ts';
-import type { Listener, NetworkOptions } from './sim-network.ts';
+import { isChallenge, type Listener, type NetworkOptions } from './sim-network.ts';
 
 const MAX_DELAY_MS = 20;
 const GONE = new DOMException('Nobody waits any more', 'AbortError'); // made once: each has a stack trace
@@ -109,8 +109,8 @@ class SimRequest extends Writable {
       ...(payload.length > 0 && { payload }),
       payloadAsStream: true,
     });
-    const { statusCode: status } = answer;
-    network.onAnswer({ from: server, process: life, server: target.name, method, path, status, body: payload.toString(), askedAtMs });
+    const told = { status: answer.statusCode, isChallenge: isChallenge(answer), body: payload.toString(), askedAtMs };
+    network.onAnswer({ from: server, process: life, server: target.name, method, path, ...told });
     return answer;
   }
 

@@ -58,6 +58,8 @@ export interface ServerAnswer {
   readonly method: string;
   readonly path: string;
   readonly status: number;
+  /** a heartbeat was not taken in: its sender is to say first who it is */
+  readonly isChallenge: boolean;
   /** of the request */
   readonly body: string;
   /** when the server got the request, in virtual milliseconds */
@@ -108,7 +110,15 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
     answer.stream().on('error', () => undefined); // who reads it hears of it
     life.onEnd(() => ended.abort(GONE));
     const { method, body = '' } = request;
-    const answered = { server: target.name, method, path, status: answer.statusCode, body: body as string, askedAtMs };
+    const answered = {
+      server: target.name,
+      method,
+      path,
+      status: answer.statusCode,
+      isChallenge: isChallenge(answer),
+      body: body as string,
+      askedAtMs,
+    };
     onAnswer({ ...answered, from: line.name, process: life });
     await travel(signal);
     if (line.isCutDown || target.isCutOff() || line.random.chance(line.lossRate)) {
@@ -127,14 +137,15 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
       trace.add(`${line.name} ${String(options.method)} again`);
       const askedAtMs = clock.monotonicMs();
       const again = { ...options, payloadAsStream: false, signal: new AbortController().signal } as const;
-      const { statusCode } = await target.server.app.inject(again);
+      const answer = await target.server.app.inject(again);
       onAnswer({
         from: line.name,
         process: life,
         server: target.name,
         method: String(options.method),
         path: options.url as string,
-        status: statusCode,
+        status: answer.statusCode,
+        isChallenge: isChallenge(answer),
         body: (options.payload ?? '') as string,
         askedAtMs,
       });
@@ -162,6 +173,10 @@ export function connectLine({ clock, trace, listener, onAnswer }: NetworkOptions
   }
 
   return async (url, request) => await life.act(async () => await deliver(url, request));
+}
+
+export function isChallenge({ headers }: LightMyRequestResponse): boolean {
+  return headers['cara-challenge'] !== undefined;
 }
 
 /** @throws the signal's reason, and before that nothing happens */
