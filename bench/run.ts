@@ -19,7 +19,7 @@ const WRITE = '--write';
 
 /** Those that have parts of the server in their own process, and the flags with which bin/lib/launch.sh starts it. */
 const WITH_SERVER: readonly string[] = ['detection', 'store', 'placement'];
-const SERVER_FLAGS = ['--max-semi-space-size=8'];
+const SERVER_FLAGS = ['--max-semi-space-size=8', '--heap-growing-percent=50'];
 
 function flagsOf(name: string): readonly string[] {
   return WITH_SERVER.includes(name) ? SERVER_FLAGS : [];

@@ -25,7 +25,7 @@ function writeFakeNode(file: string, version: string): void {
 /** what each program gets for its memory */
 const HEAP_FLAGS: Readonly<Record<string, string>> = {
   'cara-agent': '--max-semi-space-size=1|--optimize-for-size|',
-  'cara-server': '--max-semi-space-size=8|',
+  'cara-server': '--max-semi-space-size=8|--heap-growing-percent=50|',
 };
 
 test('every launcher runs its main.ts with the Node of the packages, from any folder and through symbolic links', async () => {
