@@ -187,6 +187,22 @@ describe('createStatusReporter()', () => {
     assert.equal(world.sent[1]?.report.phase, 'Running');
   });
 
+  it('compare() says again what the server has otherwise for another reason than before, as what came between may have been missed', async () => {
+    await using world = setUp();
+    world.say('Scheduled');
+    await world.clock.settle();
+    world.reporter.compare(inPhase('Scheduled'));
+    world.say('Running');
+    await world.clock.advance(1000);
+    const returned = inPhase('Scheduled');
+    world.reporter.compare({ ...returned, status: { ...returned.status, reason: 'NodeReturned' } });
+    await world.clock.advance(1000);
+    assert.deepEqual(
+      world.sent.map(({ report }) => report.phase),
+      ['Scheduled', 'Running', 'Running'],
+    );
+  });
+
   it('compare() says nothing of a Project that is leaving or bound anew', async () => {
     await using world = setUp();
     world.say('Running');

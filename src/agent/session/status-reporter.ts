@@ -8,7 +8,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { ApiError } from '../../api/errors.ts';
-import type { ProjectObject, ProjectPhase, StatusReport } from '../../api/project.ts';
+import type { ProjectObject, StatusReport } from '../../api/project.ts';
 import { Backoff } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
@@ -46,8 +46,8 @@ interface Entry {
   pending: StatusReport | undefined;
   lastSent: StatusReport | undefined;
   latest: StatusReport | undefined;
-  /** what the server last had */
-  serverPhase: ProjectPhase | undefined;
+  /** what the server last had: phase and reason, as of its changes of mind some may have been missed while the line was cut */
+  serverMind: string | undefined;
   isInFlight: boolean;
   /** monotonic milliseconds */
   lastSentAtMs: number;
@@ -169,10 +169,11 @@ export function createStatusReporter(options: StatusReporterOptions): StatusRepo
     forget: (uid) => void entries.delete(uid),
     compare: ({ metadata, status }) => {
       const entry = entries.get(metadata.uid);
-      if (entry === undefined || entry.serverPhase === status.phase) {
+      const mind = `${status.phase} ${status.reason ?? ''}`;
+      if (entry === undefined || entry.serverMind === mind) {
         return; // once per change of the server's mind: what it does not take to heart now, it would not the next time
       }
-      entry.serverPhase = status.phase;
+      entry.serverMind = mind;
       const isLeaving = metadata.deletedAt !== undefined || status.phase === 'Terminating' || status.phase === 'Terminated';
       const isOurs = status.assignment === entry.latest?.assignment;
       if (entry.pending === undefined && isOurs && !isLeaving && status.phase !== entry.latest?.phase) {
@@ -206,7 +207,7 @@ function createEntry(project: string, uid: string, backoff: Backoff): Entry {
     pending: undefined,
     lastSent: undefined,
     latest: undefined,
-    serverPhase: undefined,
+    serverMind: undefined,
     isInFlight: false,
   };
 }
